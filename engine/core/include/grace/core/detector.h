@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "grace/core/event.h"
+#include "grace/core/finding.h"
+#include "grace/core/run.h"
+#include "grace/core/trigger.h"
+
+namespace grace::core {
+
+class Topology;
+class LearnedState;
+
+// Where a detector puts what it found. Calls are made on the thread that runs the detector; the
+// order of calls within one event is part of the deterministic order.
+class FindingSink {
+ public:
+  virtual void finding(Finding&& finding) = 0;
+  virtual void observe(const Observation& observation) = 0;
+
+ protected:
+  ~FindingSink() = default;
+};
+
+// Event time moves in ticks, the same for every partition and the ordered stage.
+struct Tick {
+  std::uint64_t sequence = 0;     // the event that crossed it
+  std::int64_t watermark_ns = 0;  // a multiple of the tick period; may jump over many periods
+  std::int64_t previous_ns = 0;   // the tick before; 0 at the first
+};
+
+// Keyed state of one partition (one of kPartitionCount). Owned and run by exactly one worker
+// thread. Must be a function of its own input alone: no clock, no randomness, no other partition,
+// nothing learned elsewhere. No allocation per event in the steady state.
+class PartitionDetector {
+ public:
+  virtual ~PartitionDetector() = default;
+  // Metric and action events whose key falls into this partition, in input order.
+  virtual void on_event(const Event& event, FindingSink& sink) = 0;
+  // Control events that concern detectors (deploy, topology), at their sequence.
+  virtual void on_control(const Event& event, FindingSink& sink) {
+    static_cast<void>(event);
+    static_cast<void>(sink);
+  }
+  virtual void on_tick(const Tick& tick, FindingSink& sink) {
+    static_cast<void>(tick);
+    static_cast<void>(sink);
+  }
+  // Events older than the newest bin they belong to: counted, not lost.
+  [[nodiscard]] virtual std::uint64_t late_count() const { return 0; }
+  // What this partition's bounds turned away (series, patterns, labels), for statistics.
+  [[nodiscard]] virtual std::uint64_t evicted_count() const { return 0; }
+};
+
+// Read-only view of the ordered stage, given to detectors that look across keys.
+struct OrderedContext {
+  const Topology& topology;
+  const LearnedState& learned;
+};
+
+// Looks across keys. One instance, run by the ordered stage's thread. Everything arrives in one
+// total order that does not depend on workers or chunks.
+class OrderedDetector {
+ public:
+  virtual ~OrderedDetector() = default;
+  virtual void on_observation(const Observation& observation, std::uint64_t sequence,
+                              FindingSink& sink) = 0;
+  virtual void on_tick(const Tick& tick, FindingSink& sink) = 0;
+  virtual void on_control(const Event& event, FindingSink& sink) {
+    static_cast<void>(event);
+    static_cast<void>(sink);
+  }
+  // Every trigger that passed the gates or became weak evidence (trigger.weak).
+  virtual void on_trigger(const Trigger& trigger, FindingSink& sink) {
+    static_cast<void>(trigger);
+    static_cast<void>(sink);
+  }
+  // Every state change of a playbook run.
+  virtual void on_run(const PlaybookRun& run, FindingSink& sink) {
+    static_cast<void>(run);
+    static_cast<void>(sink);
+  }
+};
+
+// One of the intelligent subsystems: a factory of its detectors. Immutable after construction.
+class Subsystem {
+ public:
+  virtual ~Subsystem() = default;
+  [[nodiscard]] virtual Source source() const noexcept = 0;
+  // May return null: the subsystem has no keyed part.
+  [[nodiscard]] virtual std::unique_ptr<PartitionDetector> make_partition(
+      std::size_t partition_index) const = 0;
+  // May return null: the subsystem does not look across keys.
+  [[nodiscard]] virtual std::unique_ptr<OrderedDetector> make_ordered(
+      const OrderedContext& context) const = 0;
+};
+using SubsystemList = std::vector<std::unique_ptr<Subsystem>>;
+
+}  // namespace grace::core

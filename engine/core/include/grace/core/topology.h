@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace grace::core {
+
+enum class Criticality : std::uint8_t { kLow = 0, kMedium, kHigh, kCritical };
+
+struct ServiceNode {
+  std::string service;
+  std::string domain;
+  std::vector<std::string> depends_on;  // direct dependencies, sorted, unique
+  std::uint32_t replicas = 1;
+  Criticality criticality = Criticality::kMedium;
+};
+
+struct BlastRadius {
+  bool known = false;          // false: the service is not in the topology; larger than any limit
+  std::uint32_t services = 0;  // services that depend on the target, directly or not
+  double fleet_fraction = 0;   // (services + 1) / all services
+  Criticality highest = Criticality::kLow;  // among target and dependents
+  std::vector<std::string> dependents;      // sorted
+};
+
+// Who depends on whom. From configuration and `topology` control events; calls observed later
+// replace nothing that was declared. Cycles are allowed. Bounded: services_max nodes, further ones
+// are refused and counted. Thread: the ordered stage's, which owns it.
+class Topology {
+ public:
+  explicit Topology(std::size_t services_max = 10'000) : services_max_(services_max) {}
+  // Adds or replaces one service. False: the bound is reached.
+  bool upsert(ServiceNode node);
+  [[nodiscard]] const ServiceNode* find(std::string_view service) const;
+  // Services that reach `service` over depends_on edges (its dependents), without itself.
+  [[nodiscard]] BlastRadius blast_radius(std::string_view service) const;
+  // Edges on the shortest path between two services in either direction of dependency; nullopt when
+  // no directed path joins them.
+  [[nodiscard]] std::optional<std::uint32_t> distance(std::string_view a, std::string_view b) const;
+  // True when `dependent` reaches `dependency` over depends_on edges.
+  [[nodiscard]] bool depends(std::string_view dependent, std::string_view dependency) const;
+  [[nodiscard]] std::vector<std::string> services() const;  // sorted
+  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+  [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
+
+ private:
+  std::size_t services_max_;
+  std::uint64_t refused_count_ = 0;
+  std::unordered_map<std::string, ServiceNode> nodes_;
+  std::unordered_map<std::string, std::vector<std::string>> dependents_;  // reverse edges, sorted
+};
+
+}  // namespace grace::core
