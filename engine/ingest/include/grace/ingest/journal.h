@@ -1,0 +1,102 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "grace/core/chunk.h"
+#include "grace/core/error.h"
+#include "grace/ingest/source.h"
+
+namespace grace::ingest {
+
+// What the ingest stage records chunks with. record() copies; after it returned, the chunk survives
+// the end of this process.
+class JournalSink {
+ public:
+  virtual ~JournalSink() = default;
+  // Where the next chunk goes: behind the last one that is recorded.
+  [[nodiscard]] virtual InputPosition end() const = 0;
+  [[nodiscard]] virtual core::Result<void> record(const core::Chunk& chunk) = 0;
+  // Everything recorded is on the disk when it returns.
+  [[nodiscard]] virtual core::Result<void> flush() = 0;
+};
+
+// One recorded chunk. `text` is valid until the next call of the reader.
+struct RecordedChunk {
+  std::uint64_t number = 0;
+  std::uint64_t first_sequence = 0;
+  std::int64_t arrival_ns = 0;
+  std::uint16_t source_index = 0;
+  core::SourceKind source_kind = core::SourceKind::kNone;
+  bool trusted = false, operator_allowed = false;
+  bool begins_cut = false, ends_cut = false, last_of_source = false;
+  std::string_view text;
+};
+
+struct JournalConfig {
+  std::string directory;
+  // Rounded up to what the ledger library needs.
+  std::size_t segment_bytes = 64 * 1024 * 1024;
+};
+
+// The recorded input stream in the ledger library's segments (integrity: CRC32C), one record of
+// type kChunk for each chunk. Layout: the module's README. Thread: the ingest stage's.
+class JournalWriter final : public JournalSink {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<JournalWriter>> open(
+      const JournalConfig& config);
+  ~JournalWriter() override;
+  [[nodiscard]] InputPosition end() const override;
+  [[nodiscard]] core::Result<void> record(const core::Chunk& chunk) override;
+  [[nodiscard]] core::Result<void> flush() override;
+
+ private:
+  class Impl;
+  explicit JournalWriter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Reads a journal, in order or by position. Works beside a running writer. Thread: the caller's.
+class JournalReader {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<JournalReader>> open(
+      const std::string& directory);
+  ~JournalReader();
+  // The next chunk in order; nullopt at the end (a torn tail is a normal end). Chunks must follow
+  // one another in number and sequence: a gap is kCorrupt.
+  [[nodiscard]] core::Result<std::optional<RecordedChunk>> next();
+  // The line that starts at (or contains) this sequence, without its newline. kNotFound when no
+  // chunk has it. Moves the reading position.
+  [[nodiscard]] core::Result<std::string> find_line(std::uint64_t sequence);
+
+ private:
+  class Impl;
+  explicit JournalReader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Replays a journal: every chunk with the number, sequence, arrival time, source and flags it was
+// recorded with, so that a live run replays exactly. Must be the stage's only source. A chunk
+// larger than this engine's chunk capacity ends it with an error that names both sizes.
+class JournalSource final : public Source {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<JournalSource>> open(
+      const std::string& directory);
+  ~JournalSource() override;
+  [[nodiscard]] InputPosition begin() const noexcept override { return begin_; }
+  [[nodiscard]] ReadStatus read(core::Chunk& chunk, const ReadLimits& limits) override;
+  void request_stop() override { stopped_ = true; }
+
+ private:
+  JournalSource(std::string name, std::unique_ptr<JournalReader> reader);
+  bool load_next();
+  std::unique_ptr<JournalReader> reader_;
+  std::optional<RecordedChunk> pending_;
+  InputPosition begin_;
+  bool stopped_ = false;
+};
+
+}  // namespace grace::ingest
