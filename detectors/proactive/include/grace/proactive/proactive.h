@@ -1,0 +1,97 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "grace/core/detector.h"
+#include "grace/core/error.h"
+
+namespace grace::proactive {
+
+// A range that a person knows better than the stream does: what a metric must stay within.
+struct MetricRange {
+  std::string service;  // empty: every service
+  std::string metric;
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
+// Start of the logistic risk model; each feature lies in [0, 2], 1 being "clearly unusual". The
+// intercept alone gives a risk of 1.8%; two strong features are needed to pass 0.75. Outcomes move
+// the weights, each within half to one and a half times its start.
+struct RiskWeights {
+  double intercept = -4.0;
+  double errors = 2.0;      // error series and failed actions against what is usual
+  double saturation = 1.6;  // how far utilisation is above 70%
+  double latency = 1.6;     // latency against its baseline
+  double trend = 0.8;       // how far the three above still grow
+  double deploy = 1.2;      // a deploy marker in the last half hour
+  double dependency = 1.2;  // the worst direct dependency
+};
+
+// Everything that can be set about the proactive_ml subsystem. Constant after start.
+struct ProactiveConfig {
+  // --- behaviour ---
+  // Event time that one step of a series' model covers. Shorter: sooner, but noisier and dearer.
+  // 1 s to 1 h.
+  std::chrono::seconds bin{60};
+  // Bins a series must have shown before anything is said about it. At least 8.
+  std::uint32_t warmup_bins = 30;
+  // How far ahead forecasts look; 1 to 60 bins.
+  std::chrono::seconds horizon{900};
+  // The learned range ends at the extreme quantiles plus this many robust deviations ...
+  double range_deviations = 4.0;
+  // ... or this far from the baseline, relative to it, whichever is farther. Larger: only grave
+  // departures count. With 0.75 a latency of 120 ms may reach 210 ms.
+  double range_margin = 0.75;
+  // The upper end for saturation metrics in percent (0.01 of it for those from 0 to 1), where the
+  // learned range would end above it.
+  double saturation_percent_max = 90.0;
+  // Ranges that replace the learned ones.
+  std::vector<MetricRange> ranges;
+  // Bins in a row in which a forecast must hold before it is reported. At least 1.
+  std::uint32_t confirm_bins = 3;
+  // What was reported is reported again only when its odds p/(1-p) (drift, shortfall: its size)
+  // grew by this factor, or when it comes back after `quiet_window` without it. Over 1.
+  double refire_factor = 4.0;
+  std::chrono::seconds quiet_window{1800};
+  // Drift: relative departure from the long-run baseline, and bins for which it must last.
+  double drift_departure = 0.30;
+  std::uint32_t drift_bins = 15;
+  // Predicted shortfall above which capacity is reported, in (0, 1), until the learned adjustable
+  // "capacity.shortfall_min" says otherwise.
+  double shortfall_min = 0.10;
+  // Risk above which risk_assessment is reported, in [0.5, 1).
+  double risk_min = 0.75;
+  RiskWeights risk_weights;
+  // Series of these metrics are observed at every bin, whatever their role and deviation; the rest
+  // of the role-less ones only when |deviation| >= observed_deviation_min.
+  std::vector<std::string> observed_metrics;
+  double observed_deviation_min = 3.0;
+
+  // --- cost ---
+  // Series over all partitions; past it the least recently seen is evicted and counted. Memory: at
+  // most 512 bytes a series plus its names, taken as series appear. At least core::kPartitionCount.
+  std::size_t series_max = 1'000'000;
+  // Rich models (neural member, calibrated intervals) over all partitions; about 8 KiB each, taken
+  // as series earn them. 0: none, every series lives on its light model.
+  std::size_t rich_models_max = 4096;
+  // Services the ordered part keeps (capacity join and risk), and demand and capacity series of
+  // each. Past either bound new ones are not followed, and counted.
+  std::size_t services_max = 10'000;
+  std::size_t service_series_max = 64;
+};
+
+// The configuration itself when every field is within what is documented above; else an error that
+// names the field and its value.
+[[nodiscard]] core::Result<ProactiveConfig> validated(ProactiveConfig config);
+
+// The proactive_ml subsystem: forecasts, capacity, risk and drift from raw metrics. `config` must
+// have passed validated(). The subsystem must outlive the detectors it makes.
+[[nodiscard]] std::unique_ptr<core::Subsystem> make_proactive(ProactiveConfig config = {});
+
+}  // namespace grace::proactive
