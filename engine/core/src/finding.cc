@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cctype>
 
-#include "grace/core/run.h"
-
 namespace grace::core {
 namespace {
 
@@ -96,13 +94,6 @@ std::optional<Impact> impact_from(std::string_view text) noexcept {
     if (kImpactNames[i] == text) return static_cast<Impact>(i);
   }
   return std::nullopt;
-}
-
-std::string_view to_string(RunState state) noexcept {
-  static constexpr std::array<std::string_view, 11> kNames{
-      "proposed",  "approved",  "awaiting_approval", "denied",       "expired",    "executing",
-      "verifying", "succeeded", "failed",            "rolling_back", "rolled_back"};
-  return kNames[static_cast<std::size_t>(state)];
 }
 
 MetricRole role_of_metric(std::string_view name) noexcept {
