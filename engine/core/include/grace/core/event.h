@@ -57,7 +57,8 @@ struct alignas(kCacheLineBytes) Event {
   std::uint64_t sequence = 0;
   std::int64_t ts_ns = 0;  // event time, nanoseconds since the Unix epoch
   // Metric: hash of (service, metric, labels in any order): the series. Action: hash of the actor
-  // (or of the trace/session id, where the payload has one). Chooses the partition.
+  // (of the service, where it has no actor), so that an actor's errors are counted in one place
+  // whatever trace or session they belong to. Chooses the partition.
   std::uint64_t route_key = 0;
   std::uint64_t service_key = 0;  // hash of service
   // Metric: the sample, finite. Action: duration in ms, NaN when absent. Else NaN.
@@ -77,7 +78,9 @@ struct alignas(kCacheLineBytes) Event {
   ActionResult result = ActionResult::kUnknown;
   ControlKind control = ControlKind::kNone;
   std::uint8_t trusted = 0;     // 1: from the engine itself (executor, clock), not from outside
-  std::uint32_t reserved = 0;
+  // Action: 32 bits of the hash of the trace or session id in the payload; 0 when there is none.
+  // Separates the interleaved sequences of one actor.
+  std::uint32_t session_key = 0;
 
   [[nodiscard]] std::string_view view(TextRef ref) const noexcept {
     return {text + ref.offset, ref.size_bytes};

@@ -104,6 +104,15 @@ struct Observation {
   ObservationKind kind = ObservationKind::kSeriesBin;
   MetricRole role = MetricRole::kOther;
   bool warm = false;                 // baseline and deviation may be used
+
+  // kActions with value > 0: the period's first error as it was logged, so that the order in which
+  // components began to err is not coarser than the events themselves. Else empty and 0.
+  std::string_view action;
+  std::string_view result_text;  // as written, interned; "error" past the intern table's bound
+  std::string_view subsystem;
+  std::int64_t first_error_ts_ns = 0;
+  std::uint64_t first_error_sequence = 0;
+  std::uint64_t last_error_sequence = 0;
 };
 
 }  // namespace grace::core
