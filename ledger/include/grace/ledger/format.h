@@ -1,0 +1,129 @@
+#pragma once
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "grace/ledger/sha256.h"
+
+// The bytes on disk. docs/ledger_format.md is the authority; this header is its C++ spelling.
+//
+//   segment file:  | header copy A | header copy B | block | block | ... | seal block | zeros |
+//                  0               4096            8192    each starts at a multiple of 4096
+//
+//   block:         | BlockHeader | record | record | ... | zeros | BlockFooter |
+//                  0             128                             last 64 bytes
+//
+//   record:        | RecordHeader | payload | zeros to a multiple of 8 |
+//                  0              24
+namespace grace::ledger {
+
+static_assert(std::endian::native == std::endian::little,
+              "the file is little-endian and is read in place");
+
+inline constexpr std::uint64_t kSegmentMagic = 0x31524744454c5247;  // "GRLEDGR1"
+inline constexpr std::uint64_t kBlockMagic = 0x314b434f4c425247;    // "GRBLOCK1"
+inline constexpr std::uint64_t kFooterMagic = 0x31544f4f46425247;   // "GRBFOOT1"
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+// Blocks start at multiples of this, so that no later write touches a sector that is durable.
+inline constexpr std::uint64_t kBlockAlignment = 4096;
+inline constexpr std::uint64_t kSegmentHeaderBytes = 4096;  // one copy
+inline constexpr std::uint64_t kFirstBlockOffset = 2 * kSegmentHeaderBytes;
+inline constexpr std::uint64_t kRecordAlignment = 8;
+inline constexpr std::uint64_t kBlockBytesMax = 64ULL << 20;  // a reader refuses larger ones
+inline constexpr std::uint64_t kSegmentBytesMax = 4ULL << 30;
+
+// Records carry their meaning in a stable number.
+enum class RecordType : std::uint16_t {
+  kJson = 1,      // one JSON object: the ledger's normal record
+  kChunk = 2,     // journal: a small binary header (the engine's business) and raw input bytes
+  kRecovery = 3,  // JSON: the writer cut a torn tail when it opened the log
+  kNote = 4,      // UTF-8 text for a person
+  // 5 to 15 are reserved for the format itself: index, checkpoint, salted commitment.
+  // From 256 on they belong to the application.
+};
+
+// How blocks are chained. Chosen per log, the same in all its segments.
+enum class Integrity : std::uint32_t {
+  kSha256 = 1,  // each block holds the SHA-256 of the block before it
+  kCrc32c = 2,  // each block holds the CRC-32C of the block before it: finds accidents only
+};
+
+struct SegmentHeader {
+  std::uint64_t magic = kSegmentMagic;
+  std::uint32_t header_crc = 0;  // CRC-32C of all 4096 bytes with this field zero
+  std::uint32_t version = kFormatVersion;
+  std::array<std::uint8_t, 16> log_id{};  // random, equal in every segment of a log
+  std::uint64_t segment_number = 0;       // from 1, without gaps
+  std::uint64_t first_sequence = 0;       // of the first record, if there is one
+  std::uint64_t first_block_number = 0;   // place of the first block in the whole log, from 0
+  Integrity integrity = Integrity::kSha256;
+  std::uint32_t first_block_offset = static_cast<std::uint32_t>(kFirstBlockOffset);
+  Hash previous_root{};  // chain value before the first block
+  std::int64_t created_ns = 0;
+  std::uint64_t promised_sequence = 0;  // as in BlockHeader, when this segment was begun
+  std::uint32_t features = 0;           // a reader refuses bits it does not know; none exist yet
+  std::uint32_t reserved = 0;
+  // Up to byte 4096: zeros, covered by the CRC. Bytes 1024 to 4095 are kept for the RFC 6962
+  // frontier of all earlier blocks (at most 64 hashes).
+};
+static_assert(sizeof(SegmentHeader) == 120);
+
+inline constexpr std::uint32_t kBlockSeals = 1;       // flags: the last block of its segment
+inline constexpr std::uint32_t kBlockRecordTree = 2;  // flags: record_root is set. Reserved
+
+struct BlockHeader {
+  std::uint64_t magic = kBlockMagic;
+  std::uint32_t header_crc = 0;  // CRC-32C of these 128 bytes with this field zero
+  std::uint32_t flags = 0;
+  std::uint64_t block_number = 0;    // from 0 over the whole log: the leaf index
+  std::uint64_t first_sequence = 0;  // what the next record has, where this block has none
+  std::uint32_t record_count = 0;
+  std::uint32_t records_bytes = 0;  // after this header, a multiple of 8
+  std::uint64_t block_bytes = 0;    // header to footer, a multiple of 4096
+  std::int64_t wall_time_ns = 0;    // when the block was closed, since the epoch
+  // Highest sequence that the writer had promised to keep when it closed this block (synced; or
+  // only written, in a log without syncs). Damage at or below it is never a torn tail.
+  std::uint64_t promised_sequence = 0;
+  Hash previous_hash{};  // chain value of the block before
+  Hash record_root{};    // RFC 6962 root over the records; zeros until flags say otherwise
+};
+static_assert(sizeof(BlockHeader) == 128);
+
+struct BlockFooter {
+  std::uint64_t magic = kFooterMagic;
+  std::uint32_t block_crc = 0;   // CRC-32C of the header's 128 bytes, then of each record's crc
+  std::uint32_t footer_crc = 0;  // CRC-32C of these 64 bytes with this field zero
+  std::uint64_t last_sequence = 0;
+  std::uint64_t block_bytes = 0;  // again, so that a reader can walk backwards
+  // kSha256: SHA-256(0x00, all bytes of the block before the footer): an RFC 6962 leaf.
+  // kCrc32c: block_crc in the first four bytes, zeros after.
+  Hash chain{};
+};
+static_assert(sizeof(BlockFooter) == 64);
+
+struct RecordHeader {
+  std::uint32_t crc = 0;     // CRC-32C of the other 20 bytes of this header and the payload
+  std::uint32_t length = 0;  // of the payload, without the zeros that follow it
+  std::uint64_t sequence = 0;
+  RecordType type = RecordType::kJson;
+  std::uint16_t flags = 0;  // none exist yet; a reader refuses others
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(RecordHeader) == 24);
+
+[[nodiscard]] constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+// What a record with such a payload takes in a block.
+[[nodiscard]] constexpr std::uint64_t record_footprint_bytes(std::uint64_t payload_bytes) {
+  return round_up(sizeof(RecordHeader) + payload_bytes, kRecordAlignment);
+}
+// What a block with such records takes in a segment.
+[[nodiscard]] constexpr std::uint64_t block_footprint_bytes(std::uint64_t records_bytes) {
+  return round_up(sizeof(BlockHeader) + records_bytes + sizeof(BlockFooter), kBlockAlignment);
+}
+inline constexpr std::uint64_t kSealBlockBytes = block_footprint_bytes(0);
+
+}  // namespace grace::ledger

@@ -1,0 +1,49 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "grace/ledger/error.h"
+#include "grace/ledger/file_system.h"
+#include "grace/ledger/format.h"
+
+namespace grace::ledger {
+
+enum class SyncMode : std::uint8_t {
+  kGroup = 1,  // each closed block is synced; several share one sync under load
+  kNone = 2,   // never synced: survives the end of the process, not of the machine
+};
+
+struct LogConfig {
+  // --- behaviour ---
+  std::string directory;  // created if missing; its parent must exist
+  // Chosen when the log is created; opening an existing log with the other kind is an error.
+  Integrity integrity = Integrity::kSha256;
+  SyncMode sync = SyncMode::kGroup;
+  // Longest time a record waits in an open block. Shorter: less is lost when the process is killed,
+  // more blocks, and each block takes at least 4096 bytes. 0 closes a block each time the rings run
+  // empty.
+  std::chrono::microseconds commit_interval{4000};
+  // Longest sleep of the committer while nothing arrives: adds to the age of the first record after
+  // a quiet time. flush() and wait_durable() cut it short.
+  std::chrono::microseconds idle_wait_max{4000};
+
+  // --- cost ---
+  std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls
+  std::uint64_t block_bytes = 256ULL << 10;     // a block closes when its records reach this
+  std::uint64_t record_bytes_max = 2ULL << 20;  // payload; a ring holds at least two such records
+  std::uint64_t ring_bytes = 8ULL << 20;        // per producer, rounded up to a power of two
+  std::uint32_t producers_max = 8;              // at most 64
+  std::uint32_t segments_ahead = 1;             // prepared and pre-faulted before they are needed
+  std::uint32_t segments_unsynced_max =
+      4;                 // full segments waiting for their sync: then appends wait
+  bool prefault = true;  // false: pages are faulted in by the committer as it writes
+
+  // --- seams ---
+  FileSystem* file_system = nullptr;          // borrowed, outlives the writer; null: the real one
+  std::int64_t (*wall_clock_ns)() = nullptr;  // stamps blocks; null: the system's clock
+};
+
+[[nodiscard]] Result<LogConfig> validated(LogConfig config);
+
+}  // namespace grace::ledger

@@ -1,0 +1,173 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "grace/ledger/error.h"
+#include "grace/ledger/format.h"
+#include "grace/ledger/log_config.h"
+
+namespace grace::ledger {
+
+enum class AppendStatus : std::uint8_t {
+  kOk = 0,
+  kFull = 1,      // the ring has no room now; nothing was appended
+  kTooLarge = 2,  // longer than record_bytes_max; nothing was appended
+  kFailed = 3,    // the writer has failed for good: Writer::health() says why
+  kClosed = 4,    // the writer is closed, or this handle is empty
+};
+
+[[nodiscard]] constexpr std::string_view to_string(AppendStatus status) {
+  switch (status) {
+    case AppendStatus::kOk:
+      return "ok";
+    case AppendStatus::kFull:
+      return "full";
+    case AppendStatus::kTooLarge:
+      return "too_large";
+    case AppendStatus::kFailed:
+      return "failed";
+    case AppendStatus::kClosed:
+      return "closed";
+  }
+  return "unknown";
+}
+
+// How safe a record is.
+//   D0  in the producer's ring: lost with the process
+//   D1  in a closed block of the mapping: survives kill -9 (written_sequence)
+//   D2  synced: survives the loss of power (durable_sequence)
+
+inline std::span<const std::byte> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+// What open() found and did.
+struct RecoveryReport {
+  bool created = false;           // there was no log: this is a new one
+  bool clean = true;              // the last writer had closed the log
+  std::uint64_t cut_bytes = 0;    // torn tail, saved below quarantine/
+  std::uint64_t cut_segment = 0;  // where it began
+  std::uint64_t cut_offset = 0;
+  std::uint64_t last_sequence = 0;  // of the last record that was kept, 0: none
+  std::string quarantine_file;      // empty: nothing was cut
+};
+
+struct WriterStats {
+  std::uint64_t records = 0;  // in closed blocks, since open()
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t block_bytes = 0;  // with headers and padding
+  std::uint64_t syncs = 0;
+  std::uint64_t segments_begun = 0;
+  std::uint64_t segment_waits = 0;  // times the committer waited for a segment or a sync
+};
+
+namespace internal {
+class WriterCore;
+class ByteRing;
+}  // namespace internal
+
+// One producer's end of a bounded SPSC byte ring. One thread at a time; different producers are
+// independent. When the ring is full, try_append() says so and append_or_wait() waits. Must not
+// outlive its Writer. No allocation, no lock and no system call in try_append().
+class Producer {
+ public:
+  Producer() = default;
+  ~Producer();
+  Producer(Producer&& other) noexcept;
+  Producer& operator=(Producer&& other) noexcept;
+
+  [[nodiscard]] AppendStatus try_append(RecordType type,
+                                        std::span<const std::byte> payload) noexcept {
+    return try_append(type, payload, {});
+  }
+  // The payload in two parts, so that a header and a body need not be copied together first.
+  [[nodiscard]] AppendStatus try_append(RecordType type, std::span<const std::byte> head,
+                                        std::span<const std::byte> body) noexcept;
+  // Never returns kFull.
+  [[nodiscard]] AppendStatus append_or_wait(RecordType type, std::span<const std::byte> head,
+                                            std::span<const std::byte> body = {}) noexcept;
+
+  // The sequence the next append will get. Only where this is the writer's one and only producer
+  // since open(): with several, sequences are given in the order the committer takes records.
+  [[nodiscard]] std::uint64_t next_sequence() const;
+
+  // Marks the place after everything appended so far. Opaque; grows; for the calls below.
+  [[nodiscard]] std::uint64_t position() const noexcept;
+  [[nodiscard]] bool is_written(std::uint64_t position) const noexcept;  // D1
+  [[nodiscard]] bool is_durable(std::uint64_t position) const noexcept;  // D2
+  // Closes the open block early and waits until everything before `position` is D2 (D1 where
+  // SyncMode is kNone). kTimeout after `timeout`; the writer's error once it has failed.
+  [[nodiscard]] Result<void> wait_durable(std::uint64_t position,
+                                          std::chrono::milliseconds timeout);
+  [[nodiscard]] Result<void> wait_durable(
+      std::chrono::milliseconds timeout = std::chrono::minutes(1)) {
+    return wait_durable(position(), timeout);
+  }
+
+ private:
+  friend class Writer;
+  Producer(internal::WriterCore* core, internal::ByteRing* ring, std::uint32_t slot)
+      : core_(core), ring_(ring), slot_(slot) {}
+  void release() noexcept;
+
+  internal::WriterCore* core_ = nullptr;
+  internal::ByteRing* ring_ = nullptr;
+  std::uint32_t slot_ = 0;
+};
+
+// The one writer of a log directory.
+//
+// Threads: open() starts three and close() ends them.
+//   committer  takes records from the rings, gives sequences, fills and closes blocks; sole writer
+//              of the mapping
+//   syncer     makes closed blocks durable in order, cuts sealed segments to size
+//   preparer   creates, allocates and pre-faults the next segments
+// Bounds: producers_max rings of ring_bytes; segments_ahead + segments_unsynced_max + 1 mapped
+// segments. When full: rings fill and appends say kFull or wait.
+// Failure: a failed sync, or no space for a segment that is needed, ends the writer for good:
+// health() names it, appends return kFailed, waits return the error. What was reported durable
+// stays so; what was not is never reported so afterwards.
+// fork(): the child must not use the writer, and should exec at once: it inherits the lock.
+class Writer {
+ public:
+  // Recovers the log if the last writer did not close it. kCorrupt (with the position) if anything
+  // but a torn tail is found in the part that recovery reads; nothing is changed then.
+  [[nodiscard]] static Result<std::unique_ptr<Writer>> open(LogConfig config);
+  ~Writer();  // close()
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // A ring of its own for the caller. kInvalidArgument when producers_max are in use.
+  [[nodiscard]] Result<Producer> producer();
+
+  // Everything appended before the call is durable (written, with SyncMode::kNone) when this
+  // returns its highest sequence. Any thread.
+  [[nodiscard]] Result<std::uint64_t> flush(
+      std::chrono::milliseconds timeout = std::chrono::minutes(1));
+
+  // Ends the log cleanly: rings are emptied, the last block and a seal are written and synced, the
+  // file is cut to size, threads end. Idempotent. Producers must not append during it.
+  Result<void> close();
+
+  // The first error, or none. kNoSpace appears here as soon as preparing ahead fails, while the
+  // current segment still takes records; it goes away if space returns in time.
+  [[nodiscard]] Result<void> health() const;
+
+  [[nodiscard]] std::uint64_t written_sequence() const noexcept;  // D1, 0: none
+  [[nodiscard]] std::uint64_t durable_sequence() const noexcept;  // D2, 0: none
+  [[nodiscard]] WriterStats stats() const;
+  [[nodiscard]] const RecoveryReport& recovery() const;
+  [[nodiscard]] std::string log_id_hex() const;
+
+ private:
+  explicit Writer(std::unique_ptr<internal::WriterCore> core);
+  std::unique_ptr<internal::WriterCore> core_;
+};
+
+}  // namespace grace::ledger

@@ -1,0 +1,63 @@
+#include "grace/ledger/log_config.h"
+
+#include <bit>
+
+namespace grace::ledger {
+namespace {
+
+tl::unexpected<Error> wrong(const char* field, std::uint64_t value, const std::string& rule) {
+  return make_error(ErrorCode::kInvalidArgument,
+                    std::string(field) + " = " + std::to_string(value) + ": " + rule);
+}
+
+}  // namespace
+
+Result<LogConfig> validated(LogConfig config) {
+  if (config.directory.empty()) {
+    return make_error(ErrorCode::kInvalidArgument, "directory is empty: name the log's directory");
+  }
+  if (config.commit_interval.count() < 0 || config.idle_wait_max.count() <= 0) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "commit_interval must not be negative, idle_wait_max must be positive");
+  }
+  if (config.record_bytes_max == 0 || config.record_bytes_max > kBlockBytesMax / 4) {
+    return wrong("record_bytes_max", config.record_bytes_max,
+                 "from 1 to " + std::to_string(kBlockBytesMax / 4));
+  }
+  if (config.block_bytes == 0 || config.block_bytes > kBlockBytesMax / 4) {
+    return wrong("block_bytes", config.block_bytes,
+                 "from 1 to " + std::to_string(kBlockBytesMax / 4));
+  }
+  // A fresh segment takes the largest record and a seal.
+  const std::uint64_t segment_bytes_min =
+      kFirstBlockOffset + block_footprint_bytes(record_footprint_bytes(config.record_bytes_max)) +
+      kSealBlockBytes;
+  if (config.segment_bytes % kBlockAlignment != 0 || config.segment_bytes < segment_bytes_min ||
+      config.segment_bytes > kSegmentBytesMax) {
+    return wrong("segment_bytes", config.segment_bytes,
+                 "a multiple of " + std::to_string(kBlockAlignment) + " from " +
+                     std::to_string(segment_bytes_min) +
+                     " (record_bytes_max = " + std::to_string(config.record_bytes_max) +
+                     " must fit) to " + std::to_string(kSegmentBytesMax));
+  }
+  // Two of the largest records: one may have to skip what is left before the ring's end.
+  const std::uint64_t ring_bytes_min = 2 * (record_footprint_bytes(config.record_bytes_max));
+  if (config.ring_bytes < ring_bytes_min || config.ring_bytes > (1ULL << 30)) {
+    return wrong("ring_bytes", config.ring_bytes,
+                 "from " + std::to_string(ring_bytes_min) + " (twice record_bytes_max) to 2^30");
+  }
+  config.ring_bytes = std::bit_ceil(config.ring_bytes);
+  if (config.producers_max == 0 || config.producers_max > 64) {
+    return wrong("producers_max", config.producers_max, "from 1 to 64");
+  }
+  if (config.segments_ahead == 0 || config.segments_ahead > 16) {
+    return wrong("segments_ahead", config.segments_ahead, "from 1 to 16");
+  }
+  if (config.segments_unsynced_max == 0 || config.segments_unsynced_max > 64) {
+    return wrong("segments_unsynced_max", config.segments_unsynced_max, "from 1 to 64");
+  }
+  if (config.file_system == nullptr) config.file_system = &real_file_system();
+  return config;
+}
+
+}  // namespace grace::ledger
