@@ -1,0 +1,62 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "grace/core/error.h"
+#include "grace/parse/chunk_parser.h"
+
+namespace grace::parse {
+
+struct DeadLetterConfig {
+  // --- behaviour ---
+  std::string path;                   // empty: nothing is written, all is counted as off
+  std::uint64_t lines_max = 100'000;  // in the file's life, what it holds at open included
+  std::uint64_t file_bytes_max = 64ULL << 20;
+  std::uint32_t lines_per_second_max = 1'000;  // burst of one second's worth; 0: no limit
+  std::size_t line_copy_bytes_max = 4096;      // longer lines are copied cut, "cut":true
+  // --- cost ---
+  std::size_t queue_lines_max = 4096;  // memory: about queue_lines_max * line_copy_bytes_max
+};
+[[nodiscard]] core::Result<DeadLetterConfig> validated(DeadLetterConfig config);
+
+// offered == written + the drops + failed + queued at any time.
+struct DeadLetterCounters {
+  std::uint64_t offered = 0;
+  std::uint64_t written = 0;
+  std::uint64_t dropped_by_bound = 0;  // lines_max or file_bytes_max reached
+  std::uint64_t dropped_by_rate = 0;
+  std::uint64_t dropped_by_queue = 0;  // the writer was slower than the rejects
+  std::uint64_t failed = 0;            // the file could not be written (disk full ...)
+  int last_os_error = 0;               // errno of the last failure
+};
+
+// Copies of rejected lines, for a person to look at: NDJSON,
+//   {"source":"file:/x","offset":123,"reason":"wrong_type","size":57,"line":"..."}
+// `line` is the text with invalid UTF-8 replaced; where something had to be replaced, "base64"
+// holds the exact bytes. One object a reject.
+//
+// Threads: offer() from any worker (a short mutex: rejects are a cold path, and the rate limit
+// bounds the copying); one thread of its own writes. Never blocks, never fails the stream: what is
+// not written is counted by reason. close() (or destruction) writes what is queued.
+class DeadLetterFile {
+ public:
+  // Fails only when the file cannot be opened (appended to when it exists).
+  [[nodiscard]] static core::Result<std::unique_ptr<DeadLetterFile>> open(DeadLetterConfig config);
+  ~DeadLetterFile();
+  DeadLetterFile(const DeadLetterFile&) = delete;
+  DeadLetterFile& operator=(const DeadLetterFile&) = delete;
+
+  void offer(const Reject& reject, std::string_view source_name);
+  void close();
+  [[nodiscard]] DeadLetterCounters counters() const;
+
+ private:
+  class Impl;
+  explicit DeadLetterFile(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace grace::parse
