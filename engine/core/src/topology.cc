@@ -74,7 +74,8 @@ BlastRadius Topology::blast_radius(std::string_view service) const {
   return radius;
 }
 
-std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_view b) const {
+std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_view b,
+                                                std::uint32_t hops_max) const {
   if (a == b) return 0;
   const auto directed = [&](std::string_view from,
                             std::string_view to) -> std::optional<std::uint32_t> {
@@ -84,7 +85,7 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
       const std::string at = open.front();
       open.pop_front();
       const ServiceNode* const node = find(at);
-      if (node == nullptr) continue;
+      if (node == nullptr || depth[at] >= hops_max) continue;
       for (const std::string& next : node->depends_on) {
         if (!depth.emplace(next, depth[at] + 1).second) continue;
         if (next == to) return depth[next];

@@ -6,6 +6,7 @@
 
 #include "grace/core/event.h"
 #include "grace/core/finding.h"
+#include "grace/core/outcome.h"
 #include "grace/core/run.h"
 #include "grace/core/trigger.h"
 
@@ -81,6 +82,11 @@ class OrderedDetector {
   // Every state change of a playbook run.
   virtual void on_run(const PlaybookRun& run, FindingSink& sink) {
     static_cast<void>(run);
+    static_cast<void>(sink);
+  }
+  // How a trigger turned out, after it was recorded and learned from.
+  virtual void on_outcome(const Outcome& outcome, FindingSink& sink) {
+    static_cast<void>(outcome);
     static_cast<void>(sink);
   }
 };

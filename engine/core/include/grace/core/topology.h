@@ -26,6 +26,8 @@ struct BlastRadius {
   std::vector<std::string> dependents;      // sorted
 };
 
+inline constexpr std::uint32_t kHopsUnlimited = 0xffffffff;
+
 // Who depends on whom. From configuration and `topology` control events; calls observed later
 // replace nothing that was declared. Cycles are allowed. Bounded: services_max nodes, further ones
 // are refused and counted. Thread: the ordered stage's, which owns it.
@@ -38,8 +40,9 @@ class Topology {
   // Services that reach `service` over depends_on edges (its dependents), without itself.
   [[nodiscard]] BlastRadius blast_radius(std::string_view service) const;
   // Edges on the shortest path between two services in either direction of dependency; nullopt when
-  // no directed path joins them.
-  [[nodiscard]] std::optional<std::uint32_t> distance(std::string_view a, std::string_view b) const;
+  // no directed path of at most `hops_max` edges joins them. Small `hops_max`: small search.
+  [[nodiscard]] std::optional<std::uint32_t> distance(std::string_view a, std::string_view b,
+                                                      std::uint32_t hops_max = kHopsUnlimited) const;
   // True when `dependent` reaches `dependency` over depends_on edges.
   [[nodiscard]] bool depends(std::string_view dependent, std::string_view dependency) const;
   [[nodiscard]] std::vector<std::string> services() const;  // sorted
