@@ -65,11 +65,12 @@ class FaninQueue {
     ThreadRole role_;
   };
 
-  // Memory: depth_max items, and one block more for each producer.
+  // Memory: depth_max items for each producer: a producer keeps the blocks that it once used, and
+  // each of them may be the one that fills the queue.
   FaninQueue(std::size_t depth_max, std::size_t producers_max)
       : depth_max_(depth_max),
         producers_max_(producers_max),
-        queue_((depth_max / Traits::BLOCK_SIZE + 2 * producers_max + 1) * Traits::BLOCK_SIZE),
+        queue_(producers_max * (depth_max / Traits::BLOCK_SIZE + 2) * Traits::BLOCK_SIZE),
         consumer_(queue_) {
     GRACE_ASSERT(depth_max > 0 && depth_max <= kDepthMax, "depth_max %zu is not in [1, %zu]",
                  depth_max, kDepthMax);
