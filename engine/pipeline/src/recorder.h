@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "grace/core/error.h"
+#include "grace/core/record_sink.h"
+#include "grace/ledger/sha256.h"
+#include "grace/ledger/writer.h"
+
+namespace grace::pipeline {
+
+// Writes decision records: each one JSON object, into the decision digest and, where there is one,
+// into the ledger. The digest is SHA-256 over the objects in order, a newline after each; they hold
+// event time only, so equal decisions give equal digests.
+//
+// Thread: the ordered stage's alone. A full ledger ring makes append() wait for the committer: a
+// decision is never dropped. After the ledger has failed, records go into the digest alone and
+// failed_count() grows; the engine reports it and stops executing.
+class Recorder final : public core::RecordSink {
+ public:
+  // `producer` may be null: no ledger (replay without --ledger). It outlives the recorder.
+  explicit Recorder(ledger::Producer* producer) : producer_(producer) {}
+
+  std::uint64_t append(const core::Record& record) override;
+
+  // Returns when everything appended is durable (D2), or with the ledger's error.
+  [[nodiscard]] core::Result<void> make_durable();
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] std::uint64_t failed_count() const noexcept { return failed_count_; }
+  // 64 hexadecimal digits over all records so far.
+  [[nodiscard]] std::string digest() const { return digest_.hex(); }
+
+ private:
+  ledger::Producer* producer_;
+  ledger::Sha256 digest_;
+  std::string line_;  // reused
+  std::uint64_t count_ = 0;
+  std::uint64_t failed_count_ = 0;
+};
+
+}  // namespace grace::pipeline

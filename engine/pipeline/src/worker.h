@@ -1,0 +1,142 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "grace/core/chunk.h"
+#include "grace/core/detector.h"
+#include "grace/core/event.h"
+#include "grace/core/platform.h"
+#include "grace/core/runner.h"
+#include "grace/core/spsc_ring.h"
+#include "grace/parse/chunk_parser.h"
+#include "ordered_item.h"
+
+namespace grace::pipeline {
+
+// Rings carry events and, as events of a kind no input has, the two marks of the exchange.
+inline constexpr auto kChunkEndMark = static_cast<core::EventKind>(254);
+inline constexpr auto kTickMark = static_cast<core::EventKind>(253);
+
+using EventRing = core::SpscRing<core::Event>;
+using ItemRing = core::SpscRing<OrderedItem>;
+using ChunkRing = core::SpscRing<core::Chunk*>;
+
+// The rings of the exchange: W chunk rings from ingest, W x W event rings, W item rings to the
+// ordered stage.
+struct Exchange {
+  Exchange(std::size_t workers, std::size_t event_slots, std::size_t item_slots,
+           std::size_t chunk_slots);
+  [[nodiscard]] EventRing& events(std::size_t from, std::size_t to) {
+    return *event_rings[from * worker_count + to];
+  }
+  std::size_t worker_count;
+  std::vector<std::unique_ptr<ChunkRing>> chunk_rings;
+  std::vector<std::unique_ptr<EventRing>> event_rings;
+  std::vector<std::unique_ptr<ItemRing>> item_rings;
+};
+
+// Written by one worker, read by anybody for statistics.
+struct alignas(core::kCacheLineBytes) WorkerCounters {
+  std::atomic<std::uint64_t> received{0};
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> blank{0};
+  std::array<std::atomic<std::uint64_t>, parse::kRejectReasonCount> rejected{};
+  std::atomic<std::uint64_t> late{0};
+  std::atomic<std::uint64_t> evicted{0};
+};
+
+struct WorkerConfig {
+  std::size_t index = 0;
+  std::int64_t tick_ns = 1'000'000'000;  // event-time tick period
+  parse::ParseConfig parse;
+};
+
+// One worker: parses every W-th chunk, and runs the detectors of every W-th partition.
+//
+//   chunk ring --> [parse chunk c, c % W == index] --> event ring (index, s) for each shard s
+//   event ring (c % W, index), c = 0, 1, 2 ... --> [partitions p, p % W == index] --> item ring
+//
+// Thread: run_once() by one worker thread; counters() by anybody.
+// When an event ring is full the worker serves its own inputs and comes back: every chunk that all
+// shards wait for is being parsed by a worker whose output they are draining, so nothing can wait
+// in a circle. When the item ring is full it waits; the ordered stage never waits for workers.
+// Nothing blocks inside run_once(), so a simulator can step all workers in one thread.
+class Worker final : public core::Stage {
+ public:
+  Worker(const WorkerConfig& config, Exchange& exchange, parse::RejectSink& rejects,
+         const core::SubsystemList& subsystems);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  std::size_t run_once() override;
+  [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
+  // Sums late and evicted counts of all detectors into counters(). Worker thread, or after it.
+  void publish_detector_counts();
+
+ private:
+  class Sink;
+  struct Cell {  // one partition's detectors
+    std::size_t partition;
+    std::vector<std::unique_ptr<core::PartitionDetector>> detectors;  // by subsystem; may be null
+  };
+
+  struct Outlet {  // claimed slots of one event ring, published together
+    std::span<core::Event> slots;
+    std::size_t used = 0;
+  };
+
+  std::size_t flush_items();
+  void emit(const OrderedItem& item);
+
+  std::size_t serve_inputs(std::size_t budget);
+  void detect(const core::Event& event);
+  void on_tick_mark(const core::Event& mark);
+  void on_control(const core::Event& event);
+  void end_shard_chunk(const core::Event& mark);
+
+  std::size_t parse_step();
+  std::size_t route_batch();
+  bool route(const core::Event& event);
+  core::Event* claim(std::size_t shard);
+  bool broadcast(const core::Event& event);
+  void publish_rings();
+  bool finish_chunk();
+  void publish_counts();
+
+  WorkerConfig config_;
+  Exchange& exchange_;
+  parse::RejectSink& rejects_;
+
+  // --- parsing side ---
+  parse::ChunkParser parser_;
+  core::Chunk* chunk_ = nullptr;    // being parsed
+  bool end_pending_ = false;        // all of it is routed but for the end marks
+  // First event time that is past the last tick this chunk has sent: its own running maximum,
+  // rounded. Ticks that earlier chunks had reached are sent again and ignored by the receivers.
+  std::int64_t chunk_next_tick_ns_ = 0;
+  std::array<core::Event, 64> batch_;
+  std::size_t batch_count_ = 0;
+  std::size_t batch_next_ = 0;      // next to route
+  std::size_t broadcast_next_ = 0;  // next shard of the broadcast under way
+  std::vector<Outlet> out_;         // by shard; closed outside parse_step()
+
+  // --- detecting side ---
+  std::uint64_t shard_chunk_ = 0;   // chunk that the shard takes from next
+  std::int64_t watermark_ns_ = 0;
+  std::vector<Cell> cells_;
+  std::array<std::uint8_t, core::kPartitionCount> cell_of_partition_{};
+  std::unique_ptr<Sink> sink_;
+
+  // Items that found the ring full, in order. Bounded by what one budget of inputs can say.
+  std::vector<OrderedItem> overflow_;
+  std::size_t overflow_next_ = 0;
+
+  WorkerCounters counters_;
+};
+
+}  // namespace grace::pipeline

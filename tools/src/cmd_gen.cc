@@ -1,0 +1,87 @@
+#include <fstream>
+#include <iostream>
+
+#include "command.h"
+#include "generator.h"
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+
+namespace grace::tools {
+namespace {
+
+struct GenArguments {
+  GeneratorOptions options;
+  std::string start;
+  std::string truth_path;
+  bool list = false;
+};
+
+int write_truth(const std::string& path, const std::vector<GroundTruth>& truth) {
+  std::ofstream file(path);
+  for (const GroundTruth& fault : truth) {
+    std::string line;
+    core::JsonWriter(line)
+        .begin_object()
+        .field("fault", fault.fault)
+        .field("service", fault.service)
+        .field("begin", core::format_rfc3339(fault.begin_ns))
+        .field("end", core::format_rfc3339(fault.end_ns))
+        .end_object();
+    file << line << '\n';
+  }
+  file.flush();
+  if (file) return kExitOk;
+  std::cerr << "grace gen: cannot write " << path << '\n';
+  return kExitNegative;
+}
+
+int generate_stream(const GenArguments& arguments) {
+  if (arguments.list) {
+    for (const GeneratorProfile& profile : generator_profiles()) {
+      std::cout << profile.name << "\t" << profile.help << '\n';
+    }
+    return kExitOk;
+  }
+  GeneratorOptions options = arguments.options;
+  if (!arguments.start.empty()) {
+    const auto start = core::parse_rfc3339(arguments.start);
+    if (!start) {
+      std::cerr << "grace gen: --start: '" << arguments.start << "' is not an RFC 3339 time\n";
+      return kExitUsage;
+    }
+    options.start_ns = *start;
+  }
+  std::ios::sync_with_stdio(false);
+  const auto truth = generate(options, std::cout);
+  if (!truth) {
+    std::cerr << "grace gen: " << truth.error().message << '\n';
+    return truth.error().code == core::ErrorCode::kIo ? kExitNegative : kExitUsage;
+  }
+  return arguments.truth_path.empty() ? kExitOk : write_truth(arguments.truth_path, *truth);
+}
+
+}  // namespace
+
+void add_gen_command(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<GenArguments>();
+  CLI::App* gen = app.add_subcommand("gen", "Write synthetic telemetry to standard output");
+  gen->footer("Example: grace gen --profile mixed --count 3000000 --seed 7 > firehose.ndjson");
+  GeneratorOptions& options = arguments->options;
+  gen->add_option("--profile", options.profile, "What to write; see --list")->capture_default_str();
+  gen->add_option("--count", options.event_count, "Events (scenarios have their own length)")
+      ->capture_default_str();
+  gen->add_option("--seed", options.seed, "The same seed gives the same bytes")
+      ->capture_default_str();
+  gen->add_option("--start", arguments->start, "Event time of the first event, RFC 3339");
+  gen->add_option("--rate", options.events_per_second, "Events in a second of event time")
+      ->capture_default_str();
+  gen->add_option("--services", options.service_count, "Services of the mixed profile")
+      ->capture_default_str();
+  gen->add_option("--bad-lines", options.bad_line_share, "Share of broken lines")
+      ->check(CLI::Range(0.0, 0.5));
+  gen->add_option("--truth", arguments->truth_path, "Write the faults injected to this file");
+  gen->add_flag("--list", arguments->list, "List the profiles");
+  gen->callback([arguments, &exit_code] { exit_code = generate_stream(*arguments); });
+}
+
+}  // namespace grace::tools

@@ -1,0 +1,21 @@
+#pragma once
+#include <CLI/CLI.hpp>
+
+namespace grace::tools {
+
+// Exit codes of every command.
+inline constexpr int kExitOk = 0;        // done, or a positive finding
+inline constexpr int kExitNegative = 1;  // a negative finding, or the work failed
+inline constexpr int kExitUsage = 2;     // wrong use: arguments, configuration
+
+// Each command adds itself to the program and leaves its exit code behind when it was the one.
+void add_run_command(CLI::App& app, int& exit_code);
+void add_replay_command(CLI::App& app, int& exit_code);
+void add_gen_command(CLI::App& app, int& exit_code);
+void add_ledger_command(CLI::App& app, int& exit_code);
+void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedback, pause ...
+void add_check_command(CLI::App& app, int& exit_code);
+void add_explain_command(CLI::App& app, int& exit_code);
+void add_completion_command(CLI::App& app, int& exit_code);
+
+}  // namespace grace::tools
