@@ -34,7 +34,6 @@ struct OrderedItem {
     core::Event event;
     core::Observation observation;
     core::Finding* finding;  // owned by whoever holds the item
-    core::Chunk* chunk;      // kShardEnd
     Content() : watermark_ns(0) {}
   } content;
 

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "grace/core/error.h"
@@ -16,11 +15,12 @@ namespace grace::pipeline {
 //
 // Thread: the ordered stage's alone. A full ledger ring makes append() wait for the committer: a
 // decision is never dropped. After the ledger has failed, records go into the digest alone and
-// failed_count() grows; the engine reports it and stops executing.
+// failed_count() grows; make_durable() then fails, so nothing is executed any more.
 class Recorder final : public core::RecordSink {
  public:
-  // `producer` may be null: no ledger (replay without --ledger). It outlives the recorder.
-  explicit Recorder(ledger::Producer* producer) : producer_(producer) {}
+  // No ledger: an empty producer.
+  explicit Recorder(ledger::Producer producer, bool has_ledger)
+      : producer_(std::move(producer)), has_ledger_(has_ledger) {}
 
   std::uint64_t append(const core::Record& record) override;
 
@@ -29,10 +29,11 @@ class Recorder final : public core::RecordSink {
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t failed_count() const noexcept { return failed_count_; }
   // 64 hexadecimal digits over all records so far.
-  [[nodiscard]] std::string digest() const { return digest_.hex(); }
+  [[nodiscard]] std::string digest() const { return ledger::to_hex(digest_.peek()); }
 
  private:
-  ledger::Producer* producer_;
+  ledger::Producer producer_;
+  bool has_ledger_;
   ledger::Sha256 digest_;
   std::string line_;  // reused
   std::uint64_t count_ = 0;

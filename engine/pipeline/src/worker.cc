@@ -78,6 +78,7 @@ Worker::Worker(const WorkerConfig& config, Exchange& exchange, parse::RejectSink
       rejects_(rejects),
       parser_(config.parse),
       out_(exchange.worker_count),
+      shard_chunk_(config.first_chunk),
       sink_(std::make_unique<Sink>(*this)) {
   static_assert(core::kPartitionCount <= 256 && core::kWorkersMax <= 256);
   for (std::size_t p = config.index; p < core::kPartitionCount; p += exchange.worker_count) {
@@ -197,7 +198,6 @@ void Worker::end_shard_chunk(const core::Event& mark) {
   OrderedItem item;
   item.kind = ItemKind::kShardEnd;
   item.chunk_number = shard_chunk_;
-  item.content.event = mark;
   emit(item);
   ++shard_chunk_;
 }
@@ -312,7 +312,7 @@ bool Worker::finish_chunk() {
 // Relaxed throughout: only this thread writes them, and statistics may lag.
 void Worker::publish_counts() {
   const parse::ParseCounters& parsed = parser_.counters();
-  counters_.received.store(parsed.received, std::memory_order_relaxed);
+  counters_.received.store(parsed.received(), std::memory_order_relaxed);
   counters_.accepted.store(parsed.accepted, std::memory_order_relaxed);
   counters_.blank.store(parsed.blank, std::memory_order_relaxed);
   for (std::size_t i = 0; i < parse::kRejectReasonCount; ++i) {

@@ -43,7 +43,7 @@ struct Exchange {
 struct alignas(core::kCacheLineBytes) WorkerCounters {
   std::atomic<std::uint64_t> received{0};
   std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> blank{0};
+  std::atomic<std::uint64_t> blank{0};  // lines that are no events
   std::array<std::atomic<std::uint64_t>, parse::kRejectReasonCount> rejected{};
   std::atomic<std::uint64_t> late{0};
   std::atomic<std::uint64_t> evicted{0};
@@ -51,6 +51,7 @@ struct alignas(core::kCacheLineBytes) WorkerCounters {
 
 struct WorkerConfig {
   std::size_t index = 0;
+  std::uint64_t first_chunk = 0;  // number of the first chunk of this run
   std::int64_t tick_ns = 1'000'000'000;  // event-time tick period
   parse::ParseConfig parse;
 };

@@ -1,0 +1,132 @@
+#pragma once
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "grace/core/detector.h"
+#include "grace/core/error.h"
+#include "grace/core/learned_state.h"
+#include "grace/core/runner.h"
+#include "grace/core/step_executor.h"
+#include "grace/core/topology.h"
+#include "grace/correlate/correlator.h"
+#include "grace/correlate/outcome_tracker.h"
+#include "grace/ingest/ingest_stage.h"
+#include "grace/limit/gates.h"
+#include "grace/parse/chunk_parser.h"
+#include "grace/parse/dead_letter_file.h"
+#include "grace/pipeline/trigger_manager.h"
+#include "grace/schedule/scheduler.h"
+
+namespace grace::pipeline {
+
+struct EngineConfig {
+  // --- behaviour ---
+  // Event-time step in which windows, timeouts and expiries are looked at.
+  std::chrono::nanoseconds tick{1'000'000'000};
+  parse::ParseConfig parse;
+  ingest::IngestConfig ingest;
+  limit::LimitConfig limit;
+  correlate::CorrelateConfig correlate;
+  schedule::ScheduleConfig schedule;
+  // Known before the first event; topology events add to it.
+  std::vector<core::ServiceNode> topology;
+  // Decisions are kept here; empty: only the digest.
+  std::string ledger_directory;
+  // The input is recorded here; empty: not.
+  std::string journal_directory;
+  // Rejected lines are copied here; an empty path: only counted.
+  parse::DeadLetterConfig dead_letters;
+  // Observations handed to detectors and verifications in one tick; the rest is counted. Bounds
+  // what an error storm over millions of keys can cost the ordered stage.
+  std::size_t observations_per_tick_max = 65'536;
+  // --- cost ---
+  std::size_t workers = 1;               // 1 to core::kWorkersMax
+  std::size_t event_ring_slots = 4096;   // each of workers x workers rings, 128 bytes a slot
+  std::size_t item_ring_slots = 4096;    // each worker's ring to the ordered stage
+  std::size_t chunks_in_flight_max = 0;  // 0: 2 x workers + 4. Memory: see chunk_capacity_bytes
+  core::IdlePolicy worker_idle = core::IdlePolicy::kYield;
+  bool pin_workers = false;              // worker i on CPU i
+};
+[[nodiscard]] core::Result<EngineConfig> validated(EngineConfig config);
+
+// Exact at any time when summed: received = accepted + rejected + dropped.
+struct EventCounts {
+  std::uint64_t received = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t dropped = 0;
+  std::array<std::uint64_t, parse::kRejectReasonCount> rejected{};
+  std::uint64_t blank_lines = 0;  // not events
+  std::uint64_t late = 0;         // accepted, older than the bin they belong to
+  std::uint64_t evicted = 0;      // series and patterns that bounds turned away
+  [[nodiscard]] std::uint64_t rejected_total() const;
+};
+
+// The ordered stage as others may see it, on its own thread, between two events.
+struct OrderedView {
+  std::int64_t now_ns;  // event time
+  const TriggerManager& triggers;
+  const correlate::Correlator& incidents;
+  const schedule::Scheduler& scheduler;
+  const core::LearnedState& learned;
+  const core::Topology& topology;
+  std::string_view decision_digest;
+  std::uint64_t record_count;
+  std::uint64_t record_failures;
+  std::uint64_t observations_dropped;
+};
+
+// The whole engine: threads, rings and stages. See docs/ARCHITECTURE.md for the drawing.
+//
+// Threads: open(), start(), wait() and the destructor: the owner's. request_stop(), push_line(),
+// counts(), inspect(): any.
+// Stop: sources end or request_stop() is called; everything read is then parsed, decided and
+// recorded, the ledger and journal are synced, and wait() returns.
+class Engine {
+ public:
+  struct Parts {
+    const core::SubsystemList& subsystems;                  // outlives the engine
+    std::vector<std::unique_ptr<ingest::Source>> sources;   // index = Chunk::source_index
+    ingest::InternalSource* internal = nullptr;             // one of `sources`; null: no live lines
+    core::StepExecutor& executor;                           // outlives the engine
+    const schedule::PlaybookSet& playbooks;                 // outlives the engine
+    ingest::Clock clock = ingest::Clock::system();
+  };
+  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config,
+                                                                  Parts parts);
+  ~Engine();  // stops and waits
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void start();
+  // Safe in a signal handler.
+  void request_stop() noexcept;
+  // All input is handled. Any thread may poll it.
+  [[nodiscard]] bool finished() const noexcept;
+  // Returns when finished, with everything durable; the first failure otherwise.
+  [[nodiscard]] core::Result<void> wait();
+
+  [[nodiscard]] EventCounts counts() const;
+  [[nodiscard]] ingest::IngestFigures ingest_figures() const;
+  [[nodiscard]] parse::DeadLetterFigures dead_letter_figures() const;
+  // Runs `look` on the ordered stage's thread (or here, after wait()). False: not answered within
+  // the timeout; `look` is then never called.
+  bool inspect(const std::function<void(const OrderedView&)>& look,
+               std::chrono::milliseconds timeout = std::chrono::seconds(5));
+  // Highest ledger sequence known to be on disk; 0 without a ledger.
+  [[nodiscard]] std::uint64_t durable_sequence() const;
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace grace::pipeline

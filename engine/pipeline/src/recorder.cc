@@ -1,0 +1,42 @@
+#include "recorder.h"
+
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+
+namespace grace::pipeline {
+
+std::uint64_t Recorder::append(const core::Record& record) {
+  line_.clear();
+  core::JsonWriter(line_)
+      .begin_object()
+      .field("ts", core::format_rfc3339(record.ts_ns))
+      .field("actor", record.actor)
+      .field("action", record.action)
+      .field("resource", record.resource)
+      .field("subsystem", record.subsystem)
+      .field("result", record.result)
+      .raw_field("payload", record.payload.empty() ? "{}" : record.payload)
+      .end_object();
+  ++count_;
+  digest_.update(line_);
+  digest_.update("\n");
+  if (!has_ledger_) return count_;
+  const std::uint64_t sequence = producer_.next_sequence();
+  const ledger::AppendStatus status =
+      producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(line_));
+  if (status != ledger::AppendStatus::kOk) ++failed_count_;
+  return sequence;
+}
+
+core::Result<void> Recorder::make_durable() {
+  if (!has_ledger_) return {};
+  if (failed_count_ > 0) {
+    return core::make_error(core::ErrorCode::kClosed, "the ledger has failed");
+  }
+  const auto durable = producer_.wait_durable();
+  if (durable) return {};
+  return core::make_error(core::ErrorCode::kIo, durable.error().message, durable.error().os_error,
+                          durable.error().offset);
+}
+
+}  // namespace grace::pipeline
