@@ -1,6 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 #include "grace/core/chunk.h"
 #include "grace/core/event.h"
@@ -34,7 +34,7 @@ struct OrderedItem {
     core::Event event;
     core::Observation observation;
     core::Finding* finding;  // owned by whoever holds the item
-    Content() : watermark_ns(0) {}
+    Content() noexcept : watermark_ns(0) {}
   } content;
 
   [[nodiscard]] static bool earlier(const OrderedItem& a, const OrderedItem& b) noexcept {
@@ -44,5 +44,7 @@ struct OrderedItem {
     return a.subsystem < b.subsystem;
   }
 };
+
+static_assert(std::is_trivially_copyable_v<OrderedItem>, "copied through rings");
 
 }  // namespace grace::pipeline

@@ -26,6 +26,8 @@ class Recorder final : public core::RecordSink {
 
   // Returns when everything appended is durable (D2), or with the ledger's error.
   [[nodiscard]] core::Result<void> make_durable();
+  // Gives the producer back, before the ledger is closed. Nothing may be appended after it.
+  void release() { producer_ = ledger::Producer(); }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t failed_count() const noexcept { return failed_count_; }
   // 64 hexadecimal digits over all records so far.

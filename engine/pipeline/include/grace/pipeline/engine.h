@@ -115,7 +115,7 @@ class Engine {
 
   [[nodiscard]] EventCounts counts() const;
   [[nodiscard]] ingest::IngestFigures ingest_figures() const;
-  [[nodiscard]] parse::DeadLetterFigures dead_letter_figures() const;
+  [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const;
   // Runs `look` on the ordered stage's thread (or here, after wait()). False: not answered within
   // the timeout; `look` is then never called.
   bool inspect(const std::function<void(const OrderedView&)>& look,

@@ -1,0 +1,377 @@
+// The wiring of the whole data path, in flow order. See docs/ARCHITECTURE.md for the drawing.
+#include "grace/pipeline/engine.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "grace/core/assert.h"
+#include "grace/ingest/journal.h"
+#include "grace/ledger/reader.h"
+#include "grace/ledger/writer.h"
+#include "ordered_stage.h"
+#include "recorder.h"
+#include "recovery.h"
+#include "worker.h"
+
+namespace grace::pipeline {
+namespace {
+
+core::Error from_ledger(const ledger::Error& error) {
+  return {core::ErrorCode::kIo, error.message, error.os_error, error.offset};
+}
+
+template <typename T, typename Check>
+core::Result<void> check(T& part, Check&& validate) {
+  auto checked = validate(std::move(part));
+  if (!checked) return tl::unexpected<core::Error>(checked.error());
+  part = std::move(*checked);
+  return {};
+}
+
+core::Result<void> in_range(std::string_view field, std::size_t value, std::size_t min,
+                            std::size_t max) {
+  if (value >= min && value <= max) return {};
+  return core::make_error(core::ErrorCode::kInvalidArgument,
+                          std::string(field) + " is " + std::to_string(value) + ", must be " +
+                              std::to_string(min) + " to " + std::to_string(max));
+}
+
+// Free chunks come back from the ordered stage; filled ones go to the worker whose turn it is.
+class Port final : public ingest::ChunkPort {
+ public:
+  Port(Exchange& exchange, std::vector<core::Chunk*>& in_flight, std::size_t chunk_count)
+      : exchange_(exchange), in_flight_(in_flight), free_(chunk_count) {}
+
+  core::Chunk* try_acquire() override {
+    core::Chunk* chunk = nullptr;
+    return free_.try_pop(chunk) ? chunk : nullptr;
+  }
+  bool try_publish(core::Chunk* chunk) override {
+    // Published to the ordered stage by the rings on the chunk's way: ingest -> worker -> ordered.
+    in_flight_[chunk->number % in_flight_.size()] = chunk;
+    return exchange_.chunk_rings[chunk->number % exchange_.worker_count]->try_push(chunk);
+  }
+  [[nodiscard]] ChunkRing& free_ring() noexcept { return free_; }
+
+ private:
+  Exchange& exchange_;
+  std::vector<core::Chunk*>& in_flight_;
+  ChunkRing free_;
+};
+
+class IngestRunner final : public core::Stage {
+ public:
+  explicit IngestRunner(ingest::IngestStage& stage) : stage_(stage) {}
+  std::size_t run_once() override { return stage_.finished() ? 0 : stage_.run_once(); }
+
+ private:
+  ingest::IngestStage& stage_;
+};
+
+class DeadLetters final : public parse::RejectSink {
+ public:
+  DeadLetters(parse::DeadLetterFile* file, const std::vector<std::string>& source_names)
+      : file_(file), source_names_(source_names) {}
+  void rejected(const parse::Reject& reject) override {
+    if (file_ == nullptr) return;
+    const std::string_view name = reject.source_index < source_names_.size()
+                                      ? std::string_view(source_names_[reject.source_index])
+                                      : std::string_view("recorded");
+    file_->offer(reject, name);
+  }
+
+ private:
+  parse::DeadLetterFile* file_;
+  const std::vector<std::string>& source_names_;
+};
+
+}  // namespace
+
+core::Result<EngineConfig> validated(EngineConfig config) {
+  const std::initializer_list<core::Result<void>> checks{
+      in_range("workers", config.workers, 1, core::kWorkersMax),
+      in_range("event_ring_slots", config.event_ring_slots, 64, std::size_t{1} << 20),
+      in_range("item_ring_slots", config.item_ring_slots, 64, std::size_t{1} << 20),
+      in_range("observations_per_tick_max", config.observations_per_tick_max, 1,
+               std::size_t{1} << 24),
+      check(config.parse, [](auto part) { return parse::validated(std::move(part)); }),
+      check(config.ingest, [](auto part) { return ingest::validated(std::move(part)); }),
+      check(config.limit, [](auto part) { return limit::validated(std::move(part)); }),
+      check(config.correlate, [](auto part) { return correlate::validated(std::move(part)); }),
+      check(config.schedule, [](auto part) { return schedule::validated(std::move(part)); }),
+      check(config.dead_letters, [](auto part) { return parse::validated(std::move(part)); }),
+  };
+  for (const core::Result<void>& result : checks) {
+    if (!result) return tl::unexpected<core::Error>(result.error());
+  }
+  if (config.tick.count() < 1'000'000) {
+    return core::make_error(core::ErrorCode::kInvalidArgument, "tick must be 1 ms or more");
+  }
+  if (config.parse.line_bytes_max != config.ingest.line_bytes_max) {
+    return core::make_error(core::ErrorCode::kInvalidArgument,
+                            "parse.line_bytes_max and ingest.line_bytes_max must be equal");
+  }
+  if (config.chunks_in_flight_max == 0) config.chunks_in_flight_max = 2 * config.workers + 4;
+  return config;
+}
+
+std::uint64_t EventCounts::rejected_total() const {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : rejected) total += count;
+  return total;
+}
+
+class Engine::Impl {
+ public:
+  Impl(EngineConfig config, Parts& parts)
+      : config_(std::move(config)),
+        subsystems_(parts.subsystems),
+        exchange_(config_.workers, config_.event_ring_slots, config_.item_ring_slots,
+                  config_.chunks_in_flight_max),
+        in_flight_(config_.chunks_in_flight_max, nullptr),
+        port_(exchange_, in_flight_, config_.chunks_in_flight_max) {}
+
+  core::Result<void> build(Parts& parts) {
+    if (auto done = open_logs(); !done) return done;
+    if (auto done = build_ingest(parts); !done) return done;
+    build_workers();
+    return build_ordered(parts);
+  }
+
+  // Threads start in reverse flow order, so that each finds its consumer running.
+  void start() {
+    ordered_runner_->start();
+    for (auto& runner : worker_runners_) runner->start();
+    ingest_runner_->start();
+    started_ = true;
+  }
+
+  void request_stop() noexcept { ingest_->request_stop(); }
+
+  [[nodiscard]] bool finished() const noexcept {
+    return ingest_->finished() && ordered_->processed_chunks() == ingest_->next_chunk_number();
+  }
+
+  // Stops the threads in flow order, each when its input is used up.
+  core::Result<void> wait() {
+    if (!started_) return {};
+    while (!finished()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ingest_runner_->request_stop();
+    ingest_runner_->join();
+    for (auto& runner : worker_runners_) {
+      runner->request_stop();
+      runner->join();
+    }
+    ordered_runner_->request_stop();
+    ordered_runner_->join();
+    for (auto& worker : workers_) worker->publish_detector_counts();
+    started_ = false;
+    return close_logs();
+  }
+
+  [[nodiscard]] EventCounts counts() const {
+    EventCounts sum;
+    for (const auto& worker : workers_) {
+      // Relaxed: statistics, each figure for itself; exact once the workers have stopped.
+      const WorkerCounters& from = worker->counters();
+      sum.received += from.received.load(std::memory_order_relaxed);
+      sum.accepted += from.accepted.load(std::memory_order_relaxed);
+      sum.blank_lines += from.blank.load(std::memory_order_relaxed);
+      sum.late += from.late.load(std::memory_order_relaxed);
+      sum.evicted += from.evicted.load(std::memory_order_relaxed);
+      for (std::size_t i = 0; i < parse::kRejectReasonCount; ++i) {
+        sum.rejected[i] += from.rejected[i].load(std::memory_order_relaxed);
+      }
+    }
+    for (const ingest::SourceFigures& source : ingest_->figures().sources) {
+      sum.dropped += source.dropped_lines;
+    }
+    sum.received += sum.dropped;  // they were offered to us, and we let them fall
+    return sum;
+  }
+
+  bool inspect(const std::function<void(const OrderedView&)>& look,
+               std::chrono::milliseconds timeout) {
+    if (started_) return ordered_->inspect(look, timeout);
+    ordered_->inspect_here(look);
+    return true;
+  }
+
+  [[nodiscard]] std::uint64_t durable_sequence() const {
+    return ledger_ ? ledger_->durable_sequence() : 0;
+  }
+  [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
+  [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
+    return dead_letter_file_ ? dead_letter_file_->counters() : parse::DeadLetterCounters{};
+  }
+
+ private:
+  core::Result<void> open_logs() {
+    if (!config_.ledger_directory.empty()) {
+      ledger::LogConfig log;
+      log.directory = config_.ledger_directory;
+      log.producers_max = 2;
+      auto writer = ledger::Writer::open(log);
+      if (!writer) return tl::unexpected<core::Error>(from_ledger(writer.error()));
+      ledger_ = std::move(*writer);
+    }
+    if (!config_.journal_directory.empty()) {
+      ingest::JournalConfig journal;
+      journal.directory = config_.journal_directory;
+      auto writer = ingest::JournalWriter::open(journal);
+      if (!writer) return tl::unexpected<core::Error>(writer.error());
+      journal_ = std::move(*writer);
+    }
+    if (!config_.dead_letters.path.empty()) {
+      auto file = parse::DeadLetterFile::open(config_.dead_letters);
+      if (!file) return tl::unexpected<core::Error>(file.error());
+      dead_letter_file_ = std::move(*file);
+    }
+    return {};
+  }
+
+  core::Result<void> build_ingest(Parts& parts) {
+    for (const auto& source : parts.sources) source_names_.push_back(source->traits().name);
+    rejects_.emplace(dead_letter_file_.get(), source_names_);
+    const std::size_t capacity = ingest::chunk_capacity_bytes(config_.ingest);
+    for (std::size_t i = 0; i < config_.chunks_in_flight_max; ++i) {
+      chunks_.push_back(std::make_unique<core::Chunk>(capacity));
+      GRACE_ASSERT(port_.free_ring().try_push(chunks_.back().get()));
+    }
+    ingest::IngestParts ingest_parts;
+    ingest_parts.sources = std::move(parts.sources);
+    ingest_parts.port = &port_;
+    ingest_parts.journal = journal_.get();
+    ingest_parts.ticks = parts.internal;
+    ingest_parts.clock = parts.clock;
+    auto stage = ingest::IngestStage::create(config_.ingest, std::move(ingest_parts));
+    if (!stage) return tl::unexpected<core::Error>(stage.error());
+    ingest_ = std::move(*stage);
+    ingest_stage_.emplace(*ingest_);
+    ingest_runner_.emplace(runner_config("ingest", core::IdlePolicy::kPark),
+                           std::vector<core::Stage*>{&*ingest_stage_});
+    return {};
+  }
+
+  void build_workers() {
+    for (std::size_t i = 0; i < config_.workers; ++i) {
+      WorkerConfig worker;
+      worker.index = i;
+      worker.first_chunk = ingest_->next_chunk_number();
+      worker.tick_ns = config_.tick.count();
+      worker.parse = config_.parse;
+      workers_.push_back(std::make_unique<Worker>(worker, exchange_, *rejects_, subsystems_));
+      core::RunnerConfig runner = runner_config("worker " + std::to_string(i), config_.worker_idle);
+      if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
+      worker_runners_.push_back(std::make_unique<core::Runner>(
+          std::move(runner), std::vector<core::Stage*>{workers_.back().get()}));
+    }
+  }
+
+  core::Result<void> build_ordered(Parts& parts) {
+    ledger::Producer producer;
+    if (ledger_) {
+      auto opened = ledger_->producer();
+      if (!opened) return tl::unexpected<core::Error>(from_ledger(opened.error()));
+      producer = std::move(*opened);
+    }
+    recorder_.emplace(std::move(producer), ledger_ != nullptr);
+    ordered_ = std::make_unique<OrderedStage>(
+        config_,
+        OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
+                             parts.playbooks, ingest_->next_chunk_number()},
+        *recorder_);
+    if (ledger_ && !ledger_->recovery().created) {
+      if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;
+    }
+    ordered_->recovered();
+    ordered_runner_.emplace(runner_config("ordered", core::IdlePolicy::kPark),
+                            std::vector<core::Stage*>{ordered_.get()});
+    return {};
+  }
+
+  static core::RunnerConfig runner_config(std::string name, core::IdlePolicy idle) {
+    core::RunnerConfig config;
+    config.name = std::move(name);
+    config.idle = idle;
+    return config;
+  }
+
+  core::Result<void> close_logs() {
+    core::Result<void> first;
+    const auto keep = [&](core::Result<void> result) {
+      if (first && !result) first = std::move(result);
+    };
+    if (ingest_->failure()) keep(tl::unexpected<core::Error>(*ingest_->failure()));
+    if (journal_) keep(journal_->flush());
+    if (dead_letter_file_) dead_letter_file_->close();
+    if (ledger_) {
+      keep(recorder_->make_durable());
+      recorder_->release();
+      if (auto closed = ledger_->close(); !closed) {
+        keep(tl::unexpected<core::Error>(from_ledger(closed.error())));
+      }
+    }
+    return first;
+  }
+
+  EngineConfig config_;
+  const core::SubsystemList& subsystems_;
+
+  // --- logs: opened first, closed last ---
+  std::unique_ptr<ledger::Writer> ledger_;
+  std::unique_ptr<ingest::JournalWriter> journal_;
+  std::unique_ptr<parse::DeadLetterFile> dead_letter_file_;
+
+  // --- the data path, in flow order ---
+  std::vector<std::unique_ptr<core::Chunk>> chunks_;
+  Exchange exchange_;
+  std::vector<core::Chunk*> in_flight_;
+  Port port_;
+  std::vector<std::string> source_names_;
+  std::optional<DeadLetters> rejects_;
+  std::unique_ptr<ingest::IngestStage> ingest_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::optional<Recorder> recorder_;
+  std::unique_ptr<OrderedStage> ordered_;
+
+  // --- threads: end before what they run ---
+  std::optional<IngestRunner> ingest_stage_;
+  std::optional<core::Runner> ordered_runner_;
+  std::vector<std::unique_ptr<core::Runner>> worker_runners_;
+  std::optional<core::Runner> ingest_runner_;
+  std::atomic<bool> started_{false};
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Engine::~Engine() {
+  impl_->request_stop();
+  static_cast<void>(impl_->wait());
+}
+
+core::Result<std::unique_ptr<Engine>> Engine::open(EngineConfig config, Parts parts) {
+  auto checked = validated(std::move(config));
+  if (!checked) return tl::unexpected<core::Error>(checked.error());
+  auto impl = std::make_unique<Impl>(std::move(*checked), parts);
+  if (auto built = impl->build(parts); !built) return tl::unexpected<core::Error>(built.error());
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+void Engine::start() { impl_->start(); }
+void Engine::request_stop() noexcept { impl_->request_stop(); }
+bool Engine::finished() const noexcept { return impl_->finished(); }
+core::Result<void> Engine::wait() { return impl_->wait(); }
+EventCounts Engine::counts() const { return impl_->counts(); }
+ingest::IngestFigures Engine::ingest_figures() const { return impl_->ingest_figures(); }
+parse::DeadLetterCounters Engine::dead_letter_counters() const {
+  return impl_->dead_letter_counters();
+}
+bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
+                     std::chrono::milliseconds timeout) {
+  return impl_->inspect(look, timeout);
+}
+std::uint64_t Engine::durable_sequence() const { return impl_->durable_sequence(); }
+
+}  // namespace grace::pipeline
