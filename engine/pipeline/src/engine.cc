@@ -97,8 +97,7 @@ core::Result<EngineConfig> validated(EngineConfig config) {
                std::size_t{1} << 24),
       check(config.parse, [](auto part) { return parse::validated(std::move(part)); }),
       check(config.ingest, [](auto part) { return ingest::validated(std::move(part)); }),
-      check(config.limit, [](auto part) { return limit::validated(std::move(part)); }),
-      check(config.correlate, [](auto part) { return correlate::validated(std::move(part)); }),
+      check(config.triggers, [](auto part) { return validated(std::move(part)); }),
       check(config.schedule, [](auto part) { return schedule::validated(std::move(part)); }),
       check(config.dead_letters, [](auto part) { return parse::validated(std::move(part)); }),
   };
@@ -280,7 +279,8 @@ class Engine::Impl {
     ordered_ = std::make_unique<OrderedStage>(
         config_,
         OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
-                             parts.playbooks, ingest_->next_chunk_number()},
+                             parts.playbooks, ingest_->next_chunk_number(),
+                             parts.declare_adjustables},
         *recorder_);
     if (ledger_ && !ledger_->recovery().created) {
       if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;

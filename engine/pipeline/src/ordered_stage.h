@@ -2,6 +2,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,7 +14,6 @@
 #include "grace/core/learned_state.h"
 #include "grace/core/runner.h"
 #include "grace/core/topology.h"
-#include "grace/correlate/outcome_tracker.h"
 #include "grace/pipeline/engine.h"
 #include "grace/pipeline/trigger_manager.h"
 #include "grace/schedule/scheduler.h"
@@ -46,6 +46,7 @@ class OrderedStage final : public core::Stage,
     core::StepExecutor& executor;
     const schedule::PlaybookSet& playbooks;
     std::uint64_t first_chunk;
+    std::function<void(core::LearnedState&)> declare_adjustables;
   };
   OrderedStage(const EngineConfig& config, const Wiring& wiring, Recorder& recorder);
   ~OrderedStage() override;
@@ -77,9 +78,14 @@ class OrderedStage final : public core::Stage,
   void on_mesh(const core::Event& event);
   void on_control(const core::Event& event);
   void apply(const core::ControlEvent& control);
-  void decide_run(const core::ControlEvent& control, const schedule::Moment& moment);
+  void decide_run(const core::ControlEvent& control);
+  void settle_outside_run(const core::ControlEvent& control);
+  void silence(const core::ControlEvent& control);
   void undo(const core::ControlEvent& control);
-  void offer(core::Finding&& finding);
+  void record_threshold(const core::ControlEvent* control, const core::Adjustable& entry,
+                        double from, std::string_view result, double confidence);
+  void record_refusal(const core::ControlEvent& control, std::string_view why);
+  void notify_run(const core::PlaybookRun& run);
   void answer_inspections();
   [[nodiscard]] schedule::Moment moment() const { return {sequence_, now_ns_}; }
   template <typename Call>
@@ -92,6 +98,7 @@ class OrderedStage final : public core::Stage,
   void on_trigger(const core::Trigger& trigger) override;
   void on_incident_ready(const core::Incident& incident) override;
   void on_incident_update(const core::Incident& incident) override;
+  void on_outcome(const core::Outcome& outcome) override;
   // schedule::RunListener
   void on_run(const core::PlaybookRun& run, const schedule::Moment& moment) override;
   // schedule::BuiltinHandler
@@ -113,7 +120,6 @@ class OrderedStage final : public core::Stage,
   std::vector<std::unique_ptr<core::OrderedDetector>> detectors_;
   DurableExecutor executor_;
   std::unique_ptr<TriggerManager> triggers_;
-  std::unique_ptr<correlate::OutcomeTracker> outcomes_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
 
   // --- merging ---
@@ -130,9 +136,8 @@ class OrderedStage final : public core::Stage,
   std::uint64_t observations_dropped_ = 0;
 
   // What detectors and playbooks said while something else was being handled; handled in turn.
-  std::vector<core::Finding> queued_findings_;
-  std::size_t findings_handled_ = 0;
-  bool settling_ = false;
+  std::deque<core::Finding> queued_findings_;
+  std::uint64_t findings_dropped_ = 0;
 
   std::mutex inspections_mutex_;
   std::condition_variable inspected_;

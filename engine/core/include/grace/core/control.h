@@ -27,15 +27,23 @@ namespace grace::core {
 
 // What each control says beside its kind, time, actor and reason. On the wire the fields stand at
 // the top level of the line or in its `payload`; the top level wins.
-struct RunDecision {  // approve, reject
+// approve, reject. The run is named by its id or, where that is empty, as the one run of `playbook`
+// on `service` that waits for approval: a recorded operator cannot know an id in advance.
+struct RunDecision {
   std::string run_id;
+  std::string service;
+  std::string playbook;
 };
 struct FeedbackControl {
   std::string trigger_id;
   bool right = false;  // wire: `right` boolean, or `verdict` "right" | "wrong"
 };
+// How somebody else's run of a playbook ended: one that we proposed (run_id), or one of their own
+// (then playbook and service say what it was).
 struct OutcomeControl {
   std::string run_id;
+  std::string service;
+  std::string playbook;
   bool success = false;  // wire: `success` boolean, or `result` / `status` as an action has them
 };
 struct DeployControl {

@@ -16,10 +16,7 @@
 #include "grace/core/runner.h"
 #include "grace/core/step_executor.h"
 #include "grace/core/topology.h"
-#include "grace/correlate/correlator.h"
-#include "grace/correlate/outcome_tracker.h"
 #include "grace/ingest/ingest_stage.h"
-#include "grace/limit/gates.h"
 #include "grace/parse/chunk_parser.h"
 #include "grace/parse/dead_letter_file.h"
 #include "grace/pipeline/trigger_manager.h"
@@ -33,8 +30,7 @@ struct EngineConfig {
   std::chrono::nanoseconds tick{1'000'000'000};
   parse::ParseConfig parse;
   ingest::IngestConfig ingest;
-  limit::LimitConfig limit;
-  correlate::CorrelateConfig correlate;
+  TriggerManagerConfig triggers;
   schedule::ScheduleConfig schedule;
   // Known before the first event; topology events add to it.
   std::vector<core::ServiceNode> topology;
@@ -73,7 +69,6 @@ struct EventCounts {
 struct OrderedView {
   std::int64_t now_ns;  // event time
   const TriggerManager& triggers;
-  const correlate::Correlator& incidents;
   const schedule::Scheduler& scheduler;
   const core::LearnedState& learned;
   const core::Topology& topology;
@@ -97,6 +92,8 @@ class Engine {
     ingest::InternalSource* internal = nullptr;             // one of `sources`; null: no live lines
     core::StepExecutor& executor;                           // outlives the engine
     const schedule::PlaybookSet& playbooks;                 // outlives the engine
+    // Declares what the meta loop may move, before detectors are made. May be empty.
+    std::function<void(core::LearnedState&)> declare_adjustables;
     ingest::Clock clock = ingest::Clock::system();
   };
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config,
