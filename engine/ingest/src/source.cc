@@ -1,22 +1,8 @@
 #include "grace/ingest/source.h"
 
-#include <ctime>
+#include <utility>
 
 namespace grace::ingest {
-namespace {
-
-std::int64_t read_clock(clockid_t id) {
-  timespec now{};
-  ::clock_gettime(id, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-}  // namespace
-
-Clock Clock::system() {
-  return {[] { return read_clock(CLOCK_REALTIME); }, [] { return read_clock(CLOCK_MONOTONIC); }};
-}
-
 void Source::report(core::Error error) {
   // Relaxed: a statistic with one writer.
   counters_.read_errors.fetch_add(1, std::memory_order_relaxed);

@@ -8,6 +8,9 @@
 
 namespace grace::ingest {
 
+class ChunkFiller;
+class Decoder;
+
 struct FileSourceConfig {
   // --- behaviour ---
   // Read one after the other. A missing final newline ends the line: the next file starts its own.
@@ -36,19 +39,15 @@ class FileSource final : public Source {
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
  private:
-  class Decoder;
-  class PlainDecoder;
-  class GzipDecoder;
-  class ZstdDecoder;
   explicit FileSource(const FileSourceConfig& config);
   bool open_next();
+  std::size_t decode(char* to, std::size_t size_bytes);
 
   std::vector<std::string> paths_;
   std::size_t next_path_ = 0;
   std::uint64_t total_bytes_ = 0;
   std::unique_ptr<Decoder> decoder_;
-  std::string carry_;  // unfinished line after the last cut; at most line_bytes_max
-  bool in_cut_line_ = false;
+  std::unique_ptr<ChunkFiller> filler_;
   bool stopped_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "grace/core/clock.h"
 #include "grace/ingest/source.h"
 
 namespace grace::ingest {
@@ -30,9 +31,10 @@ struct HostSourceConfig {
 // a container) does not show is left out and counted once under read_errors. Rates need two
 // samples, so the first period brings levels only. A missed period is not made up for.
 // Metrics: see the module's README. Stop: ends at once.
+// `clock` must outlive the source.
 class HostSource final : public Source {
  public:
-  explicit HostSource(const HostSourceConfig& config = {}, const Clock& clock = Clock::system());
+  HostSource(const HostSourceConfig& config, const core::Clock& clock);
   ~HostSource() override;
   [[nodiscard]] ReadStatus read(core::Chunk& chunk, const ReadLimits& limits) override;
   void request_stop() override { stopped_ = true; }
@@ -40,7 +42,7 @@ class HostSource final : public Source {
  private:
   class Sampler;
   HostSourceConfig config_;
-  Clock clock_;
+  const core::Clock& clock_;
   std::unique_ptr<Sampler> sampler_;
   std::string pending_;  // sampled lines that did not fit the last chunk
   std::int64_t next_sample_ns_ = 0;

@@ -3,12 +3,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "grace/core/chunk.h"
+#include "grace/core/clock.h"
 #include "grace/core/error.h"
+#include "grace/core/runner.h"
 #include "grace/ingest/chunk_port.h"
 #include "grace/ingest/internal_source.h"
 #include "grace/ingest/journal.h"
@@ -29,6 +32,10 @@ struct IngestConfig {
   // arrival_ns of every chunk, instead of the wall clock: recordings without timestamps replay to
   // the same decisions. A journal brings its own.
   std::optional<std::int64_t> fixed_arrival_ns;
+  // True: a chunk is published only when its record survives a kill of this process, so that no
+  // decision ever rests on input that the journal lacks. Adds the journal's commit interval to the
+  // latency; no less throughput. False: it is published as soon as it is handed to the journal.
+  bool journal_before_publish = true;
   // True: when recording to the journal fails, the engine stops. False: recording ends with an
   // error and a counter, the engine goes on.
   bool journal_required = false;
@@ -39,20 +46,20 @@ struct IngestConfig {
 };
 [[nodiscard]] core::Result<IngestConfig> validated(IngestConfig config);
 
-// The capacity that every chunk of the port must have: a target-sized chunk can still take one line
-// of the longest kind and what one read call brings with it.
-inline constexpr std::size_t kReadBytes = 64 * 1024;
+// The capacity that every chunk of the port must have: a chunk just below its target can still
+// take the longest line that is unfinished, and what one read brings to it.
 [[nodiscard]] constexpr std::size_t chunk_capacity_bytes(const IngestConfig& config) noexcept {
-  return config.chunk_target_bytes + config.line_bytes_max + kReadBytes;
+  return config.chunk_target_bytes + config.line_bytes_max + 2 * kReadBytes;
 }
 
-// Everything the stage works with. `port`, `journal` and `internal` must outlive it.
+// Everything the stage works with. What the
+// pointers point to must outlive it.
 struct IngestParts {
   std::vector<std::unique_ptr<Source>> sources;  // index in this table = Chunk::source_index
   ChunkPort* port = nullptr;
-  JournalSink* journal = nullptr;   // null: nothing is recorded
-  InternalSource* ticks = nullptr;  // where tick lines go; one of `sources`; null: no ticks
-  Clock clock = Clock::system();
+  JournalSink* journal = nullptr;      // null: nothing is recorded
+  InternalSource* ticks = nullptr;     // where tick lines go; one of `sources`; null: no ticks
+  const core::Clock* clock = nullptr;  // never null
 };
 
 struct IngestFigures {
@@ -83,15 +90,15 @@ struct IngestFigures {
 //
 // Full: when the port has no chunk, nothing is read and the senders wait (can_wait sources).
 // Thread: one, except request_stop(), finished() and figures().
-class IngestStage {
+class IngestStage final : public core::Stage {
  public:
   [[nodiscard]] static core::Result<std::unique_ptr<IngestStage>> create(const IngestConfig& config,
                                                                          IngestParts parts);
-  ~IngestStage();
+  ~IngestStage() override;
   IngestStage(const IngestStage&) = delete;
   IngestStage& operator=(const IngestStage&) = delete;
 
-  std::size_t run_once();
+  std::size_t run_once() override;
   void request_stop() noexcept;
   // All sources have ended and every chunk is published.
   [[nodiscard]] bool finished() const noexcept;
@@ -99,9 +106,11 @@ class IngestStage {
   // The exchange must start counting chunks here. Stable until the first run_once().
   [[nodiscard]] std::uint64_t next_chunk_number() const noexcept { return next_number_; }
   [[nodiscard]] std::uint64_t next_sequence() const noexcept { return next_sequence_; }
-  // Why the stage stopped by itself (journal_required, damaged replay); none when all is well.
+  // Ingest thread, or once finished(). Why the stage stopped by itself (journal_required, damaged
+  // replay); none when all is well.
   [[nodiscard]] const std::optional<core::Error>& failure() const noexcept { return failure_; }
-  // Why recording ended; the engine goes on without.
+  // Why recording ended; the engine goes on without. Other threads: only when
+  // figures().journal_errors is above 0.
   [[nodiscard]] const std::optional<core::Error>& journal_error() const noexcept {
     return journal_error_;
   }
@@ -119,11 +128,19 @@ class IngestStage {
     Slot(Slot&& other) noexcept : source(std::move(other.source)) {}
   };
 
+  struct Recorded {
+    core::Chunk* chunk = nullptr;
+    std::uint64_t line_count = 0;
+    std::uint64_t mark = 0;  // of JournalSink::record()
+  };
+
   IngestStage(const IngestConfig& config, IngestParts parts);
   std::size_t read_slot(std::size_t index);
-  bool publish(Slot& slot, std::size_t index);
-  bool offer_waiting();
-  bool record(core::Chunk& chunk);
+  void close_chunk(Slot& slot, std::size_t index);
+  std::size_t offer_waiting();
+  [[nodiscard]] std::uint64_t record(const core::Chunk& chunk);
+  void journal_failed(core::Error error);
+  void fail(core::Error error);
   void tick();
   void stop_sources();
   void finish_if_done();
@@ -134,11 +151,13 @@ class IngestStage {
   ChunkPort* port_;
   JournalSink* journal_;
   InternalSource* ticks_;
-  Clock clock_;
+  const core::Clock& clock_;
   std::vector<Slot> slots_;
-  std::size_t turn_ = 0;            // slot that is served first next time
-  core::Chunk* spare_ = nullptr;    // acquired, empty
-  core::Chunk* waiting_ = nullptr;  // numbered and recorded; the port refused it
+  std::size_t turn_ = 0;          // slot that is served first next time
+  core::Chunk* spare_ = nullptr;  // acquired, empty
+  // Numbered and handed to the journal, in order: waiting for the record to be safe, or for the
+  // port. Bounded by the port's chunks.
+  std::deque<Recorded> waiting_;
   std::uint64_t next_number_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::int64_t next_tick_ns_ = 0;

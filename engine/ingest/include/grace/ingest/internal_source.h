@@ -31,8 +31,8 @@ struct InternalSourceConfig {
 class InternalSource final : public Source {
  public:
   explicit InternalSource(const InternalSourceConfig& config = {});
-  // One line, or several, without or with the last newline. Empty lines are ignored. False: full,
-  // over the line limit of 1 MiB, or stopped.
+  // One line, or several that stay together, with or without the last newline; at most kReadBytes.
+  // Nothing to say is no error. False: full, too long, or stopped.
   [[nodiscard]] bool push(std::string_view lines);
   [[nodiscard]] ReadStatus read(core::Chunk& chunk, const ReadLimits& limits) override;
   void request_stop() override;
@@ -43,7 +43,8 @@ class InternalSource final : public Source {
   std::deque<std::string> lines_;  // guarded by mutex_; each ends with a newline
   std::size_t queued_bytes_ = 0;   // guarded by mutex_
   bool stopped_ = false;           // guarded by mutex_
-  // Lines in the queue. Lets an idle read() return without the lock. [QUEUE] release in push(),
+  bool stop_seen_ = false;         // the ingest thread's own copy
+  // Entries in the queue. Lets an idle read() return without the lock. [QUEUE] release in push(),
   // acquire in read(): only a hint, the lines themselves are published by the mutex.
   std::atomic<std::size_t> queued_count_{0};
 };

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,14 +13,18 @@
 
 namespace grace::ingest {
 
-// What the ingest stage records chunks with. record() copies; after it returned, the chunk survives
-// the end of this process.
+// What the ingest stage records chunks with.
 class JournalSink {
  public:
   virtual ~JournalSink() = default;
   // Where the next chunk goes: behind the last one that is recorded.
   [[nodiscard]] virtual InputPosition end() const = 0;
-  [[nodiscard]] virtual core::Result<void> record(const core::Chunk& chunk) = 0;
+  // Takes a copy of the chunk and gives a mark for is_safe(); marks grow. May wait for the disk.
+  [[nodiscard]] virtual core::Result<std::uint64_t> record(const core::Chunk& chunk) = 0;
+  // Everything up to this mark survives the end of this process (not a power cut: see flush()).
+  [[nodiscard]] virtual bool is_safe(std::uint64_t mark) const = 0;
+  // None while recording works.
+  [[nodiscard]] virtual core::Result<void> health() const = 0;
   // Everything recorded is on the disk when it returns.
   [[nodiscard]] virtual core::Result<void> flush() = 0;
 };
@@ -37,9 +42,16 @@ struct RecordedChunk {
 };
 
 struct JournalConfig {
-  std::string directory;
-  // Rounded up to what the ledger library needs.
-  std::size_t segment_bytes = 64 * 1024 * 1024;
+  // --- behaviour ---
+  std::string directory;  // created if missing; its parent must exist
+  // True: synced to the disk in the background. False: survives the process, not a power cut.
+  bool sync = true;
+  // --- cost ---
+  // Longest time a chunk waits to be safe: see IngestConfig::journal_before_publish.
+  std::chrono::microseconds commit_interval{1'000};
+  std::uint64_t segment_bytes = 64ULL << 20;
+  // The chunk_capacity_bytes() of the engine that writes.
+  std::size_t chunk_bytes_max = 256 * 1024 + 1024 * 1024 + 2 * kReadBytes;
 };
 
 // The recorded input stream in the ledger library's segments (integrity: CRC32C), one record of
@@ -50,7 +62,9 @@ class JournalWriter final : public JournalSink {
       const JournalConfig& config);
   ~JournalWriter() override;
   [[nodiscard]] InputPosition end() const override;
-  [[nodiscard]] core::Result<void> record(const core::Chunk& chunk) override;
+  [[nodiscard]] core::Result<std::uint64_t> record(const core::Chunk& chunk) override;
+  [[nodiscard]] bool is_safe(std::uint64_t mark) const override;
+  [[nodiscard]] core::Result<void> health() const override;
   [[nodiscard]] core::Result<void> flush() override;
 
  private:
@@ -91,11 +105,12 @@ class JournalSource final : public Source {
   void request_stop() override { stopped_ = true; }
 
  private:
-  JournalSource(std::string name, std::unique_ptr<JournalReader> reader);
+  JournalSource(const std::string& directory, std::unique_ptr<JournalReader> reader);
   bool load_next();
   std::unique_ptr<JournalReader> reader_;
   std::optional<RecordedChunk> pending_;
   InputPosition begin_;
+  bool ended_ = false;
   bool stopped_ = false;
 };
 

@@ -5,9 +5,12 @@
 #include <memory>
 #include <string>
 
+#include "grace/core/clock.h"
 #include "grace/ingest/source.h"
 
 namespace grace::ingest {
+
+class Listener;
 
 struct SocketLimits {
   // --- behaviour ---
@@ -46,13 +49,13 @@ struct UnixSourceConfig {
 // Closing: complete lines are handed on; an unfinished last line is handed on as last_of_source.
 // Stop: the listener and all connections close after what was received is handed on; bytes still
 // in the kernel are the senders'. Idle times count only while the stage reads.
-// Thread: the ingest stage's.
+// `clock` must outlive the source. Thread: the ingest stage's.
 class SocketSource final : public Source {
  public:
   [[nodiscard]] static core::Result<std::unique_ptr<SocketSource>> listen_tcp(
-      const TcpSourceConfig& config, const Clock& clock = Clock::system());
+      const TcpSourceConfig& config, const core::Clock& clock);
   [[nodiscard]] static core::Result<std::unique_ptr<SocketSource>> listen_unix(
-      const UnixSourceConfig& config, const Clock& clock = Clock::system());
+      const UnixSourceConfig& config, const core::Clock& clock);
   ~SocketSource() override;
   [[nodiscard]] ReadStatus read(core::Chunk& chunk, const ReadLimits& limits) override;
   void request_stop() override;
@@ -61,6 +64,10 @@ class SocketSource final : public Source {
  private:
   class Impl;
   SocketSource(SourceTraits traits, std::unique_ptr<Impl> impl);
+  [[nodiscard]] static core::Result<std::unique_ptr<SocketSource>> make(SourceTraits traits,
+                                                                        Listener listener,
+                                                                        const SocketLimits& limits,
+                                                                        const core::Clock& clock);
   std::unique_ptr<Impl> impl_;
 };
 

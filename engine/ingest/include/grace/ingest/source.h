@@ -2,7 +2,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,12 +11,9 @@
 
 namespace grace::ingest {
 
-// Time as this module sees it, given from outside so that tests and simulation step it.
-struct Clock {
-  std::function<std::int64_t()> wall_ns;    // nanoseconds since the Unix epoch
-  std::function<std::int64_t()> steady_ns;  // never goes back; for intervals
-  [[nodiscard]] static Clock system();
-};
+// Most that one read from a descriptor brings, and most that one push() into the internal source
+// may hold. Chunks have this much room beyond their target and the longest line.
+inline constexpr std::size_t kReadBytes = 64 * 1024;
 
 // What every line of a source may do and how the stage treats it.
 struct SourceTraits {
@@ -32,8 +28,8 @@ struct SourceTraits {
   // Data arrives in its own time: a part-filled chunk is published after the linger. False: only
   // full chunks (and the last) are.
   bool live = false;
-  // Serves the engine only: its lines alone do not keep the engine going (SourceTraits of the
-  // internal source). The stage ends it when all others have ended.
+  // Serves the engine only, as the internal source does: it alone does not keep the engine going.
+  // The stage ends it when all others have ended.
   bool auxiliary = false;
   // The source sets number, first_sequence, arrival, flags and source of every chunk (journal).
   bool replays = false;
@@ -43,7 +39,7 @@ struct SourceTraits {
 // anyone may read: all accesses are relaxed, because a reader wants figures, not an order.
 struct SourceCounters {
   std::atomic<std::uint64_t> bytes{0};        // handed on, decompressed
-  std::atomic<std::uint64_t> lines{0};        // newlines, plus unfinished last lines
+  std::atomic<std::uint64_t> lines{0};        // that begin in it; a cut or unfinished one is one
   std::atomic<std::uint64_t> chunks{0};       // published
   std::atomic<std::uint64_t> read_errors{0};  // failed reads, corrupt data, missing files
   std::atomic<std::uint64_t> dropped_lines{0};
