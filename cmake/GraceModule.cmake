@@ -1,4 +1,4 @@
-# grace_module(NAME name SOURCES src... HEADERS public... DEPS target...)
+# grace_module(NAME name SOURCES src... HEADERS public... DEPS target... PRIVATE_DEPS target...)
 # One static library grace_<name> (alias grace::<name>). Public headers live below include/ and are
 # a file set, so that each is proven to compile alone (all_verify_interface_header_sets).
 function(grace_module)
@@ -19,12 +19,28 @@ function(grace_module)
   add_library(grace::${M_NAME} ALIAS grace_${M_NAME})
 endfunction()
 
-# grace_test(name SOURCES ... DEPS ...): one GoogleTest program, registered with ctest as one test.
+# grace_executable(name SOURCES ... DEPS ...): a program that is shipped. It gets mimalloc, except
+# under a sanitizer, which must be the allocator itself.
+function(grace_executable name)
+  cmake_parse_arguments(E "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${E_SOURCES})
+  target_link_libraries(${name} PRIVATE ${E_DEPS} grace_flags)
+  if(NOT GRACE_SANITIZE)
+    # Nothing calls it by name: without this the linker would drop it, and malloc stay glibc's.
+    target_link_libraries(${name} PRIVATE -Wl,--push-state,--no-as-needed mimalloc -Wl,--pop-state)
+  endif()
+endfunction()
+
+# grace_test(name SOURCES ... DEPS ... [TIMEOUT s]): one GoogleTest program, registered with ctest as
+# one test.
 function(grace_test name)
+  if(NOT GRACE_BUILD_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE ${T_DEPS} GTest::gtest_main GTest::gtest grace_flags)
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${GRACE_TEST_LAUNCHER} $<TARGET_FILE:${name}>)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
@@ -37,19 +53,37 @@ function(grace_bench name)
   add_executable(${name} ${B_SOURCES})
   target_link_libraries(${name} PRIVATE ${B_DEPS} benchmark::benchmark grace_flags)
   if(GRACE_BUILD_TESTS)
-    add_test(NAME ${name}_tiny COMMAND ${name} --benchmark_min_time=0.001)
+    # The unit suffix is asked for by newer versions and unknown to older ones.
+    if(benchmark_VERSION VERSION_GREATER_EQUAL 1.8.0)
+      set(shortest 0.001s)
+    else()
+      set(shortest 0.001)
+    endif()
+    add_test(NAME ${name}_tiny COMMAND ${name} --benchmark_min_time=${shortest})
     set_tests_properties(${name}_tiny PROPERTIES TIMEOUT 300)
   endif()
 endfunction()
 
-# grace_fuzzer(name SOURCES ... DEPS ...): a libFuzzer program, only with GRACE_BUILD_FUZZ.
+# grace_fuzzer(name SOURCES ... DEPS ... [CORPUS folder]): a libFuzzer program, only with
+# GRACE_BUILD_FUZZ. Registered with ctest for a brief run (GRACE_FUZZ_SECONDS) that starts from the
+# files in CORPUS and leaves what it learned in the build folder.
 function(grace_fuzzer name)
   if(NOT GRACE_BUILD_FUZZ)
     return()
   endif()
-  cmake_parse_arguments(F "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(F "" "CORPUS" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${F_SOURCES})
   target_link_libraries(${name} PRIVATE ${F_DEPS} grace_flags)
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(found ${CMAKE_BINARY_DIR}/fuzz/${name})
+  file(MAKE_DIRECTORY ${found}/corpus)
+  set(seeds "")
+  if(F_CORPUS)
+    get_filename_component(seeds ${F_CORPUS} ABSOLUTE)
+  endif()
+  add_test(NAME ${name}_brief COMMAND ${name} -max_total_time=${GRACE_FUZZ_SECONDS} -timeout=10
+           -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=${found}/ ${found}/corpus ${seeds})
+  math(EXPR timeout "${GRACE_FUZZ_SECONDS} + 60")
+  set_tests_properties(${name}_brief PROPERTIES TIMEOUT ${timeout})
 endfunction()

@@ -1,0 +1,15 @@
+# libFuzzer comes with clang only. Distributions call it clang, or clang-<major>: take the plain name
+# if there is one, else the newest, and the C++ driver of the same version.
+if(NOT GRACE_CLANG)
+  set(names clang)
+  foreach(major RANGE 22 14 -1)
+    list(APPEND names clang-${major})
+  endforeach()
+  find_program(GRACE_CLANG NAMES ${names})
+  if(NOT GRACE_CLANG)
+    message(FATAL_ERROR "The fuzzers need clang: apt-get install clang libclang-rt-dev.")
+  endif()
+endif()
+string(REGEX REPLACE "clang(-[0-9]+)?$" "clang++\\1" GRACE_CLANGXX ${GRACE_CLANG})
+set(CMAKE_C_COMPILER ${GRACE_CLANG})
+set(CMAKE_CXX_COMPILER ${GRACE_CLANGXX})
