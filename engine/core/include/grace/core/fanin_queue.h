@@ -1,6 +1,18 @@
 #pragma once
 #include <concurrentqueue.h>
 
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define GRACE_THREAD_SANITIZER 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define GRACE_THREAD_SANITIZER 1
+#endif
+#ifdef GRACE_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #include <atomic>
 #include <cstddef>
 #include <span>
@@ -12,6 +24,29 @@
 #include "grace/core/thread_role.h"
 
 namespace grace::core {
+
+#ifdef GRACE_THREAD_SANITIZER
+// ConcurrentQueue orders the use and the re-use of an item's place by fences, which ThreadSanitizer
+// does not know. This tells it of those two orders; races inside the items are still found.
+template <typename T>
+struct FaninSlot {
+  explicit FaninSlot(T&& item) noexcept : value(std::move(item)) {}
+  FaninSlot(FaninSlot&& other) noexcept : value(take(&other)) { __tsan_release(this); }
+  ~FaninSlot() { __tsan_release(this); }
+  operator T() && noexcept {  // NOLINT(google-explicit-constructor): the queue assigns it to a T
+    __tsan_acquire(this);
+    return std::move(value);
+  }
+  T value;
+
+ private:
+  // Runs before the value is written: the place's former item is gone.
+  T&& take(FaninSlot* other) noexcept {
+    __tsan_acquire(this);
+    return std::move(other->value);
+  }
+};
+#endif
 
 // A bounded queue from many producer threads to one consumer thread: the one door to moodycamel's
 // ConcurrentQueue (connections, the executor and the control API hand their items in through it).
@@ -33,7 +68,12 @@ class FaninQueue {
     static const std::size_t BLOCK_SIZE = 32;
     static const std::size_t EXPLICIT_INITIAL_INDEX_SIZE = 1024;
   };
-  using Queue = moodycamel::ConcurrentQueue<T, Traits>;
+#ifdef GRACE_THREAD_SANITIZER
+  using Slot = FaninSlot<T>;
+#else
+  using Slot = T;
+#endif
+  using Queue = moodycamel::ConcurrentQueue<Slot, Traits>;
 
  public:
   // One index entry is kept free, and a producer's first and last block may be partly used.
@@ -56,7 +96,7 @@ class FaninQueue {
     [[nodiscard]] bool try_push(
         const T& item) noexcept requires std::is_nothrow_copy_constructible_v<T> {
       role_.check();
-      return queue_->push(token_, item);
+      return queue_->push(token_, T(item));
     }
 
    private:
@@ -95,20 +135,31 @@ class FaninQueue {
     // Relaxed: a number for people.
     return depth_.load(std::memory_order_relaxed);
   }
-  [[nodiscard]] std::size_t depth_max() const noexcept { return depth_max_; }
+  [[nodiscard]] std::size_t depth_max() const noexcept {
+    return depth_max_;
+  }
 
  private:
-  template <typename Item>
-  bool push(const moodycamel::ProducerToken& token, Item&& item) noexcept {
+  bool push(const moodycamel::ProducerToken& token, T&& item) noexcept {
     // Relaxed: reserves a place against the bound. Reserving before pushing keeps depth_ >= items
     // inside at all times, so it never runs below zero.
     if (depth_.fetch_add(1, std::memory_order_relaxed) < depth_max_ &&
-        queue_.try_enqueue(token, std::forward<Item>(item))) {
+        enqueue(token, std::move(item))) {
       return true;
     }
     // Relaxed: gives the reservation back.
     depth_.fetch_sub(1, std::memory_order_relaxed);
     return false;
+  }
+  bool enqueue(const moodycamel::ProducerToken& token, T&& item) noexcept {
+#ifdef GRACE_THREAD_SANITIZER
+    Slot slot(std::move(item));
+    if (queue_.try_enqueue(token, std::move(slot))) return true;
+    item = std::move(slot.value);
+    return false;
+#else
+    return queue_.try_enqueue(token, std::move(item));
+#endif
   }
 
   const std::size_t depth_max_;
