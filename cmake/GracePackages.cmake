@@ -59,4 +59,6 @@ if(GRACE_BUILD_BENCH)
   if(NOT benchmark_FOUND)
     grace_missing("Google Benchmark" libbenchmark-dev)
   endif()
+  # Only to compare our ring with.
+  grace_header_package(grace_boost boost/lockfree/spsc_queue.hpp libboost-dev)
 endif()
