@@ -58,14 +58,16 @@ struct LogAnalyzerConfig {
   // Period of the kActions observations. Shorter: faster health and cascades, more observations.
   std::chrono::seconds observation_period{10};
   // Past the bounds the least recently seen is evicted and counted. Memory is touched as it fills:
-  // about 450 bytes a pattern, 200 a pair, 350 a session, 150 a grammar node.
-  std::uint32_t patterns_max = 8192;     // (actor, action, resource)
-  std::uint32_t pairs_max = 4096;        // (actor, resource)
-  std::uint32_t sessions_max = 4096;     // (actor, session)
-  std::uint32_t grammar_nodes_max = 16'384;
-  std::uint32_t symbols_max = 65'536;    // interned texts; past it new patterns are refused
+  // about 350 bytes a pattern (and 350 more if it erred, 250 if it has durations), 250 a pair,
+  // 400 a session, 150 a grammar node.
+  std::uint32_t patterns_max = 4096;       // (actor, action, resource)
+  std::uint32_t pairs_max = 2048;          // (actor, resource)
+  std::uint32_t sessions_max = 2048;       // (actor, session)
+  std::uint32_t grammar_nodes_max = 4096;  // full: new contexts wait until an old one is idle
+  std::uint32_t grammar_classes_max = 512; // actor classes: subsystem, or actor where it has none
+  std::uint32_t symbols_max = 65'536;      // interned texts; past it new patterns are refused
   std::uint32_t symbol_bytes_max = 4U << 20;
-  std::uint32_t components_max = 4096;   // ordered
+  std::uint32_t components_max = 4096;  // ordered
 };
 
 // Every field inside its bounds, else an error that names the field and its value.

@@ -1,0 +1,57 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "action.h"
+#include "grace/core/finding.h"
+#include "grace/log_analyzer/log_analyzer.h"
+
+namespace grace::log_analyzer {
+
+inline constexpr std::size_t kTrendBinsMax = 24;
+inline constexpr std::size_t kBinSamples = 8;
+
+// The durations of one pattern; exists only for patterns that have any. Levels are natural
+// logarithms: a slowdown is a factor.
+struct DurationState {
+  // The open bin: a sample of at most eight of its durations, chosen by hash, for its median.
+  std::int64_t bin_end_ns = 0;
+  std::uint32_t bin_count = 0;
+  std::array<float, kBinSamples> samples{};
+  // The last bins, oldest first from `head`; what leaves them makes the baseline.
+  std::array<float, kTrendBinsMax> levels{};
+  std::uint32_t level_count = 0;
+  std::uint32_t head = 0;
+  double base_level = 0.0;
+  double base_spread = 0.0;  // mean absolute deviation of the baseline's bins
+  std::uint32_t base_bins = 0;
+  bool reported = false;
+  double reported_level = 0.0;
+  std::uint64_t first_sequence = 0;  // of the open bin
+  std::array<std::uint64_t, kTrendBinsMax> sequences{};
+};
+
+// "This action gets slower": robust level for each bin, and a trend over the last bins that chance
+// does not explain. Stateless.
+class DurationRule {
+ public:
+  explicit DurationRule(const LogAnalyzerConfig& config);
+  // Takes a duration in; when it opens a new bin, the closed one is judged.
+  [[nodiscard]] std::optional<core::Finding> on_duration(DurationState& state, double duration_ms,
+                                                         std::int64_t ts_ns, std::uint64_t sequence,
+                                                         const ActionNames& names) const;
+
+ private:
+  void close_bin(DurationState& state) const;
+  void learn_baseline(DurationState& state, double level) const;
+  [[nodiscard]] std::optional<core::Finding> judge(DurationState& state, std::int64_t now_ns,
+                                                   const ActionNames& names) const;
+
+  std::int64_t bin_ns_;
+  std::uint32_t trend_bins_;
+  std::uint32_t warmup_bins_;
+  double rise_min_;
+};
+
+}  // namespace grace::log_analyzer

@@ -1,0 +1,178 @@
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "grace/core/assert.h"
+
+namespace grace::log_analyzer {
+
+inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
+
+// Flat hash table of at most slots_max slots by 64-bit key, with the order of last use. One probe
+// (tag and slot number in one word, then the slot) for a key that is there.
+//
+// Bound: slots_max; when full() the caller deals with oldest() and erases it before it inserts.
+// Memory: the slots' memory is reserved at once and touched as the table fills; a slot's number
+// stays the same while its key lives, and is used again afterwards.
+// Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
+// busy slot costs no list work. Thread: one. Keys are hashes already (core::mix quality).
+template <typename Slot>
+class LruTable {
+ public:
+  explicit LruTable(std::uint32_t slots_max)
+      : slots_max_(slots_max), index_(std::bit_ceil(std::size_t{slots_max} * 3 / 2 + 1)) {
+    nodes_.reserve(slots_max);
+    free_.reserve(slots_max);
+  }
+
+  [[nodiscard]] std::uint32_t find(std::uint64_t key) const noexcept {
+    for (std::size_t at = home(key);; at = next(at)) {
+      const std::uint64_t entry = index_[at];
+      if (entry == 0) return kNoSlot;
+      if (tag_of(entry) == tag(key)) {
+        const std::uint32_t slot = slot_of(entry);
+        if (nodes_[slot].key == key) return slot;
+      }
+    }
+  }
+  [[nodiscard]] bool full() const noexcept { return count_ == slots_max_; }
+  [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+  [[nodiscard]] std::uint32_t oldest() const noexcept { return oldest_; }
+  [[nodiscard]] std::int64_t stamp_of(std::uint32_t slot) const noexcept {
+    return nodes_[slot].stamp;
+  }
+  // True when `slot` holds `key` now: for callers that remember slot numbers.
+  [[nodiscard]] bool holds(std::uint32_t slot, std::uint64_t key) const noexcept {
+    return slot < nodes_.size() && nodes_[slot].key == key && nodes_[slot].used;
+  }
+  [[nodiscard]] std::uint64_t key_of(std::uint32_t slot) const noexcept { return nodes_[slot].key; }
+  Slot& operator[](std::uint32_t slot) noexcept { return nodes_[slot].content; }
+  const Slot& operator[](std::uint32_t slot) const noexcept { return nodes_[slot].content; }
+
+  // The key must not be there, and the table not full. The slot's content is default-made.
+  std::uint32_t insert(std::uint64_t key, std::int64_t stamp) {
+    GRACE_ASSERT(!full());
+    std::uint32_t slot;
+    if (free_.empty()) {
+      slot = static_cast<std::uint32_t>(nodes_.size());
+      nodes_.emplace_back();
+    } else {
+      slot = free_.back();
+      free_.pop_back();
+      nodes_[slot].content = Slot{};
+    }
+    nodes_[slot].key = key;
+    nodes_[slot].used = true;
+    nodes_[slot].stamp = stamp;
+    std::size_t at = home(key);
+    while (index_[at] != 0) at = next(at);
+    index_[at] = entry_of(key, slot);
+    link_newest(slot);
+    ++count_;
+    return slot;
+  }
+
+  void erase(std::uint32_t slot) {
+    std::size_t hole = home(nodes_[slot].key);
+    while (slot_of(index_[hole]) != slot) hole = next(hole);
+    // Backward shift: entries behind the hole move up unless that would take them before home.
+    for (std::size_t at = next(hole); index_[at] != 0; at = next(at)) {
+      const std::size_t wanted = home(nodes_[slot_of(index_[at])].key);
+      const std::size_t mask = index_.size() - 1;
+      if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
+      index_[hole] = index_[at];
+      hole = at;
+    }
+    index_[hole] = 0;
+    unlink(slot);
+    nodes_[slot].used = false;
+    free_.push_back(slot);
+    --count_;
+  }
+
+  void touch(std::uint32_t slot, std::int64_t stamp) noexcept {
+    if (nodes_[slot].stamp == stamp) return;
+    nodes_[slot].stamp = stamp;
+    if (slot == newest_) return;
+    unlink(slot);
+    link_newest(slot);
+  }
+
+ private:
+  struct Node {
+    std::uint64_t key = 0;
+    std::int64_t stamp = 0;
+    std::uint32_t older = kNoSlot;
+    std::uint32_t newer = kNoSlot;
+    bool used = false;
+    Slot content{};
+  };
+  // Entry: upper 32 bits of the key, slot number + 1. Home: lower bits of the key.
+  static std::uint64_t tag(std::uint64_t key) noexcept { return key >> 32; }
+  static std::uint64_t tag_of(std::uint64_t entry) noexcept { return entry >> 32; }
+  static std::uint32_t slot_of(std::uint64_t entry) noexcept {
+    return static_cast<std::uint32_t>(entry) - 1;
+  }
+  static std::uint64_t entry_of(std::uint64_t key, std::uint32_t slot) noexcept {
+    return (tag(key) << 32) | (slot + 1);
+  }
+  [[nodiscard]] std::size_t home(std::uint64_t key) const noexcept {
+    return static_cast<std::size_t>(key) & (index_.size() - 1);
+  }
+  [[nodiscard]] std::size_t next(std::size_t at) const noexcept {
+    return (at + 1) & (index_.size() - 1);
+  }
+  void unlink(std::uint32_t slot) noexcept {
+    Node& node = nodes_[slot];
+    (node.older == kNoSlot ? oldest_ : nodes_[node.older].newer) = node.newer;
+    (node.newer == kNoSlot ? newest_ : nodes_[node.newer].older) = node.older;
+  }
+  void link_newest(std::uint32_t slot) noexcept {
+    Node& node = nodes_[slot];
+    node.older = newest_;
+    node.newer = kNoSlot;
+    (newest_ == kNoSlot ? oldest_ : nodes_[newest_].newer) = slot;
+    newest_ = slot;
+  }
+
+  std::uint32_t slots_max_;
+  std::uint32_t count_ = 0;
+  std::uint32_t oldest_ = kNoSlot;
+  std::uint32_t newest_ = kNoSlot;
+  std::vector<std::uint64_t> index_;
+  std::vector<Node> nodes_;
+  std::vector<std::uint32_t> free_;
+};
+
+// Numbered slots without keys, for the rarer parts of a keyed slot. Bound: given at the start; the
+// caller holds at most one for each of its own bounded slots.
+template <typename Slot>
+class Pool {
+ public:
+  explicit Pool(std::uint32_t slots_max) {
+    slots_.reserve(slots_max);
+    free_.reserve(slots_max);
+  }
+  std::uint32_t take() {
+    if (free_.empty()) {
+      GRACE_ASSERT(slots_.size() < slots_.capacity());
+      slots_.emplace_back();
+      return static_cast<std::uint32_t>(slots_.size() - 1);
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    slots_[slot] = Slot{};
+    return slot;
+  }
+  void give_back(std::uint32_t slot) { free_.push_back(slot); }
+  Slot& operator[](std::uint32_t slot) noexcept { return slots_[slot]; }
+
+ private:
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace grace::log_analyzer

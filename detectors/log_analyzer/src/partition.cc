@@ -1,0 +1,145 @@
+#include "partition.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "grace/core/hash.h"
+#include "grace/core/time.h"
+
+namespace grace::log_analyzer {
+
+LogPartition::LogPartition(const LogAnalyzerConfig& config)
+    : error_rule_(config),
+      duration_rule_(config),
+      symbols_(config.symbols_max, config.symbol_bytes_max),
+      patterns_(config.patterns_max),
+      errors_(config.patterns_max),
+      durations_(config.patterns_max),
+      observer_(config),
+      sequences_(config) {
+  pending_.reserve(config.patterns_max);
+}
+
+std::uint64_t LogPartition::evicted_count() const {
+  return evicted_count_ + refused_count_ + observer_.evicted_count() + sequences_.evicted_count();
+}
+
+void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
+  if (event.kind != core::EventKind::kAction) return;
+  const std::uint64_t actor_hash = core::hash_bytes(event.view(event.actor));
+  const std::uint64_t action_hash = core::hash_bytes(event.view(event.name));
+  const std::uint64_t key =
+      core::combine(actor_hash ^ (action_hash * 0x9e3779b97f4a7c15ULL), event.service_key);
+  std::uint32_t slot = patterns_.find(key);
+  if (slot == kNoSlot) [[unlikely]] {
+    slot = admit(key, event, actor_hash, action_hash, sink);
+    if (slot == kNoSlot) return;
+  }
+  patterns_.touch(slot, stamp_);
+  Pattern& pattern = patterns_[slot];
+  const std::int64_t bucket_ns = error_rule_.bucket_ns();
+  if (event.ts_ns >= pattern.window.bucket_end_ns) {
+    pattern.window.roll(event.ts_ns, bucket_ns);
+  } else if (event.ts_ns < pattern.window.bucket_end_ns - bucket_ns) {
+    ++late_count_;
+  }
+  ++pattern.window.actions;
+  ++pattern.actions_total;
+  pattern.pair_slot =
+      observer_.slot_of(pattern.pair_key, pattern.pair_slot, pattern.names, stamp_, sink);
+  observer_.on_action(pattern.pair_slot, event.ts_ns, sink);
+  const bool error = event.result == core::ActionResult::kError;
+  if (error) on_error(slot, event);
+  if (event.value >= 0.0) on_duration(pattern, event, sink);  // false for NaN: no duration
+  const std::uint64_t session_key = core::combine(actor_hash, event.session_key);
+  sequences_.on_action({pattern.names, pattern.class_key, session_key, pattern.symbol, event.ts_ns,
+                        event.sequence, error},
+                       stamp_, sink);
+}
+
+std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
+                                  std::uint64_t actor_hash, std::uint64_t action_hash,
+                                  core::FindingSink& sink) {
+  const ActionNames names{
+      symbols_.intern(event.view(event.actor)), symbols_.intern(event.view(event.name)),
+      symbols_.intern(event.view(event.service)), symbols_.intern(event.view(event.domain)),
+      symbols_.intern(event.view(event.subsystem))};
+  for (const std::string_view text :
+       {names.actor, names.action, names.resource, names.domain, names.subsystem}) {
+    if (text.data() != nullptr) continue;
+    ++refused_count_;
+    return kNoSlot;
+  }
+  if (patterns_.full()) evict(patterns_.oldest(), event.ts_ns, sink);
+  const std::uint32_t slot = patterns_.insert(key, stamp_);
+  Pattern& pattern = patterns_[slot];
+  pattern.names = names;
+  pattern.pair_key = core::combine(actor_hash, event.service_key);
+  pattern.symbol = static_cast<std::uint32_t>(action_hash >> 32);
+  pattern.class_key =
+      names.subsystem.empty() ? core::mix(actor_hash) : core::hash_bytes(names.subsystem);
+  return slot;
+}
+
+void LogPartition::evict(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {
+  const Pattern& pattern = patterns_[slot];
+  if (pattern.error_slot != kNoSlot) {
+    if (errors_[pattern.error_slot].pending) {
+      judge(slot, now_ns, sink);
+      std::erase(pending_, slot);
+    }
+    errors_.give_back(pattern.error_slot);
+  }
+  if (pattern.duration_slot != kNoSlot) durations_.give_back(pattern.duration_slot);
+  patterns_.erase(slot);
+  ++evicted_count_;
+}
+
+void LogPartition::on_error(std::uint32_t slot, const core::Event& event) {
+  Pattern& pattern = patterns_[slot];
+  ++pattern.window.errors;
+  if (pattern.error_slot == kNoSlot) pattern.error_slot = errors_.take();
+  if (error_rule_.on_error(errors_[pattern.error_slot], pattern.window,
+                           {event.ts_ns, event.sequence, pattern.actions_total})) {
+    pending_.push_back(slot);
+  }
+  observer_.on_error(pattern.pair_slot, pattern.names, event.view(event.result_text), event.ts_ns,
+                     event.sequence);
+}
+
+void LogPartition::on_duration(Pattern& pattern, const core::Event& event,
+                               core::FindingSink& sink) {
+  if (pattern.duration_slot == kNoSlot) pattern.duration_slot = durations_.take();
+  auto found = duration_rule_.on_duration(durations_[pattern.duration_slot], event.value,
+                                          event.ts_ns, event.sequence, pattern.names);
+  if (found) [[unlikely]]
+    sink.finding(std::move(*found));
+}
+
+void LogPartition::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {
+  Pattern& pattern = patterns_[slot];
+  pattern.window.roll(now_ns, error_rule_.bucket_ns());
+  auto found = error_rule_.judge(errors_[pattern.error_slot], pattern.window, pattern.names,
+                                 pattern.actions_total, now_ns);
+  if (found) sink.finding(std::move(*found));
+}
+
+void LogPartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {
+  stamp_ = tick.watermark_ns / core::kNsPerSecond;
+  observer_.on_tick(tick.watermark_ns, sink);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    const std::uint32_t slot = pending_[i];
+    const Pattern& pattern = patterns_[slot];
+    if (error_rule_.settled(errors_[pattern.error_slot], pattern.window, tick.watermark_ns)) {
+      judge(slot, tick.watermark_ns, sink);
+    } else {
+      pending_[kept++] = slot;
+    }
+  }
+  pending_.resize(kept);
+  sequences_.on_tick(tick.watermark_ns, sink);
+}
+
+}  // namespace grace::log_analyzer

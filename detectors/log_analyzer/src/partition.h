@@ -1,0 +1,65 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "action.h"
+#include "action_observer.h"
+#include "duration_rule.h"
+#include "error_rule.h"
+#include "grace/core/detector.h"
+#include "grace/core/symbol_table.h"
+#include "grace/log_analyzer/log_analyzer.h"
+#include "lru_table.h"
+#include "sequence_rule.h"
+
+namespace grace::log_analyzer {
+
+// The keyed part: what every actor of one partition does. One probe finds the pattern of an action
+// (actor, action, resource); it remembers where its pair, its errors and its durations are.
+//
+// Bounds: see LogAnalyzerConfig; a pattern that is evicted while a burst of it is pending is judged
+// first. A pattern whose texts the intern table refuses is not watched, and counted.
+// Steady state: no allocation, unless there is something to report. Thread: the partition's worker.
+class LogPartition final : public core::PartitionDetector {
+ public:
+  explicit LogPartition(const LogAnalyzerConfig& config);
+  void on_event(const core::Event& event, core::FindingSink& sink) override;
+  void on_tick(const core::Tick& tick, core::FindingSink& sink) override;
+  [[nodiscard]] std::uint64_t late_count() const override { return late_count_; }
+  [[nodiscard]] std::uint64_t evicted_count() const override;
+
+ private:
+  struct Pattern {
+    PatternWindow window{};
+    std::uint64_t pair_key = 0;
+    std::uint64_t class_key = 0;
+    std::uint32_t pair_slot = kNoSlot;
+    std::uint32_t error_slot = kNoSlot;
+    std::uint32_t duration_slot = kNoSlot;
+    std::uint32_t symbol = 0;
+    std::uint32_t actions_total = 0;
+    ActionNames names{};
+  };
+  std::uint32_t admit(std::uint64_t key, const core::Event& event, std::uint64_t actor_hash,
+                      std::uint64_t action_hash, core::FindingSink& sink);
+  void evict(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
+  void on_error(std::uint32_t slot, const core::Event& event);
+  void on_duration(Pattern& pattern, const core::Event& event, core::FindingSink& sink);
+  void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
+
+  ErrorRule error_rule_;
+  DurationRule duration_rule_;
+  core::SymbolTable symbols_;
+  LruTable<Pattern> patterns_;
+  Pool<ErrorState> errors_;
+  Pool<DurationState> durations_;
+  ActionObserver observer_;
+  SequenceRule sequences_;
+  std::vector<std::uint32_t> pending_;  // patterns with an unsettled burst; at most patterns_max
+  std::int64_t stamp_ = 0;              // seconds of the watermark: the grain of "recently seen"
+  std::uint64_t late_count_ = 0;
+  std::uint64_t evicted_count_ = 0;
+  std::uint64_t refused_count_ = 0;
+};
+
+}  // namespace grace::log_analyzer

@@ -1,0 +1,224 @@
+#include "sequence_rule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "error_rule.h"
+#include "grace/core/evidence.h"
+#include "grace/core/json_writer.h"
+#include "grace/core/probability.h"
+#include "grace/core/time.h"
+#include "text.h"
+
+namespace grace::log_analyzer {
+namespace {
+
+constexpr std::int64_t kSessionGapNs = 30 * core::kNsPerMinute;  // then it starts afresh
+constexpr double kPriorLogOdds = -6.9;  // one candidate run in a thousand is meant by somebody
+
+std::size_t bits_of(double probability) {
+  const int bits = -std::ilogb(probability);
+  return static_cast<std::size_t>(std::clamp(bits, 0, 23));
+}
+
+// Fisher's method: the p-value of k independent p-values, from the chi-squared tail with 2k
+// degrees of freedom, which has a closed form.
+double fisher(double sum_of_negative_logs, std::size_t k) {
+  double term = 1.0;
+  double sum = 1.0;
+  for (std::size_t j = 1; j < k; ++j) {
+    term *= sum_of_negative_logs / static_cast<double>(j);
+    sum += term;
+  }
+  return std::exp(-sum_of_negative_logs) * sum;
+}
+
+double choose(std::uint32_t n, std::uint32_t k) {
+  double result = 1.0;
+  for (std::uint32_t i = 1; i <= k; ++i) {
+    result *= static_cast<double>(n - k + i) / static_cast<double>(i);
+  }
+  return result;
+}
+
+}  // namespace
+
+SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
+    : warmup_(config.sequence_warmup),
+      surprise_share_(config.sequence_surprise_share),
+      run_min_(config.sequence_run_min),
+      run_max_(config.sequence_run_max),
+      settle_ns_(config.error_settle.count() * core::kNsPerSecond),
+      quiet_ns_(config.error_quiet.count() * core::kNsPerSecond),
+      model_(config.grammar_nodes_max),
+      sessions_(config.sessions_max),
+      classes_(config.grammar_classes_max) {
+  pending_.reserve(config.sessions_max);
+}
+
+std::uint32_t SequenceRule::session_of(const Step& step, std::int64_t stamp,
+                                       core::FindingSink& sink) {
+  std::uint32_t slot = sessions_.find(step.session_key);
+  if (slot != kNoSlot) {
+    sessions_.touch(slot, stamp);
+    return slot;
+  }
+  if (sessions_.full()) {
+    const std::uint32_t oldest = sessions_.oldest();
+    if (sessions_[oldest].pending) {
+      judge(oldest, step.ts_ns, sink);
+      std::erase(pending_, oldest);
+    }
+    if (step.ts_ns - sessions_[oldest].last_ts_ns < kSessionGapNs) ++evicted_count_;
+    sessions_.erase(oldest);
+  }
+  return sessions_.insert(step.session_key, stamp);
+}
+
+std::uint32_t SequenceRule::class_of(Session& session, std::uint64_t class_key,
+                                     std::int64_t stamp) {
+  if (!classes_.holds(session.class_slot, class_key)) {
+    session.class_slot = classes_.find(class_key);
+    if (session.class_slot == kNoSlot) {
+      if (classes_.full()) {
+        classes_.erase(classes_.oldest());
+        ++evicted_count_;
+      }
+      session.class_slot = classes_.insert(class_key, stamp);
+    }
+  }
+  classes_.touch(session.class_slot, stamp);
+  return session.class_slot;
+}
+
+void SequenceRule::on_action(const Step& step, std::int64_t stamp, core::FindingSink& sink) {
+  const std::uint32_t slot = session_of(step, stamp, sink);
+  Session& session = sessions_[slot];
+  if (session.steps > 0 && step.ts_ns - session.last_ts_ns > kSessionGapNs) {
+    session.context = {};
+    session.last_action = {};
+  }
+  Class& kind = classes_[class_of(session, step.class_key, stamp)];
+  const double probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
+  ++session.steps;
+  const std::size_t bits = probability >= SequenceModel::kLikely ? 0 : bits_of(probability);
+  if (bits > 0 && kind.total >= warmup_) {
+    std::uint64_t as_improbable = 0;
+    for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
+    const double tail =
+        (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
+    if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
+  }
+  ++kind.total;
+  ++kind.by_bits[bits];
+  session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
+  session.last_action = step.names.action;
+}
+
+void SequenceRule::on_surprise(std::uint32_t slot, const Step& step, double probability,
+                               double tail) {
+  Session& session = sessions_[slot];
+  if (!session.pending) {
+    // Surprises that are too far back belong to no run.
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < session.surprise_count; ++i) {
+      if (session.surprises[i].at + run_max_ > session.steps) {
+        session.surprises[kept++] = session.surprises[i];
+      }
+    }
+    session.surprise_count = kept;
+  }
+  if (session.surprise_count == kSurprisesMax) return;  // enough to judge by
+  session.surprises[session.surprise_count++] = {step.names.action,
+                                                 session.last_action,
+                                                 step.sequence,
+                                                 step.ts_ns,
+                                                 session.steps,
+                                                 static_cast<float>(probability),
+                                                 static_cast<float>(tail),
+                                                 step.error};
+  session.names = step.names;
+  if (!session.pending && session.surprise_count >= run_min_) {
+    session.pending = true;
+    pending_.push_back(slot);
+  }
+}
+
+void SequenceRule::on_tick(std::int64_t now_ns, core::FindingSink& sink) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    const std::uint32_t slot = pending_[i];
+    const Session& session = sessions_[slot];
+    const std::int64_t newest = session.surprises[session.surprise_count - 1].ts_ns;
+    if (session.surprise_count == kSurprisesMax || now_ns - newest >= settle_ns_) {
+      judge(slot, now_ns, sink);
+    } else {
+      pending_[kept++] = slot;
+    }
+  }
+  pending_.resize(kept);
+}
+
+void SequenceRule::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {
+  Session& session = sessions_[slot];
+  session.pending = false;
+  const std::uint32_t count = session.surprise_count;
+  double sum = 0.0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    sum -= std::log(static_cast<double>(session.surprises[i].tail));
+  }
+  const std::uint32_t width = session.surprises[count - 1].at - session.surprises[0].at + 1;
+  const double p = std::min(1.0, fisher(sum, count) * choose(width, count));
+  const double confidence = core::logistic(kPriorLogOdds + core::log_bayes_from_p(p)) *
+                            core::confirmed(static_cast<double>(count));
+  if (confidence >= core::kFindingFloor && session.class_slot != kNoSlot) {
+    Class& kind = classes_[session.class_slot];
+    if (kind.reported && now_ns - kind.reported_ts_ns < quiet_ns_) {
+      ++kind.coalesced;
+    } else {
+      report(session, kind, confidence, p, now_ns, sink);
+      kind.reported = true;
+      kind.reported_ts_ns = now_ns;
+      kind.coalesced = 0;
+    }
+  }
+  session.surprise_count = 0;
+}
+
+void SequenceRule::report(const Session& session, Class& kind, double confidence, double p,
+                          std::int64_t now_ns, core::FindingSink& sink) const {
+  core::Finding finding;
+  finding.type = core::TriggerType::kAnomalySequence;
+  finding.confidence = confidence;
+  finding.service = session.names.service();
+  finding.domain = session.names.domain;
+  finding.diagnosis_code = "unusual_sequence";
+  finding.what = session.surprises[0].action;
+  finding.suggested_playbooks = {"immediate_investigation", "investigate_root_cause"};
+  finding.ts_ns = now_ns;
+  bool grave = names_critical(session.names);
+  finding.reasoning.push_back("Unusual sequence of actions by " + std::string(session.names.actor));
+  for (std::uint32_t i = 0; i < session.surprise_count; ++i) {
+    const Surprise& surprise = session.surprises[i];
+    grave = grave || surprise.error;
+    const std::string step = std::string(surprise.after.empty() ? "start" : surprise.after) +
+                             " -> " + std::string(surprise.action);
+    const std::string chance =
+        "probability " + decimal(static_cast<double>(surprise.probability), 5);
+    finding.reasoning.push_back(step + ": " + chance);
+    finding.evidence.push_back({surprise.sequence, surprise.ts_ns, step + ", " + chance});
+  }
+  finding.reasoning.push_back(std::to_string(session.surprise_count) +
+                              " steps as improbable as at most " + percent(surprise_share_) +
+                              " of " + std::to_string(kind.total) + " seen before");
+  finding.impact = grave ? core::Impact::kHigh : core::Impact::kMedium;
+  finding.metadata = {{"pattern", core::json_quoted("unusual_sequence")},
+                      {"actor", core::json_quoted(session.names.actor)},
+                      {"surprising_steps", std::to_string(session.surprise_count)},
+                      {"log_p", decimal(std::log(std::max(p, 1e-300)), 3)},
+                      {"similar_sessions_before", std::to_string(kind.coalesced)}};
+  sink.finding(std::move(finding));
+}
+
+}  // namespace grace::log_analyzer

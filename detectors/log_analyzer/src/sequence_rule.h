@@ -1,0 +1,93 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "action.h"
+#include "grace/core/detector.h"
+#include "grace/log_analyzer/log_analyzer.h"
+#include "lru_table.h"
+#include "sequence_model.h"
+
+namespace grace::log_analyzer {
+
+// "This actor does what its kind never does": watches each session's actions against the grammar
+// of its class. How surprising a step is, is calibrated on the class itself: by the share of the
+// class's past steps that were as improbable. A run of surprises that chance does not explain is
+// reported once; further sessions of the class that do the same within the quiet time are counted
+// into the next report.
+//
+// Bounds: sessions, classes and grammar nodes as configured; the least recently seen session or
+// class is evicted (idle ones silently, others counted). Thread: the partition's.
+class SequenceRule {
+ public:
+  explicit SequenceRule(const LogAnalyzerConfig& config);
+
+  struct Step {
+    const ActionNames& names;  // interned: kept
+    std::uint64_t class_key = 0;
+    std::uint64_t session_key = 0;
+    std::uint32_t symbol = 0;
+    std::int64_t ts_ns = 0;
+    std::uint64_t sequence = 0;
+    bool error = false;
+  };
+  void on_action(const Step& step, std::int64_t stamp, core::FindingSink& sink);
+  void on_tick(std::int64_t now_ns, core::FindingSink& sink);
+  [[nodiscard]] std::uint64_t evicted_count() const noexcept {
+    return evicted_count_ + model_.evicted_count() + model_.refused_count();
+  }
+
+ private:
+  static constexpr std::size_t kSurprisesMax = 8;
+  static constexpr std::size_t kBitBuckets = 24;
+
+  struct Surprise {
+    std::string_view action, after;
+    std::uint64_t sequence = 0;
+    std::int64_t ts_ns = 0;
+    std::uint32_t at = 0;  // which step of the session
+    float probability = 0.0F;
+    float tail = 1.0F;  // share of the class's steps that were as improbable
+    bool error = false;
+  };
+  struct Session {
+    SequenceModel::Context context{};
+    std::uint32_t class_slot = kNoSlot;
+    std::uint32_t steps = 0;
+    std::int64_t last_ts_ns = 0;
+    std::string_view last_action;
+    ActionNames names{};  // of the last surprising step
+    std::uint32_t surprise_count = 0;
+    bool pending = false;
+    std::array<Surprise, kSurprisesMax> surprises{};
+  };
+  // Steps by improbability in bits: how often the grammar is surprised in this class.
+  struct Class {
+    std::uint64_t total = 0;
+    std::array<std::uint64_t, kBitBuckets> by_bits{};
+    std::int64_t reported_ts_ns = 0;
+    std::uint32_t coalesced = 0;
+    bool reported = false;
+  };
+
+  std::uint32_t session_of(const Step& step, std::int64_t stamp, core::FindingSink& sink);
+  std::uint32_t class_of(Session& session, std::uint64_t class_key, std::int64_t stamp);
+  void on_surprise(std::uint32_t slot, const Step& step, double probability, double tail);
+  void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
+  void report(const Session& session, Class& kind, double confidence, double p, std::int64_t now_ns,
+              core::FindingSink& sink) const;
+
+  std::uint64_t warmup_;
+  double surprise_share_;
+  std::uint32_t run_min_, run_max_;
+  std::int64_t settle_ns_, quiet_ns_;
+  SequenceModel model_;
+  LruTable<Session> sessions_;
+  LruTable<Class> classes_;
+  std::vector<std::uint32_t> pending_;  // session slots; at most sessions_max
+  std::uint64_t evicted_count_ = 0;
+};
+
+}  // namespace grace::log_analyzer
