@@ -1,23 +1,49 @@
 #include "grace/core/learned_state.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "grace/core/outcome.h"
 
 namespace grace::core {
 namespace {
 
-constexpr std::size_t kDiagnosesMax = 4096;
 constexpr double kWeightMin = 0.25;
 constexpr double kWeightMax = 2.0;
+// Outcomes that the prior of a weight is worth, half of them right: the first outcome moves a
+// weight by 6 to 12%, not by a third.
+constexpr double kWeightPrior = 8.0;
+constexpr double kFading = 0.99;
+// Outcomes that the prior "raw confidence is right" is worth in each calibration bucket.
+constexpr double kCalibrationPrior = 20.0;
 // A forecast that our own action may have prevented says less than one that was seen to come true.
 constexpr double kPreventedCounts = 0.5;
+// A weak trigger was never shown to anybody, so nothing but its forecast time judges it.
+constexpr double kWeakCounts = 0.5;
 
-std::size_t index_of(Source source) { return static_cast<std::size_t>(source); }
+std::size_t index_of(Source source) {
+  return static_cast<std::size_t>(source);
+}
+
+// Nine decimals: 0.1 - 0.01 is 0.09, also in the ledger.
+double rounded(double value) {
+  return std::round(value * 1e9) / 1e9;
+}
+
+std::size_t bucket_of(double confidence, std::size_t bucket_count) {
+  return std::min(static_cast<std::size_t>(confidence * static_cast<double>(bucket_count)),
+                  bucket_count - 1);
+}
 
 }  // namespace
 
-LearnedState::LearnedState() { weights_.fill(1.0); }
+LearnedState::LearnedState() {
+  weights_.fill(1.0);
+}
 
-double LearnedState::weight(Source source) const { return weights_[index_of(source)]; }
+double LearnedState::weight(Source source) const {
+  return weights_[index_of(source)];
+}
 
 const Reliability& LearnedState::reliability(Source source) const {
   return by_source_[index_of(source)];
@@ -28,47 +54,82 @@ const Reliability& LearnedState::reliability(Source source, std::string_view dia
   return at == by_diagnosis_.end() ? by_source_[index_of(source)] : at->second;
 }
 
-double LearnedState::calibrated(Source source, double raw) const {
-  // Each bucket's observed share of right, shrunk towards the raw probability by a prior worth
-  // kPrior outcomes, then made monotone by pooling adjacent violators (Ayer et al. 1955).
-  constexpr double kPrior = 20.0;
-  const auto& buckets = calibration_[index_of(source)];
-  double total = 0.0;
-  for (const Bucket& bucket : buckets) total += bucket.total;
-  if (total == 0.0) return raw;
-  std::array<double, kBucketCount> shift{};
+// Each bucket's share of right outcomes, shrunk towards the bucket's centre, made monotone by
+// pooling adjacent violators (Ayer et al., "An Empirical Distribution Function for Sampling with
+// Incomplete Information", 1955).
+std::array<double, LearnedState::kBucketCount> LearnedState::levels_of(const Buckets& buckets) {
+  struct Pool {
+    double sum = 0.0, weight = 0.0;
+    std::size_t count = 0;
+  };
+  std::array<Pool, kBucketCount> pools{};
+  std::size_t pool_count = 0;
   for (std::size_t i = 0; i < kBucketCount; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) / kBucketCount;
-    shift[i] = (buckets[i].right + kPrior * centre) / (buckets[i].total + kPrior);
-  }
-  struct Pool {
-    double sum, weight;
-    std::size_t count;
-  };
-  std::vector<Pool> pools;
-  for (std::size_t i = 0; i < kBucketCount; ++i) {
-    const double weight = buckets[i].total + kPrior;
-    pools.push_back({shift[i] * weight, weight, 1});
-    while (pools.size() > 1) {
-      Pool& last = pools[pools.size() - 1];
-      Pool& before = pools[pools.size() - 2];
+    pools[pool_count++] = {buckets[i].right + kCalibrationPrior * centre,
+                           buckets[i].total + kCalibrationPrior, 1};
+    while (pool_count > 1) {
+      Pool& before = pools[pool_count - 2];
+      const Pool& last = pools[pool_count - 1];
       if (before.sum / before.weight <= last.sum / last.weight) break;
       before = {before.sum + last.sum, before.weight + last.weight, before.count + last.count};
-      pools.pop_back();
+      --pool_count;
     }
   }
-  std::array<double, kBucketCount> level{};
+  std::array<double, kBucketCount> levels{};
   std::size_t next = 0;
-  for (const Pool& pool : pools) {
-    for (std::size_t i = 0; i < pool.count; ++i) level[next++] = pool.sum / pool.weight;
+  for (std::size_t p = 0; p < pool_count; ++p) {
+    for (std::size_t i = 0; i < pools[p].count; ++i)
+      levels[next++] = pools[p].sum / pools[p].weight;
   }
-  // Linear between bucket centres; the ends extend with slope 1 towards 0 and 1.
-  const double place = std::clamp(raw, 0.0, 1.0) * kBucketCount - 0.5;
-  if (place <= 0.0) return std::clamp(level[0] * (raw * kBucketCount / 0.5), 0.0, level[0]);
-  const auto left = std::min(static_cast<std::size_t>(place), kBucketCount - 1);
-  const double right_level = left + 1 < kBucketCount ? level[left + 1] : 1.0;
-  const double span = left + 1 < kBucketCount ? 1.0 : 0.5;
-  return level[left] + (right_level - level[left]) * (place - static_cast<double>(left)) / span;
+  return levels;
+}
+
+double LearnedState::calibrated(Source source, double raw) const {
+  const double bounded = std::isnan(raw) ? 0.0 : std::clamp(raw, 0.0, 1.0);
+  const Buckets& buckets = raw_[index_of(source)];
+  const bool untaught = std::all_of(buckets.begin(), buckets.end(),
+                                    [](const Bucket& bucket) { return bucket.total == 0.0; });
+  if (untaught) return bounded;  // exactly: no rounding before there is anything to say
+  const auto levels = levels_of(buckets);
+  // Linear between bucket centres; beyond the first and last centre with slope 1, so that the whole
+  // is monotone and a source that is always sure and often wrong does not stay sure.
+  constexpr double kHalf = 0.5 / kBucketCount;
+  const double place = bounded * kBucketCount - 0.5;
+  double result = 0.0;
+  if (place <= 0.0) {
+    result = levels.front() + bounded - kHalf;
+  } else if (place >= kBucketCount - 1.0) {
+    result = levels.back() + bounded - (1.0 - kHalf);
+  } else {
+    const auto left = static_cast<std::size_t>(place);
+    result = levels[left] + (levels[left + 1] - levels[left]) * (place - static_cast<double>(left));
+  }
+  return std::clamp(result, 0.0, 1.0);
+}
+
+CalibrationError LearnedState::calibration_error(Source source) const {
+  CalibrationError error;
+  for (const Bucket& bucket : calibrated_[index_of(source)]) {
+    error.outcomes += bucket.total;
+    error.expected += std::fabs(bucket.confidence_sum - bucket.right);
+  }
+  if (error.outcomes > 0.0) error.expected /= error.outcomes;
+  return error;
+}
+
+CalibrationError LearnedState::calibration_error() const {
+  CalibrationError error;
+  for (std::size_t bucket = 0; bucket < kBucketCount; ++bucket) {
+    double difference = 0.0;
+    for (const Buckets& buckets : calibrated_) {
+      difference += buckets[bucket].confidence_sum - buckets[bucket].right;
+      error.outcomes += buckets[bucket].total;
+    }
+    error.expected += std::fabs(difference);
+  }
+  if (error.outcomes > 0.0) error.expected /= error.outcomes;
+  return error;
 }
 
 double LearnedState::adjusted(std::string_view name, double fallback) const {
@@ -82,47 +143,69 @@ const Adjustable* LearnedState::find(std::string_view name) const {
 }
 
 LearnedState::WeightChange LearnedState::learn(const Trigger& trigger, OutcomeKind outcome) {
-  const bool right = outcome == OutcomeKind::kVerifiedRun ||
-                     outcome == OutcomeKind::kForecastCameTrue ||
-                     outcome == OutcomeKind::kPrevented || outcome == OutcomeKind::kFeedbackRight;
-  const double counted = outcome == OutcomeKind::kPrevented ? kPreventedCounts : 1.0;
+  const bool right = is_right(outcome);
+  double counted = outcome == OutcomeKind::kPrevented ? kPreventedCounts : 1.0;
+  if (trigger.weak) counted *= kWeakCounts;
+  const std::size_t source = index_of(trigger.source);
+
   const auto count = [&](Reliability& reliability) {
     (right ? reliability.right : reliability.wrong) += counted;
-    if (!right) ++reliability.false_positives;
+    if (!right && !trigger.weak) ++reliability.false_positives;
   };
-  Reliability& source = by_source_[index_of(trigger.source)];
-  count(source);
+  count(by_source_[source]);
   const std::pair key{trigger.source, trigger.finding.diagnosis_code};
   if (by_diagnosis_.contains(key) || by_diagnosis_.size() < kDiagnosesMax) {
     count(by_diagnosis_[key]);
+  } else {
+    ++refused_diagnosis_count_;
   }
-  const double raw = std::clamp(trigger.finding.confidence, 0.0, 1.0);
-  const auto bucket = std::min(static_cast<std::size_t>(raw * kBucketCount), kBucketCount - 1);
-  Bucket& cell = calibration_[index_of(trigger.source)][bucket];
-  cell.total += counted;
-  if (right) cell.right += counted;
 
-  // Weight: twice the posterior mean that the source is right; 1 at the uniform prior.
-  WeightChange change{weight(trigger.source), 0.0, counted};
-  change.after = std::clamp(2.0 * source.mean(), kWeightMin, kWeightMax);
-  weights_[index_of(trigger.source)] = change.after;
+  const auto tally = [&](Buckets& buckets, double confidence) {
+    const double bounded = std::isnan(confidence) ? 0.0 : std::clamp(confidence, 0.0, 1.0);
+    Bucket& bucket = buckets[bucket_of(bounded, kBucketCount)];
+    bucket.total += counted;
+    bucket.confidence_sum += counted * bounded;
+    if (right) bucket.right += counted;
+  };
+  tally(raw_[source], trigger.finding.confidence);
+  tally(calibrated_[source], trigger.confidence);
+
+  Reliability& fading = fading_[source];
+  fading.right *= kFading;
+  fading.wrong *= kFading;
+  (right ? fading.right : fading.wrong) += counted;
+  const WeightChange change{weights_[source],
+                            std::clamp(2.0 * (fading.right + 0.5 * kWeightPrior) /
+                                           (fading.right + fading.wrong + kWeightPrior),
+                                       kWeightMin, kWeightMax),
+                            counted};
+  weights_[source] = change.after;
   return change;
 }
 
-void LearnedState::declare(Adjustable adjustable) {
+bool LearnedState::declare(Adjustable adjustable) {
+  const bool sound = adjustable.min <= adjustable.value && adjustable.value <= adjustable.max &&
+                     adjustable.step_max > 0.0 && adjustable.period_ns >= 0 &&
+                     !adjustable.name.empty();
+  if (!sound) return false;
+  if (!adjustables_.contains(adjustable.name) && adjustables_.size() >= kAdjustablesMax) {
+    return false;
+  }
   adjustable.initial = adjustable.value;
   adjustable.previous = adjustable.value;
+  adjustable.ever_changed = false;
   std::string name = adjustable.name;
   adjustables_.insert_or_assign(std::move(name), std::move(adjustable));
+  return true;
 }
 
 bool LearnedState::adjust(std::string_view name, double to, std::int64_t now_ns) {
   const auto at = adjustables_.find(name);
-  if (at == adjustables_.end()) return false;
+  if (at == adjustables_.end() || std::isnan(to)) return false;
   Adjustable& entry = at->second;
   if (entry.ever_changed && now_ns - entry.changed_ts_ns < entry.period_ns) return false;
-  const double step = std::clamp(to - entry.value, -entry.step_max, entry.step_max);
-  const double next = std::clamp(entry.value + step, entry.min, entry.max);
+  const double stepped = std::clamp(to, entry.value - entry.step_max, entry.value + entry.step_max);
+  const double next = std::clamp(rounded(stepped), entry.min, entry.max);
   if (next == entry.value) return false;
   entry.previous = entry.value;
   entry.value = next;
