@@ -38,8 +38,8 @@ struct SourceLimits {
 };
 inline constexpr std::uint32_t kPerHourMax = 100'000;
 
-// The gates of the trigger manager. Names of the environment and the TOML table [triggers] are in
-// environment_names() and limit_config.cc; they are those of the founding document.
+// The gates of the trigger manager. config_names() lists the document's names for the fields, which
+// the environment and the TOML table [triggers] use alike.
 struct LimitConfig {
   // --- behaviour ---
   bool intelligent_triggers_enabled = true;  // INTELLIGENT_TRIGGERS_ENABLED
