@@ -53,6 +53,9 @@ struct IncidentChange {
 // for the root cause first, then those suggested for other services only, then diagnostics; ties
 // by order of suggestion.
 //
+// Life: resolved after quiet_resolve without a report (not while a run is at work on it), or healed
+// by a run that was verified; then its fingerprints are free again.
+//
 // Thread: the ordered stage's. Bounds: CorrelateConfig; counters() tells what they turned away.
 // A function of its inputs alone; times never go backwards inside (a late trigger counts as now).
 class Correlator {
@@ -80,8 +83,8 @@ class Correlator {
 
   // The incident that the trigger would join now; empty: it would open one (weak: it would wait).
   [[nodiscard]] std::string plan(const core::Trigger& trigger) const;
-  // Joins or opens; sets trigger.incident_id. Weak triggers may get no incident: then nullopt.
-  // `changes` may hold two entries: room was made by resolving the quietest incident first.
+  // Joins or opens, and sets trigger.incident_id; it stays empty for a weak trigger that waits.
+  // Appends what changed; that can be two: the quietest incident is resolved to make room.
   void add(core::Trigger& trigger, std::vector<IncidentChange>& changes);
 
   // Moves time on: resolves quiet incidents.
@@ -123,8 +126,8 @@ class Correlator {
     bool announced = false;
     double announced_confidence = 0.0;
     core::Impact announced_impact = core::Impact::kLow;
-    bool run_active = false;
-    bool run_seen = false;
+    bool run_active = false;   // proposed and not yet final, awaiting approval too
+    bool run_working = false;  // executing, verifying or rolling back
   };
   struct WeakEvidence {
     std::int64_t ts_ns = 0;

@@ -31,17 +31,18 @@ namespace grace::correlate {
 // against the playbook, not against the trigger. Diagnostic runs heal nothing.
 //
 // Forecasts (predicted_ts_ns set) settle by what the stream shows of (service, what):
-//   - it came about (out of the range the forecast named, demand over capacity): came_true;
-//   - the time named and forecast_grace have passed without it: did_not_come_true;
+//   - it came about: came_true. For capacity that is demand over capacity at the time named;
 //   - a verified run on the incident or service, then prevented_hold without it: "prevented", noted
 //     at once, and learned from at reduced weight after prevented_confirm more without it. For
-//     capacity the demand must really have come (over the old capacity) at the time named: an
-//     action does not change demand, so without it the forecast was simply wrong;
-//   - nothing of the series was seen: unknown, counted, nothing is learned.
-// The range is metadata `range_low` / `range_high` (`threshold` for one upper bound), for capacity
-// `predicted_demand` and `capacity`. Without them: |deviation| >= deviation_min in the direction
-// that is bad for the metric's role.
+//     capacity it is judged at the time named, and the demand must have come (over the old
+//     capacity): scaling does not change demand, so without it the forecast was simply wrong;
+//   - the time named and forecast_grace have passed without it: did_not_come_true;
+//   - nothing was seen of the series near that time: unknown, counted, nothing is learned.
+// What is forecast is read from metadata: `range_low` / `range_high`; for capacity
+// `predicted_demand` (or `predicted_value`) and `capacity` (or `shortfall`). Without a range:
+// |deviation| >= deviation_min, whatever the side.
 //
+// A run of adjust_threshold changes the engine, not the service: it settles nothing.
 // Weak triggers settle too when they are forecasts, at half weight: a source whose calibrated
 // confidence fell below its minimum could otherwise never recover.
 //
@@ -70,40 +71,55 @@ class OutcomeTracker {
   [[nodiscard]] std::uint64_t unknown_count() const noexcept { return unknown_count_; }
 
  private:
+  // One series that a forecast may be about; its labels are not known here.
+  struct Seen {
+    std::uint64_t series_key = 0;
+    double value = 0.0;               // last bin
+    std::uint32_t outside_count = 0;  // bins in a row outside the range
+    bool was_inside = false;
+  };
   struct Forecast {
     core::Trigger trigger;
     std::int64_t deadline_ns = 0;
-    std::optional<double> range_low, range_high;  // what the forecast says will be left
-    double predicted_value = 0.0;                 // NaN when unknown
-    double capacity_before = 0.0;                 // NaN when unknown
-    double capacity_now = 0.0;                    // last seen; NaN before
-    double worst_seen = 0.0;                      // NaN before
-    bool seen = false;                            // something of the series was observed
-    bool seen_on_time = false;                    // at or after the time named, less one bin
-    bool demand_came = false;                     // capacity: demand went over capacity_before
+    double range_low = 0.0, range_high = 0.0;  // infinite: none on that side
+    bool has_range = false;
+    double predicted_value = 0.0;  // NaN when unknown, as the next three
+    double capacity_before = 0.0;
+    double capacity_now = 0.0;  // last seen
+    double worst_seen = 0.0;
+    std::vector<Seen> series;     // of the metric; capacity: of demand. At most kSeriesMax
+    std::vector<Seen> capacity;   // of capacity
+    std::int64_t seen_ts_ns = 0;  // newest bin
+    bool demand_came = false;     // capacity: demand went over capacity_before
     bool came_true = false;
-    std::int64_t run_ts_ns = 0;  // when a verified run ended; 0: none
+    bool run_working = false;    // a run that may prevent it is at work: judge later
+    std::int64_t run_ts_ns = 0;  // when one was verified; 0: none
     std::string run_id, playbook;
     std::int64_t noted_ts_ns = 0;  // prevented, waiting for confirmation
   };
+  static constexpr std::size_t kSeriesMax = 64;
 
-  void observe(Forecast& forecast, const core::Observation& observation) const;
+  [[nodiscard]] Forecast forecast_of(const core::Trigger& trigger) const;
+  void observe_series(Forecast& forecast, const core::Observation& observation) const;
   void observe_capacity(Forecast& forecast, const core::Observation& observation) const;
   // True: it is settled and leaves the table.
   bool step(Forecast& forecast, std::int64_t now_ns, std::vector<core::Outcome>& outcomes);
+  bool judge_at_deadline(Forecast& forecast, std::int64_t now_ns,
+                         std::vector<core::Outcome>& outcomes);
   void note_prevented(Forecast& forecast, std::int64_t now_ns);
-  void settle(const core::Trigger& trigger, core::OutcomeKind kind, std::int64_t now_ns,
-              const Forecast* forecast, const core::PlaybookRun* run, std::string reason,
-              std::vector<core::Outcome>& outcomes);
-  void record_outcome(const core::Outcome& outcome, std::string_view actor,
-                      const std::vector<std::string>& reasons);
-  void record_weight(const core::Outcome& outcome);
+  void settle_forecast(const Forecast& forecast, core::OutcomeKind kind, std::int64_t now_ns,
+                       std::vector<core::Outcome>& outcomes);
+  void credit_sources(const core::PlaybookRun& run, std::int64_t now_ns,
+                      std::vector<core::Outcome>& outcomes);
+  // Teaches, records the weight, appends to `outcomes`.
+  void learn(core::Outcome outcome, std::string_view reason, std::vector<core::Outcome>& outcomes);
 
   OutcomeConfig config_;
   core::LearnedState& learned_;
   core::RecordSink& records_;
-  std::deque<Forecast> forecasts_;                                           // by arrival
-  std::map<std::string, std::vector<core::Trigger>, std::less<>> reactive_;  // by incident
+  std::deque<Forecast> forecasts_;  // by arrival
+  // By incident: the strongest reactive trigger of each source.
+  std::map<std::string, std::vector<core::Trigger>, std::less<>> reactive_;
   std::deque<std::string> reactive_order_;  // incidents by first trigger
   std::uint64_t evicted_count_ = 0;
   std::uint64_t unknown_count_ = 0;

@@ -1,0 +1,141 @@
+// What an incident says about itself, derived anew from its members whenever they change.
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include "grace/core/assert.h"
+#include "grace/correlate/correlator.h"
+
+namespace grace::correlate {
+namespace {
+
+// Services among which the root cause is sought, in order of joining. Each pair costs a search of
+// the dependency graph.
+constexpr std::size_t kRootCandidatesMax = 16;
+
+struct Candidate {
+  std::string service;
+  std::int64_t onset_ts_ns = 0;
+  double confidence = 0.0;
+  std::size_t dependents = 0;  // other candidates that depend on it
+};
+
+// Lower comes first. Diagnostics look but heal nothing; a playbook that was suggested for another
+// service may be right for the root cause, but less surely so.
+enum class Rank : std::uint8_t { kForRoot = 0, kForOthers, kDiagnostic };
+
+struct Ballot {
+  std::string playbook;
+  Rank rank = Rank::kForOthers;
+  std::array<double, core::kSourceCount> by_source{};  // highest confidence of each
+  [[nodiscard]] double votes() const {
+    double sum = 0.0;
+    for (const double confidence : by_source) sum += confidence;
+    return sum;
+  }
+};
+
+}  // namespace
+
+std::string Correlator::root_cause_of(const Case& open) const {
+  std::vector<Candidate> candidates;
+  for (const Member& member : open.members) {
+    if (member.weak) continue;
+    const auto known = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+      return c.service == member.service;
+    });
+    if (known != candidates.end()) {
+      known->onset_ts_ns = std::min(known->onset_ts_ns, member.onset_ts_ns);
+      known->confidence = std::max(known->confidence, member.opinion.confidence);
+    } else if (candidates.size() < kRootCandidatesMax) {
+      candidates.push_back({member.service, member.onset_ts_ns, member.opinion.confidence, 0});
+    }
+  }
+  GRACE_ASSERT(!candidates.empty(), "an incident without a trigger that may act");
+  for (Candidate& cause : candidates) {
+    for (const Candidate& symptom : candidates) {
+      if (cause.service == symptom.service) continue;
+      // In a cycle each depends on the other: no direction, no vote.
+      if (topology_.depends(symptom.service, cause.service) &&
+          !topology_.depends(cause.service, symptom.service)) {
+        ++cause.dependents;
+      }
+    }
+  }
+  const auto before = [](const Candidate& a, const Candidate& b) {
+    if (a.dependents != b.dependents) return a.dependents > b.dependents;
+    if (a.onset_ts_ns != b.onset_ts_ns) return a.onset_ts_ns < b.onset_ts_ns;
+    if (a.confidence != b.confidence) return a.confidence > b.confidence;
+    return a.service < b.service;
+  };
+  return std::min_element(candidates.begin(), candidates.end(), before)->service;
+}
+
+void Correlator::refresh_playbooks(Case& open) const {
+  std::vector<Ballot> ballots;  // in order of suggestion
+  const auto find = [&](const std::string& playbook) {
+    return std::find_if(ballots.begin(), ballots.end(),
+                        [&](const Ballot& ballot) { return ballot.playbook == playbook; });
+  };
+  for (const Member& member : open.members) {
+    if (member.weak) continue;
+    for (const std::string& playbook : member.suggested_playbooks) {
+      auto at = find(playbook);
+      if (at == ballots.end()) at = ballots.insert(ballots.end(), Ballot{playbook});
+      if (member.service == open.incident.root_cause) at->rank = Rank::kForRoot;
+      if (is_diagnostic_playbook(playbook)) at->rank = Rank::kDiagnostic;
+    }
+  }
+  for (const Member& member : open.members) {
+    for (const std::string& playbook : member.suggested_playbooks) {
+      const auto at = find(playbook);
+      if (at == ballots.end()) continue;  // only weak evidence asks for it
+      double& vote = at->by_source[static_cast<std::size_t>(member.opinion.source)];
+      vote = std::max(vote, member.opinion.confidence);
+    }
+  }
+  std::stable_sort(ballots.begin(), ballots.end(), [](const Ballot& a, const Ballot& b) {
+    if (a.rank != b.rank) return a.rank < b.rank;
+    return a.votes() > b.votes();
+  });
+  if (ballots.size() > core::kPlaybooksMax) ballots.resize(core::kPlaybooksMax);
+  open.incident.suggested_playbooks.clear();
+  for (Ballot& ballot : ballots) {
+    open.incident.suggested_playbooks.push_back(std::move(ballot.playbook));
+  }
+}
+
+void Correlator::refresh(Case& open) const {
+  core::Incident& incident = open.incident;
+  incident.trigger_ids.clear();
+  incident.impact = core::Impact::kLow;
+  incident.proactive_only = true;
+  incident.predicted_ts_ns = 0;
+  std::vector<Opinion> opinions;
+  const Member* strongest = nullptr;
+  for (const Member& member : open.members) {
+    opinions.push_back(member.opinion);
+    incident.trigger_ids.push_back(member.opinion.trigger_id);
+    if (member.opinion.source != core::Source::kProactiveMl) incident.proactive_only = false;
+    if (member.weak) continue;
+    incident.impact = std::max(incident.impact, member.impact);
+    if (member.predicted_ts_ns > 0 &&
+        (incident.predicted_ts_ns == 0 || member.predicted_ts_ns < incident.predicted_ts_ns)) {
+      incident.predicted_ts_ns = member.predicted_ts_ns;
+    }
+    if (strongest == nullptr || member.opinion.confidence > strongest->opinion.confidence) {
+      strongest = &member;
+    }
+  }
+  GRACE_ASSERT(strongest != nullptr, "an incident without a trigger that may act");
+  incident.diagnosis_code = strongest->diagnosis_code;
+  Fused fused = fuse(opinions, learned_.weights(), config_.shared_evidence_min);
+  incident.confidence = fused.confidence;
+  incident.contributions = std::move(fused.contributions);
+  incident.root_cause = root_cause_of(open);
+  incident.service = incident.root_cause;
+  refresh_playbooks(open);
+}
+
+}  // namespace grace::correlate
