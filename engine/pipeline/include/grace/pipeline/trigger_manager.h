@@ -110,6 +110,13 @@ class TriggerManager {
     core::RecordSink& records;
     TriggerListener& listener;
   };
+  // Where a trigger's way through the gates ended, and why.
+  struct Stop {
+    Gate gate = Gate::kPassed;
+    std::string why{};       // one line
+    std::string cause_id{};  // the first of its duplicates, the silence
+    double minimum = 0.0;    // the confidence that was asked for
+  };
   // `config` must have passed validated(); everything in `wiring` must outlive the manager.
   // Declares the adjustable minimum confidences in wiring.learned.
   TriggerManager(TriggerManagerConfig config, const Wiring& wiring);
@@ -143,11 +150,7 @@ class TriggerManager {
     bool judged = false;  // a person gave a verdict
   };
 
-  Gate run_gates(core::Trigger& trigger, std::vector<correlate::IncidentChange>& changes,
-                 std::string& why);
-  void record_trigger(const core::Trigger& trigger, Gate gate, std::string_view why);
-  void record_prediction(const core::Trigger& trigger);
-  void record_incident(const correlate::IncidentChange& change);
+  Stop run_gates(core::Trigger& trigger, std::vector<correlate::IncidentChange>& changes);
   void remember(const core::Trigger& trigger);
   void count(const core::Trigger& trigger, Gate gate);
   void publish(const std::vector<correlate::IncidentChange>& changes);
