@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "grace/core/assert.h"
+#include "grace/core/evidence.h"
 
 namespace grace::core {
 namespace {
@@ -57,11 +58,8 @@ double beta_cdf(double x, double a, double b) noexcept {
   GRACE_ASSERT(a > 0.0 && b > 0.0, "a = %f, b = %f", a, b);
   if (x <= 0.0) return 0.0;
   if (x >= 1.0) return 1.0;
-  // log-gamma of positive arguments: std::lgamma also writes the global `signgam`, which is a data
-  // race when two threads call it; the re-entrant form does not.
-  int sign = 0;
-  const double front = std::exp(lgamma_r(a + b, &sign) - lgamma_r(a, &sign) - lgamma_r(b, &sign) +
-                                a * std::log(x) + b * std::log1p(-x));
+  const double front = std::exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * std::log(x) +
+                                b * std::log1p(-x));
   if (x < (a + 1.0) / (a + b + 2.0)) return front * beta_fraction(x, a, b) / a;
   return 1.0 - front * beta_fraction(1.0 - x, b, a) / b;
 }
