@@ -59,8 +59,8 @@ template <typename T>
 class Moodycamel {
  public:
   std::size_t push(std::span<const T> items) {
-    // Unbounded by itself: keeps the depth of the others by the consumer's count, which is looked at
-    // only when needed, as our ring does.
+    // Unbounded by itself: keeps the depth of the others by the consumer's count, which is looked
+    // at only when needed, as our ring does.
     if (sent_ - popped_seen_ + items.size() > kDepth) {
       // Relaxed: a bound, the queue orders the items.
       popped_seen_ = popped_.load(std::memory_order_relaxed);

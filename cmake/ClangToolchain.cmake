@@ -1,5 +1,5 @@
-# libFuzzer comes with clang only. Distributions call it clang, or clang-<major>: take the plain name
-# if there is one, else the newest, and the C++ driver of the same version.
+# libFuzzer comes with clang only. Distributions call it clang, or clang-<major>: take the plain
+# name if there is one, else the newest, and the C++ driver of the same version.
 if(NOT GRACE_CLANG)
   set(names clang)
   foreach(major RANGE 22 14 -1)

@@ -31,8 +31,8 @@ function(grace_executable name)
   endif()
 endfunction()
 
-# grace_test(name SOURCES ... DEPS ... [TIMEOUT s]): one GoogleTest program, registered with ctest as
-# one test.
+# grace_test(name SOURCES ... DEPS ... [TIMEOUT s]): one GoogleTest program, registered with ctest
+# as one test.
 function(grace_test name)
   if(NOT GRACE_BUILD_TESTS)
     return()
@@ -83,7 +83,8 @@ function(grace_fuzzer name)
     get_filename_component(seeds ${F_CORPUS} ABSOLUTE)
   endif()
   add_test(NAME ${name}_brief COMMAND ${name} -max_total_time=${GRACE_FUZZ_SECONDS} -timeout=10
-           -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=${found}/ ${found}/corpus ${seeds})
+           -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=${found}/ ${found}/corpus
+           ${seeds})
   math(EXPR timeout "${GRACE_FUZZ_SECONDS} + 60")
   set_tests_properties(${name}_brief PROPERTIES TIMEOUT ${timeout})
 endfunction()

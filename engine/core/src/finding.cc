@@ -6,8 +6,8 @@
 namespace grace::core {
 namespace {
 
-constexpr std::array<std::string_view, kSourceCount> kSourceNames{
-    "meta_loop", "proactive_ml", "agentic_spine", "immutable_log"};
+constexpr std::array<std::string_view, kSourceCount> kSourceNames{"meta_loop", "proactive_ml",
+                                                                  "agentic_spine", "immutable_log"};
 
 struct TypeRow {
   Source source;
@@ -22,8 +22,7 @@ constexpr std::array<TypeRow, kTriggerTypeCount> kTypes{{
      "ML Anomaly Forecast"},
     {Source::kProactiveMl, "proactive.capacity_prediction", "ml_capacity_prediction",
      "ML Capacity Prediction"},
-    {Source::kProactiveMl, "proactive.risk_assessment", "ml_risk_assessment",
-     "ML Risk Assessment"},
+    {Source::kProactiveMl, "proactive.risk_assessment", "ml_risk_assessment", "ML Risk Assessment"},
     {Source::kProactiveMl, "proactive.drift_detected", "ml_drift_detected", "ML Drift Detected"},
     {Source::kAgenticSpine, "agentic_spine.cross_domain_alert", "cross_domain_alert",
      "Cross-Domain Alert"},
@@ -37,11 +36,15 @@ constexpr std::array<TypeRow, kTriggerTypeCount> kTypes{{
 
 constexpr std::array<std::string_view, 4> kImpactNames{"low", "medium", "high", "critical"};
 
-const TypeRow& row(TriggerType type) { return kTypes[static_cast<std::size_t>(type)]; }
+const TypeRow& row(TriggerType type) {
+  return kTypes[static_cast<std::size_t>(type)];
+}
 
 // The metric's words are what lies between punctuation: "cpu_usage.percent" has three.
 bool has_word(std::string_view name, std::string_view word) {
-  const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
+  const auto lower = [](char c) {
+    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  };
   const auto is_letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   for (std::size_t at = 0; at + word.size() <= name.size(); ++at) {
     if (at > 0 && is_letter(name[at - 1])) continue;
@@ -65,10 +68,18 @@ bool has_any_word(std::string_view name, std::initializer_list<std::string_view>
 std::string_view to_string(Source source) noexcept {
   return kSourceNames[static_cast<std::size_t>(source)];
 }
-std::string_view to_string(TriggerType type) noexcept { return row(type).trigger_type; }
-std::string_view event_type_of(TriggerType type) noexcept { return row(type).event_type; }
-std::string_view title_of(TriggerType type) noexcept { return row(type).title; }
-Source source_of(TriggerType type) noexcept { return row(type).source; }
+std::string_view to_string(TriggerType type) noexcept {
+  return row(type).trigger_type;
+}
+std::string_view event_type_of(TriggerType type) noexcept {
+  return row(type).event_type;
+}
+std::string_view title_of(TriggerType type) noexcept {
+  return row(type).title;
+}
+Source source_of(TriggerType type) noexcept {
+  return row(type).source;
+}
 
 std::string_view to_string(Impact impact) noexcept {
   return kImpactNames[static_cast<std::size_t>(impact)];
@@ -107,8 +118,8 @@ MetricRole role_of_metric(std::string_view name) noexcept {
   if (has_any_word(name, {"cpu", "memory", "mem", "disk", "utilization", "usage", "saturation",
                           "pressure", "load", "busy", "used"}))
     return MetricRole::kSaturation;
-  if (has_any_word(name, {"requests", "request", "rps", "qps", "throughput", "demand", "traffic",
-                          "rate"}))
+  if (has_any_word(
+          name, {"requests", "request", "rps", "qps", "throughput", "demand", "traffic", "rate"}))
     return MetricRole::kDemand;
   return MetricRole::kOther;
 }

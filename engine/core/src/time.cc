@@ -29,7 +29,8 @@ constexpr Date civil_from_days(std::int64_t days) {
   const auto day_of_era = static_cast<unsigned>(days - era * 146097);
   const unsigned year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const unsigned shifted_month = (5 * day_of_year + 2) / 153;
   const unsigned day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
   const unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
@@ -121,11 +122,10 @@ std::string format_rfc3339(std::int64_t ts_ns) {
   }
   const Date date = civil_from_days(days);
   char text[48];
-  int size = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d",
-                           static_cast<int>(date.year), date.month, date.day,
-                           static_cast<int>(second_of_day / 3600),
-                           static_cast<int>(second_of_day / 60 % 60),
-                           static_cast<int>(second_of_day % 60));
+  int size = std::snprintf(
+      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year), date.month,
+      date.day, static_cast<int>(second_of_day / 3600), static_cast<int>(second_of_day / 60 % 60),
+      static_cast<int>(second_of_day % 60));
   std::string out(text, static_cast<std::size_t>(size));
   if (nanoseconds != 0) {
     size = std::snprintf(text, sizeof text, ".%09d", static_cast<int>(nanoseconds));
@@ -141,8 +141,8 @@ std::string format_duration(std::int64_t duration_ns) {
     std::int64_t ns;
     const char* name;
   };
-  static constexpr Unit kUnits[] = {{24 * kNsPerHour, "day"}, {kNsPerHour, "hour"},
-                                    {kNsPerMinute, "minute"}, {kNsPerSecond, "second"},
+  static constexpr Unit kUnits[] = {{24 * kNsPerHour, "day"},   {kNsPerHour, "hour"},
+                                    {kNsPerMinute, "minute"},   {kNsPerSecond, "second"},
                                     {1'000'000, "millisecond"}, {1, "nanosecond"}};
   for (const Unit& unit : kUnits) {
     if (duration_ns % unit.ns != 0 || duration_ns == 0) continue;

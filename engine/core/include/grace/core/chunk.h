@@ -10,7 +10,15 @@ namespace grace::core {
 inline constexpr std::size_t kChunkPaddingBytes = 64;
 
 enum class SourceKind : std::uint8_t {
-  kNone = 0, kFile, kStdin, kTcp, kUnix, kHost, kInternal, kJournal, kMemory,
+  kNone = 0,
+  kFile,
+  kStdin,
+  kTcp,
+  kUnix,
+  kHost,
+  kInternal,
+  kJournal,
+  kMemory,
 };
 
 // A numbered, contiguous run of input: whole lines only (the ingest stage cuts at newlines; a line
@@ -31,13 +39,13 @@ struct Chunk {
   std::int64_t arrival_ns = 0;       // wall clock when read; from the journal on replay
   std::uint32_t size_bytes = 0;      // text bytes in use
   std::uint32_t scratch_used_bytes = 0;
-  std::uint16_t source_index = 0;    // index into the engine's source table
+  std::uint16_t source_index = 0;  // index into the engine's source table
   SourceKind source_kind = SourceKind::kNone;
-  bool trusted = false;              // written by the engine itself: internal controls allowed
-  bool operator_allowed = false;     // approve, reject, pause ... may come from this source
-  bool begins_cut = false;           // text begins inside a line that was too long: skip to newline
-  bool ends_cut = false;             // last line is a piece of a line that is too long
-  bool last_of_source = false;       // a missing final newline means a truncated last line
+  bool trusted = false;           // written by the engine itself: internal controls allowed
+  bool operator_allowed = false;  // approve, reject, pause ... may come from this source
+  bool begins_cut = false;        // text begins inside a line that was too long: skip to newline
+  bool ends_cut = false;          // last line is a piece of a line that is too long
+  bool last_of_source = false;    // a missing final newline means a truncated last line
 
   [[nodiscard]] char* text() noexcept { return memory_.get(); }
   [[nodiscard]] const char* text() const noexcept { return memory_.get(); }

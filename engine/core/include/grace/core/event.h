@@ -65,7 +65,7 @@ struct alignas(kCacheLineBytes) Event {
   double value = std::numeric_limits<double>::quiet_NaN();
   const char* text = nullptr;  // base of all TextRefs
 
-  TextRef service;      // `service` or `resource`
+  TextRef service;  // `service` or `resource`
   TextRef domain;
   TextRef name;         // metric: metric; action: action; mesh: event_type; control: control
   TextRef actor;        // action, mesh, control
@@ -77,7 +77,7 @@ struct alignas(kCacheLineBytes) Event {
   EventKind kind = EventKind::kMetric;
   ActionResult result = ActionResult::kUnknown;
   ControlKind control = ControlKind::kNone;
-  std::uint8_t trusted = 0;     // 1: from the engine itself (executor, clock), not from outside
+  std::uint8_t trusted = 0;  // 1: from the engine itself (executor, clock), not from outside
   // Action: 32 bits of the hash of the trace or session id in the payload; 0 when there is none.
   // Separates the interleaved sequences of one actor.
   std::uint32_t session_key = 0;

@@ -30,10 +30,10 @@ inline constexpr std::size_t kTriggerTypeCount = 10;
 
 enum class Impact : std::uint8_t { kLow = 0, kMedium, kHigh, kCritical };
 
-[[nodiscard]] std::string_view to_string(Source source) noexcept;       // "proactive_ml"
-[[nodiscard]] std::string_view to_string(TriggerType type) noexcept;    // "ml_anomaly_forecast"
+[[nodiscard]] std::string_view to_string(Source source) noexcept;         // "proactive_ml"
+[[nodiscard]] std::string_view to_string(TriggerType type) noexcept;      // "ml_anomaly_forecast"
 [[nodiscard]] std::string_view event_type_of(TriggerType type) noexcept;  // "proactive.anomaly..."
-[[nodiscard]] std::string_view title_of(TriggerType type) noexcept;     // "ML Anomaly Forecast"
+[[nodiscard]] std::string_view title_of(TriggerType type) noexcept;       // "ML Anomaly Forecast"
 [[nodiscard]] std::string_view to_string(Impact impact) noexcept;
 [[nodiscard]] Source source_of(TriggerType type) noexcept;
 [[nodiscard]] std::optional<Source> source_from(std::string_view text) noexcept;
@@ -44,7 +44,7 @@ enum class Impact : std::uint8_t { kLow = 0, kMedium, kHigh, kCritical };
 struct Evidence {
   std::uint64_t sequence = 0;  // journal position of the event
   std::int64_t ts_ns = 0;
-  std::string note;            // "auth_validate:error on auth_service", "latency_ms=231.4"
+  std::string note;  // "auth_validate:error on auth_service", "latency_ms=231.4"
 };
 inline constexpr std::size_t kEvidenceMax = 16;
 inline constexpr std::size_t kReasonsMax = 16;
@@ -58,17 +58,17 @@ struct Finding {
   std::string service;
   std::string domain;
   std::string diagnosis_code;
-  std::string what;            // the thing inside the service: metric, action, playbook ...
-  double confidence = 0.0;     // [0, 1]
+  std::string what;         // the thing inside the service: metric, action, playbook ...
+  double confidence = 0.0;  // [0, 1]
   Impact impact = Impact::kMedium;
   std::vector<std::string> reasoning;
   std::vector<std::string> suggested_playbooks;  // best first
   // Keys and *raw JSON values* ("\"anomaly_forecaster\"", "3", "[\"ml\"]").
   std::vector<std::pair<std::string, std::string>> metadata;
   std::vector<Evidence> evidence;
-  std::int64_t ts_ns = 0;             // event time at which it became known
-  std::int64_t predicted_ts_ns = 0;   // forecasts: when it is expected to happen; else 0
-  std::string upstream_id;            // mesh events: trigger_id given by the sender, if any
+  std::int64_t ts_ns = 0;            // event time at which it became known
+  std::int64_t predicted_ts_ns = 0;  // forecasts: when it is expected to happen; else 0
+  std::string upstream_id;           // mesh events: trigger_id given by the sender, if any
 };
 inline constexpr double kFindingFloor = 0.50;
 
@@ -92,18 +92,18 @@ enum class ObservationKind : std::uint8_t {
 // Condensed news from a partition for the detectors and verifications that look across keys.
 // Plain data. The texts are interned in the partition's SymbolTable and live as long as the engine.
 struct Observation {
-  std::int64_t ts_ns = 0;            // end of the bin or period
-  std::uint64_t order_key = 0;       // breaks ties inside one sequence: the series' or pattern's key
+  std::int64_t ts_ns = 0;       // end of the bin or period
+  std::uint64_t order_key = 0;  // breaks ties inside one sequence: the series' or pattern's key
   std::string_view service;
   std::string_view domain;
-  std::string_view name;             // metric, or actor
-  double value = 0.0;                // bin mean; actions: error count
-  double baseline = 0.0;             // expected mean; actions: errors expected in the period
-  double deviation = 0.0;            // robust z of value against baseline; 0 while warming up
-  std::uint32_t count = 0;           // samples in the bin; actions: all actions
+  std::string_view name;    // metric, or actor
+  double value = 0.0;       // bin mean; actions: error count
+  double baseline = 0.0;    // expected mean; actions: errors expected in the period
+  double deviation = 0.0;   // robust z of value against baseline; 0 while warming up
+  std::uint32_t count = 0;  // samples in the bin; actions: all actions
   ObservationKind kind = ObservationKind::kSeriesBin;
   MetricRole role = MetricRole::kOther;
-  bool warm = false;                 // baseline and deviation may be used
+  bool warm = false;  // baseline and deviation may be used
 
   // kActions with value > 0: the period's first error as it was logged, so that the order in which
   // components began to err is not coarser than the events themselves. Else empty and 0.

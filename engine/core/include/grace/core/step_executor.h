@@ -11,7 +11,7 @@ enum class StepKind : std::uint8_t { kExec = 0, kHttp, kEmit, kBuiltin };
 // One playbook step, parameters already filled in and checked. Never given to a shell.
 struct StepCommand {
   std::string run_id;
-  std::uint32_t step_index = 0;   // steps count up from 0; rollback steps from kRollbackStepBase
+  std::uint32_t step_index = 0;  // steps count up from 0; rollback steps from kRollbackStepBase
   StepKind kind = StepKind::kExec;
   std::vector<std::string> argv;  // exec: argv[0] is an absolute path from the allow-list
   std::string url, method, body;  // http
@@ -23,10 +23,10 @@ struct StepResult {
   std::string run_id;
   std::uint32_t step_index = 0;
   bool ok = false;
-  bool timed_out = false;      // its process group was killed
-  int exit_code = -1;          // -1: killed by a signal or never started
+  bool timed_out = false;  // its process group was killed
+  int exit_code = -1;      // -1: killed by a signal or never started
   std::int64_t duration_ms = 0;
-  std::string output_tail;     // last 1 KiB of stdout and stderr, control characters replaced
+  std::string output_tail;  // last 1 KiB of stdout and stderr, control characters replaced
 };
 
 // Where the scheduler sends steps. submit() never blocks on the step itself. Results come back as

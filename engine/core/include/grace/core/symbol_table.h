@@ -25,7 +25,7 @@ class SymbolTable {
   std::size_t bytes_used_ = 0;
   std::size_t count_ = 0;
   std::uint64_t refused_count_ = 0;
-  std::vector<std::string_view> slots_;         // open addressing, power of two, linear probing
+  std::vector<std::string_view> slots_;          // open addressing, power of two, linear probing
   std::vector<std::unique_ptr<char[]>> blocks_;  // text storage; never freed before the table
   std::size_t block_used_ = 0;
   std::size_t block_size_ = 0;

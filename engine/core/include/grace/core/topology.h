@@ -41,8 +41,8 @@ class Topology {
   [[nodiscard]] BlastRadius blast_radius(std::string_view service) const;
   // Edges on the shortest path between two services in either direction of dependency; nullopt when
   // no directed path of at most `hops_max` edges joins them. Small `hops_max`: small search.
-  [[nodiscard]] std::optional<std::uint32_t> distance(std::string_view a, std::string_view b,
-                                                      std::uint32_t hops_max = kHopsUnlimited) const;
+  [[nodiscard]] std::optional<std::uint32_t> distance(
+      std::string_view a, std::string_view b, std::uint32_t hops_max = kHopsUnlimited) const;
   // True when `dependent` reaches `dependency` over depends_on edges.
   [[nodiscard]] bool depends(std::string_view dependent, std::string_view dependency) const;
   [[nodiscard]] std::vector<std::string> services() const;  // sorted
