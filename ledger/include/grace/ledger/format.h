@@ -75,7 +75,9 @@ inline constexpr std::uint32_t kBlockRecordTree = 2;  // flags: record_root is s
 
 struct BlockHeader {
   std::uint64_t magic = kBlockMagic;
-  std::uint32_t header_crc = 0;  // CRC-32C of these 128 bytes with this field zero
+  // CRC-32C of the log's id, then these 128 bytes with this field zero. The id is in it so that
+  // bytes inside a record cannot pass for a block of this log.
+  std::uint32_t header_crc = 0;
   std::uint32_t flags = 0;
   std::uint64_t block_number = 0;    // from 0 over the whole log: the leaf index
   std::uint64_t first_sequence = 0;  // what the next record has, where this block has none
@@ -93,7 +95,7 @@ static_assert(sizeof(BlockHeader) == 128);
 
 struct BlockFooter {
   std::uint64_t magic = kFooterMagic;
-  std::uint32_t block_crc = 0;   // CRC-32C of the header's 128 bytes, then of each record's crc
+  std::uint32_t block_crc = 0;   // CRC-32C of each record's crc field, then the header's bytes
   std::uint32_t footer_crc = 0;  // CRC-32C of these 64 bytes with this field zero
   std::uint64_t last_sequence = 0;
   std::uint64_t block_bytes = 0;  // again, so that a reader can walk backwards

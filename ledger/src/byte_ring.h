@@ -1,0 +1,168 @@
+#pragma once
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "assert.h"
+#include "grace/ledger/format.h"
+
+namespace grace::ledger::internal {
+
+// As in engine/core; the ledger stands alone, so it has its own.
+inline constexpr std::size_t kCacheLineBytes = 64;
+
+// Bounded single-producer single-consumer ring of variable-length entries, each contiguous:
+//
+//   | EntryHeader | payload | zeros to 8 |  ...  | EntryHeader kSkip | unused to the ring's end |
+//
+// Positions are byte counts that only grow; position & mask is the place. The producer owns
+// producer_next_, the consumer owns consumer_next_, each reads the other's. When full, try_push()
+// says so. An entry never wraps: what is left before the ring's end is skipped, so an entry may
+// take at most half the ring.
+//
+// Beside the entries the ring carries how far the consumer's work on them has got: written_position
+// and durable_position, with the producer's positions as their scale.
+class ByteRing {
+ public:
+  struct Entry {
+    RecordType type = RecordType::kJson;
+    std::span<const std::byte> payload;  // until release()
+  };
+
+  // `capacity_bytes`: a power of two.
+  explicit ByteRing(std::uint64_t capacity_bytes)
+      : bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity_bytes)),
+        mask_(capacity_bytes - 1) {
+    GRACE_LEDGER_ASSERT(std::has_single_bit(capacity_bytes) && capacity_bytes >= 64);
+  }
+
+  // --- producer ---
+
+  [[nodiscard]] bool try_push(RecordType type, std::span<const std::byte> head,
+                              std::span<const std::byte> body) noexcept {
+    const std::uint64_t length = head.size() + body.size();
+    const std::uint64_t needed = round_up(sizeof(EntryHeader) + length, kRecordAlignment);
+    GRACE_LEDGER_ASSERT(needed <= capacity() / 2, "%lu", static_cast<unsigned long>(needed));
+    // Relaxed: only the producer writes producer_next_.
+    std::uint64_t next = producer_next_.load(std::memory_order_relaxed);
+    const std::uint64_t before_end = capacity() - (next & mask_);
+    const std::uint64_t skipped = before_end < needed ? before_end : 0;
+    if (next + skipped + needed - consumer_seen_ > capacity()) {
+      // [FREE] acquire: the consumer is finished with every byte below this position, so they may
+      // be overwritten. Pairs with the release in release().
+      consumer_seen_ = consumer_next_.load(std::memory_order_acquire);
+      if (next + skipped + needed - consumer_seen_ > capacity()) return false;
+    }
+    if (skipped > 0) {
+      store_header(next, EntryHeader{0, kSkip, 0});
+      next += skipped;
+    }
+    store_header(next, EntryHeader{static_cast<std::uint32_t>(length), kRecord,
+                                   static_cast<std::uint16_t>(type)});
+    std::byte* const payload = bytes_.get() + (next & mask_) + sizeof(EntryHeader);
+    if (!head.empty()) std::memcpy(payload, head.data(), head.size());
+    if (!body.empty()) std::memcpy(payload + head.size(), body.data(), body.size());
+    ++pushed_;
+    // [READY] release: publishes the entry written above. Pairs with the acquire in front() and,
+    // for whoever waits for it, in producer_position().
+    producer_next_.store(next + needed, std::memory_order_release);
+    return true;
+  }
+  [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_; }
+
+  // --- consumer ---
+
+  // The oldest entry not yet popped. False when there is none.
+  [[nodiscard]] bool front(Entry& entry) noexcept {
+    for (;;) {
+      if (consumer_local_ == producer_seen_) {
+        // [READY] acquire: makes every entry below this position visible. Pairs with the release
+        // in try_push().
+        producer_seen_ = producer_next_.load(std::memory_order_acquire);
+        if (consumer_local_ == producer_seen_) return false;
+      }
+      const std::uint64_t at = consumer_local_ & mask_;
+      EntryHeader header;
+      std::memcpy(&header, bytes_.get() + at, sizeof(header));
+      if (header.kind == kSkip) {
+        consumer_local_ += capacity() - at;
+        continue;
+      }
+      front_bytes_ = round_up(sizeof(EntryHeader) + header.length, kRecordAlignment);
+      entry.type = static_cast<RecordType>(header.type);
+      entry.payload = {bytes_.get() + at + sizeof(EntryHeader), header.length};
+      return true;
+    }
+  }
+  // Steps over the entry front() gave. Its bytes stay until release().
+  void pop() noexcept { consumer_local_ += front_bytes_; }
+  // Gives everything popped back to the producer: once for a batch, to spare the cache line.
+  void release() noexcept {
+    // [FREE] release: the payloads have been read. Pairs with the acquire in try_push().
+    consumer_next_.store(consumer_local_, std::memory_order_release);
+  }
+  [[nodiscard]] std::uint64_t consumed_position() const noexcept { return consumer_local_; }
+
+  // --- any thread ---
+
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return mask_ + 1; }
+  [[nodiscard]] std::uint64_t producer_position() const noexcept {
+    // [READY] acquire: whoever waits for this position knows that its entries were published.
+    return producer_next_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::uint64_t written_position() const noexcept {
+    // [WRITTEN] acquire: who sees the position may rely on the block being in the mapping. Pairs
+    // with the release in set_written().
+    return written_.load(std::memory_order_acquire);
+  }
+  void set_written(std::uint64_t position) noexcept {
+    // [WRITTEN] release: after the block's magic.
+    written_.store(position, std::memory_order_release);
+  }
+  [[nodiscard]] std::uint64_t durable_position() const noexcept {
+    // [DURABLE] acquire: who sees the position may act on the record being synced. Pairs with the
+    // release in set_durable().
+    return durable_.load(std::memory_order_acquire);
+  }
+  void set_durable(std::uint64_t position) noexcept {
+    // [DURABLE] release: after the sync returned.
+    durable_.store(position, std::memory_order_release);
+  }
+
+ private:
+  struct EntryHeader {
+    std::uint32_t length;
+    std::uint16_t kind;
+    std::uint16_t type;
+  };
+  static_assert(sizeof(EntryHeader) == kRecordAlignment,
+                "a skip mark must fit wherever an entry can begin");
+  static constexpr std::uint16_t kRecord = 1;
+  static constexpr std::uint16_t kSkip = 2;
+
+  void store_header(std::uint64_t position, EntryHeader header) noexcept {
+    std::memcpy(bytes_.get() + (position & mask_), &header, sizeof(header));
+  }
+
+  const std::unique_ptr<std::byte[]> bytes_;
+  const std::uint64_t mask_;
+
+  // Written by the producer.
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> producer_next_{0};
+  std::uint64_t consumer_seen_ = 0;
+  std::uint64_t pushed_ = 0;
+  // Written by the consumer.
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> consumer_next_{0};
+  std::uint64_t consumer_local_ = 0;
+  std::uint64_t producer_seen_ = 0;
+  std::uint64_t front_bytes_ = 0;
+  std::atomic<std::uint64_t> written_{0};
+  // Written by the syncer.
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> durable_{0};
+};
+
+}  // namespace grace::ledger::internal

@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "grace/ledger/error.h"
+#include "grace/ledger/file_system.h"
+
+namespace grace::ledger::internal {
+
+// Names inside a log's directory.
+[[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string prepared_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string quarantine_directory(const std::string& directory);
+[[nodiscard]] std::string lock_path(const std::string& directory);
+
+// Numbers of all segments, ascending; what has another name is none of ours.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& directory);
+// Full paths of the files in a directory whose name ends so, sorted. Empty if it does not exist.
+[[nodiscard]] std::vector<std::string> list_ending(const std::string& directory,
+                                                   const std::string& ending);
+
+// The writer's advisory lock (flock on the file LOCK). Released by the destructor or by the end of
+// the process.
+class DirectoryLock {
+ public:
+  [[nodiscard]] static Result<DirectoryLock> acquire(const std::string& directory);
+  DirectoryLock() = default;
+  ~DirectoryLock();
+  DirectoryLock(DirectoryLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  DirectoryLock& operator=(DirectoryLock&& other) noexcept;
+  void release();
+
+ private:
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+// Whether some writer holds the lock now. Takes nothing away from a writer that starts meanwhile:
+// asks for a shared lock only for an instant.
+[[nodiscard]] bool is_locked(const std::string& directory);
+
+}  // namespace grace::ledger::internal

@@ -1,0 +1,216 @@
+#include "grace/ledger/reader.h"
+
+#include <cerrno>
+
+#include "directory.h"
+#include "segment_scanner.h"
+
+namespace grace::ledger {
+namespace {
+
+using internal::ChainState;
+using internal::FileSource;
+using internal::SegmentScanner;
+using Step = SegmentScanner::Step;
+
+Result<std::unique_ptr<SegmentScanner>> scan(const std::string& directory, std::uint64_t number,
+                                             bool check_hashes) {
+  auto source = FileSource::open(internal::segment_path(directory, number));
+  if (!source) return tl::unexpected<Error>(source.error());
+  return std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
+}
+
+Error located(Error error, const std::string& directory, std::uint64_t number) {
+  error.segment = number;
+  error.message = internal::segment_path(directory, number) + " at byte " +
+                  std::to_string(error.offset) + ": " + error.message;
+  return error;
+}
+
+}  // namespace
+
+struct Reader::State {
+  std::string directory;
+  ReaderOptions options;
+  std::unique_ptr<SegmentScanner> segment;
+  std::uint64_t number = 0;
+  ChainState chain;
+  // The records of the current block that are still to be given.
+  std::uint64_t record_at = 0;
+  std::uint32_t records_left = 0;
+  std::uint64_t tail_checked_at = 0;  // offset + 1 behind which the tail was found empty
+  bool stuck = false;                 // corrupt: stays there
+  Error error;
+
+  Result<void> enter(std::uint64_t segment_number);
+  Result<void> seek();
+  ReadStatus corrupt(std::uint64_t offset, std::string reason);
+  ReadStatus io(Error found);
+  // Makes the next block that has records current. kRecord: there is one.
+  ReadStatus next_block();
+  ReadStatus at_end();
+  ReadStatus go_on();
+};
+
+ReadStatus Reader::State::corrupt(std::uint64_t offset, std::string reason) {
+  stuck = true;
+  error =
+      located(Error{ErrorCode::kCorrupt, std::move(reason), 0, number, offset}, directory, number);
+  return ReadStatus::kCorrupt;
+}
+
+ReadStatus Reader::State::io(Error found) {
+  error = std::move(found);
+  return ReadStatus::kIo;
+}
+
+Result<void> Reader::State::enter(std::uint64_t segment_number) {
+  auto opened = scan(directory, segment_number, options.check_hashes);
+  if (!opened) return tl::unexpected<Error>(opened.error());
+  const auto header = (*opened)->read_header();
+  if (!header) {
+    return tl::unexpected<Error>(located(header.error(), directory, segment_number));
+  }
+  const ChainState claimed = internal::chain_at(*header);
+  const bool follows =
+      segment == nullptr ||
+      (claimed.log_id == chain.log_id && claimed.root == chain.root &&
+       claimed.integrity == chain.integrity && claimed.next_sequence == chain.next_sequence &&
+       claimed.next_block_number == chain.next_block_number);
+  if (header->segment_number != segment_number || !follows) {
+    return tl::unexpected<Error>(located(
+        Error{ErrorCode::kCorrupt, "segment does not follow the one before", 0, segment_number, 0},
+        directory, segment_number));
+  }
+  segment = std::move(*opened);
+  number = segment_number;
+  chain = claimed;
+  tail_checked_at = 0;
+  return {};
+}
+
+// Goes to the last segment that begins at or before the wanted sequence; next() passes over the
+// records in between.
+Result<void> Reader::State::seek() {
+  const auto numbers = internal::list_segments(directory);
+  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (numbers->empty()) {
+    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
+  }
+  std::size_t low = 0;
+  std::size_t high = numbers->size();
+  while (options.from_sequence > 1 && high - low > 1) {
+    const std::size_t middle = low + (high - low) / 2;
+    auto opened = scan(directory, (*numbers)[middle], false);
+    if (!opened) return tl::unexpected<Error>(opened.error());
+    const auto header = (*opened)->read_header();
+    if (!header) {
+      return tl::unexpected<Error>(located(header.error(), directory, (*numbers)[middle]));
+    }
+    (header->first_sequence <= options.from_sequence ? low : high) = middle;
+  }
+  if (auto entered = enter((*numbers)[low]); !entered) return entered;
+  return {};
+}
+
+ReadStatus Reader::State::go_on() {
+  auto entered = enter(number + 1);
+  if (entered) return next_block();
+  if (entered.error().code == ErrorCode::kIo && entered.error().os_error == ENOENT) {
+    // Nobody has begun it yet: but a later one means that it was taken away.
+    const auto numbers = internal::list_segments(directory);
+    if (numbers && !numbers->empty() && numbers->back() > number + 1) {
+      return corrupt(segment->offset(), "the segment after this one is missing");
+    }
+    return ReadStatus::kEnd;
+  }
+  error = entered.error();
+  stuck = error.code == ErrorCode::kCorrupt;
+  return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
+}
+
+// No valid block begins here. The end of the log, or damage?
+ReadStatus Reader::State::at_end() {
+  const std::uint64_t offset = segment->offset();
+  const bool last = !FileSource::open(internal::segment_path(directory, number + 1)).has_value();
+  if (!last) {
+    // A segment is sealed before the next begins: look again, then it is damage.
+    const Step step = segment->next(chain);
+    if (step == Step::kBlock) {
+      record_at = sizeof(BlockHeader);
+      records_left = segment->header().record_count;
+      return records_left > 0 ? ReadStatus::kRecord : next_block();
+    }
+    return corrupt(offset, step == Step::kInvalid ? segment->fault().reason
+                                                  : "segment has no seal, yet another follows");
+  }
+  if (!options.check_tail || tail_checked_at == offset + 1) return ReadStatus::kEnd;
+  const auto tail =
+      internal::inspect_tail(segment->source(), offset, chain.log_id, chain.next_sequence);
+  if (!tail) return io(tail.error());
+  if (tail->promised) return corrupt(offset, "a block that had been made durable is gone");
+  tail_checked_at = offset + 1;
+  return ReadStatus::kEnd;
+}
+
+ReadStatus Reader::State::next_block() {
+  for (;;) {
+    if (segment->sealed()) return go_on();
+    const Step step = segment->next(chain);
+    if (step == Step::kIo) return io(segment->error());
+    if (step == Step::kInvalid && segment->fault().misplaced) {
+      return corrupt(segment->fault().offset, segment->fault().reason);
+    }
+    if (step != Step::kBlock) return at_end();
+    record_at = sizeof(BlockHeader);
+    records_left = segment->header().record_count;
+    if (records_left > 0) return ReadStatus::kRecord;
+  }
+}
+
+Result<Reader> Reader::open(const std::string& directory, ReaderOptions options) {
+  auto state = std::make_unique<State>();
+  state->directory = directory;
+  state->options = options;
+  if (auto found = state->seek(); !found) return tl::unexpected<Error>(found.error());
+  return Reader(std::move(state));
+}
+
+Reader::Reader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Reader::~Reader() = default;
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+
+ReadStatus Reader::next(RecordView& record) {
+  State& state = *state_;
+  for (;;) {
+    if (state.stuck) return ReadStatus::kCorrupt;
+    if (state.records_left == 0) {
+      const ReadStatus status = state.next_block();
+      if (status != ReadStatus::kRecord) return status;
+    }
+    const auto block = state.segment->block();
+    const auto header = internal::load<RecordHeader>(block, state.record_at);
+    record.sequence = header.sequence;
+    record.type = header.type;
+    record.payload = block.subspan(state.record_at + sizeof(RecordHeader), header.length);
+    record.block_time_ns = state.segment->header().wall_time_ns;
+    record.segment = state.number;
+    record.offset = state.segment->block_offset() + state.record_at;
+    state.record_at += record_footprint_bytes(header.length);
+    --state.records_left;
+    if (record.sequence >= state.options.from_sequence) return ReadStatus::kRecord;
+  }
+}
+
+const Error& Reader::error() const {
+  return state_->error;
+}
+std::string Reader::log_id_hex() const {
+  return to_hex(state_->chain.log_id);
+}
+Integrity Reader::integrity() const {
+  return state_->chain.integrity;
+}
+
+}  // namespace grace::ledger

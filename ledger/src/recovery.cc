@@ -1,0 +1,318 @@
+#include "recovery.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "block_writer.h"
+#include "directory.h"
+#include "io_error.h"
+#include "segment_scanner.h"
+
+namespace grace::ledger::internal {
+namespace {
+
+using Step = SegmentScanner::Step;
+
+// One log's recovery: the steps share the directory's listing and the chain.
+class Recovery {
+ public:
+  explicit Recovery(const LogConfig& config) : config_(config), fs_(*config.file_system) {}
+
+  Result<Recovered> run();
+
+ private:
+  Result<void> start_new_log();
+  Result<std::size_t> first_to_read();
+  Result<bool> is_promised(std::size_t index, bool& readable);
+  Result<void> walk(std::size_t from);
+  Result<void> end_at(std::size_t index, std::uint64_t offset, const std::string& reason);
+  Result<void> save_and_cut(std::size_t index, std::uint64_t offset, std::uint64_t used_bytes);
+  Result<void> seal(std::size_t index, std::uint64_t offset);
+  Result<std::unique_ptr<SegmentScanner>> scanner(std::size_t index);
+  tl::unexpected<Error> located(Error error, std::size_t index) const;
+  tl::unexpected<Error> corrupt(std::size_t index, std::uint64_t offset, std::string reason) const;
+  Result<void> sync_walked(std::size_t from);
+
+  const LogConfig& config_;
+  FileSystem& fs_;
+  std::vector<std::uint64_t> numbers_;
+  Recovered out_;
+};
+
+tl::unexpected<Error> Recovery::located(Error error, std::size_t index) const {
+  error.segment = numbers_[index];
+  error.message = segment_path(config_.directory, numbers_[index]) + " at byte " +
+                  std::to_string(error.offset) + ": " + error.message;
+  return tl::unexpected<Error>(std::move(error));
+}
+
+tl::unexpected<Error> Recovery::corrupt(std::size_t index, std::uint64_t offset,
+                                        std::string reason) const {
+  return located(Error{ErrorCode::kCorrupt, std::move(reason), 0, 0, offset}, index);
+}
+
+// A killed writer leaves blocks in the page cache that it had not synced: what is kept becomes
+// durable before the new writer reports or promises it.
+Result<void> Recovery::sync_walked(std::size_t from) {
+  if (config_.sync == SyncMode::kNone) return {};
+  for (std::size_t index = from; index < numbers_.size(); ++index) {
+    const std::string path = segment_path(config_.directory, numbers_[index]);
+    const int fd = fs_.open(path, O_RDONLY, 0);
+    if (fd < 0) return make_io_error("open", path, fd);
+    const int synced = fs_.sync_file(fd);
+    (void)fs_.close(fd);
+    if (synced < 0) return make_io_error("sync", path, synced);
+  }
+  const int synced = fs_.sync_directory(config_.directory);
+  if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
+  return {};
+}
+
+Result<std::unique_ptr<SegmentScanner>> Recovery::scanner(std::size_t index) {
+  auto source = FileSource::open(segment_path(config_.directory, numbers_[index]));
+  if (!source) return tl::unexpected<Error>(source.error());
+  return std::make_unique<SegmentScanner>(std::move(*source), /*check_hashes=*/true);
+}
+
+Result<void> Recovery::start_new_log() {
+  LogId id{};
+  if (::getrandom(id.data(), id.size(), 0) != static_cast<ssize_t>(id.size())) {
+    return make_io_error("draw a log id for", config_.directory, -errno);
+  }
+  out_.chain.log_id = id;
+  out_.chain.integrity = config_.integrity;
+  out_.chain.root = genesis_root(id, config_.integrity);
+  out_.report.created = true;
+  return {};
+}
+
+// Whether something in this segment promises all that came before it.
+Result<bool> Recovery::is_promised(std::size_t index, bool& readable) {
+  readable = false;
+  auto segment = scanner(index);
+  if (!segment) return tl::unexpected<Error>(segment.error());
+  const auto header = (*segment)->read_header();
+  if (!header && header.error().code != ErrorCode::kCorrupt) {
+    return located(header.error(), index);
+  }
+  if (!header) return false;
+  readable = true;
+  if (header->integrity != config_.integrity) {
+    return located(Error{ErrorCode::kInvalidArgument,
+                         "the log was created with another integrity than is configured", 0, 0, 56},
+                   index);
+  }
+  const std::uint64_t before = header->first_sequence - 1;
+  if (header->promised_sequence >= before) return true;
+  const auto tail = inspect_tail((*segment)->source(), kFirstBlockOffset, header->log_id,
+                                 std::max<std::uint64_t>(before, 1));
+  if (!tail) return tl::unexpected<Error>(tail.error());
+  return tail->promised;
+}
+
+// The last segment before which everything is promised: whatever is wrong before it is no torn
+// tail, and verify() finds it.
+Result<std::size_t> Recovery::first_to_read() {
+  for (std::size_t index = numbers_.size() - 1; index > 0; --index) {
+    bool readable = false;
+    const auto promised = is_promised(index, readable);
+    if (!promised) return tl::unexpected<Error>(promised.error());
+    if (readable && *promised) return index;
+  }
+  return std::size_t{0};
+}
+
+Result<void> Recovery::walk(std::size_t from) {
+  bool begun = false;
+  for (std::size_t index = from; index < numbers_.size(); ++index) {
+    auto segment = scanner(index);
+    if (!segment) return tl::unexpected<Error>(segment.error());
+    const auto header = (*segment)->read_header();
+    if (!header && header.error().code != ErrorCode::kCorrupt) {
+      return located(header.error(), index);
+    }
+    if (!header) return end_at(index, 0, header.error().message);
+    if (header->segment_number != numbers_[index]) {
+      return corrupt(index, 32, "the file's name and its header's number differ");
+    }
+    const ChainState claimed = chain_at(*header);
+    if (!begun) out_.chain = claimed;
+    begun = true;
+    if (header->integrity != config_.integrity) {
+      return located(
+          Error{ErrorCode::kInvalidArgument,
+                "the log was created with another integrity than is configured", 0, 0, 56},
+          index);
+    }
+    if (claimed.log_id != out_.chain.log_id || claimed.root != out_.chain.root ||
+        claimed.next_block_number != out_.chain.next_block_number ||
+        claimed.next_sequence != out_.chain.next_sequence) {
+      return corrupt(index, 0, "segment does not follow the one before");
+    }
+    Step step = Step::kBlock;
+    while (step == Step::kBlock) step = (*segment)->next(out_.chain);
+    if (step == Step::kIo) return located((*segment)->error(), index);
+    if (step == Step::kInvalid && (*segment)->fault().misplaced) {
+      return corrupt(index, (*segment)->fault().offset, (*segment)->fault().reason);
+    }
+    if (step == Step::kInvalid) {
+      return end_at(index, (*segment)->offset(), (*segment)->fault().reason);
+    }
+    if (!(*segment)->sealed()) return end_at(index, (*segment)->offset(), "segment has no seal");
+    // After a seal there is nothing but zeros.
+    const auto tail = inspect_tail((*segment)->source(), (*segment)->offset(), out_.chain.log_id,
+                                   out_.chain.next_sequence);
+    if (!tail) return located(tail.error(), index);
+    if (tail->used_bytes > 0) {
+      return corrupt(index, (*segment)->offset(), "bytes after the segment's seal");
+    }
+  }
+  return {};
+}
+
+// The valid log ends at `offset` of segment `index`. Decides whether what follows is a torn tail.
+Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std::string& reason) {
+  out_.report.clean = false;
+  std::uint64_t used_bytes = 0;
+  bool anything = false;
+  const std::uint64_t block_offset = offset - offset % kBlockAlignment;
+  for (std::size_t at = index; at < numbers_.size(); ++at) {
+    auto segment = scanner(at);
+    if (!segment) return tl::unexpected<Error>(segment.error());
+    const std::uint64_t start = at == index ? block_offset : 0;
+    const auto header = (*segment)->read_header();
+    bool promised = header && header->promised_sequence >= out_.chain.next_sequence &&
+                    (at > index || offset == 0);
+    const auto tail =
+        inspect_tail((*segment)->source(), start, out_.chain.log_id, out_.chain.next_sequence);
+    if (!tail) return located(tail.error(), at);
+    promised = promised || tail->promised;
+    if (promised) {
+      return corrupt(index, offset,
+                     reason + ", yet record " + std::to_string(out_.chain.next_sequence) +
+                         " there had been made durable: run verify, repair by hand");
+    }
+    if (at == index) used_bytes = tail->used_bytes;
+    anything = anything || tail->used_bytes > 0;
+  }
+  if (anything) {
+    out_.report.cut_segment = numbers_[index];
+    out_.report.cut_offset = block_offset;
+    for (std::size_t at = numbers_.size() - 1; at > index; --at) {
+      if (auto done = save_and_cut(at, 0, 0); !done) return done;
+    }
+    if (used_bytes > 0) {
+      if (auto done = save_and_cut(index, block_offset, used_bytes); !done) return done;
+    }
+  }
+  numbers_.resize(index + (block_offset > 0 ? 1 : 0));
+  if (block_offset > 0) return seal(index, block_offset);
+  return {};
+}
+
+// Offset 0 moves the whole file away; otherwise the bytes are copied, then cut off.
+Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
+                                    std::uint64_t used_bytes) {
+  const std::string path = segment_path(config_.directory, numbers_[index]);
+  const std::string quarantine = quarantine_directory(config_.directory);
+  if (const int made = fs_.make_directory(quarantine); made < 0 && made != -EEXIST) {
+    return make_io_error("make directory", quarantine, made);
+  }
+  const std::string name = path.substr(path.rfind('/') + 1);
+  std::string saved = quarantine + "/" + name + "-" + std::to_string(offset) + ".pending";
+  if (offset == 0) {
+    auto source = FileSource::open(path);
+    if (!source) return tl::unexpected<Error>(source.error());
+    const auto size = (*source)->size();
+    if (!size) return tl::unexpected<Error>(size.error());
+    if (const int moved = fs_.rename(path, saved); moved < 0) {
+      return make_io_error("move to quarantine", path, moved);
+    }
+    out_.report.cut_bytes += *size;
+  } else {
+    auto source = FileSource::open(path);
+    if (!source) return tl::unexpected<Error>(source.error());
+    std::vector<std::byte> bytes(used_bytes);
+    const auto got = (*source)->read(offset, bytes);
+    if (!got) return tl::unexpected<Error>(got.error());
+    bytes.resize(*got);
+    const int fd = fs_.open(saved, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    if (fd < 0) return make_io_error("create", saved, fd);
+    const std::int64_t written = fs_.write_at(fd, bytes, 0);
+    const int synced = written < 0 ? 0 : fs_.sync_file(fd);
+    (void)fs_.close(fd);
+    if (written < 0) return make_io_error("write", saved, written);
+    if (synced < 0) return make_io_error("sync", saved, synced);
+    out_.report.cut_bytes += bytes.size();
+  }
+  if (const int synced = fs_.sync_directory(quarantine); synced < 0) {
+    return make_io_error("sync directory", quarantine, synced);
+  }
+  if (const int synced = fs_.sync_directory(config_.directory); synced < 0) {
+    return make_io_error("sync directory", config_.directory, synced);
+  }
+  out_.report.quarantine_file = saved;
+  return {};
+}
+
+Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
+  const std::string path = segment_path(config_.directory, numbers_[index]);
+  const int fd = fs_.open(path, O_RDWR, 0);
+  if (fd < 0) return make_io_error("open", path, fd);
+  // Everything kept becomes durable before the seal promises it.
+  std::array<std::byte, kSealBlockBytes> bytes{};
+  int outcome = fs_.truncate(fd, offset);
+  if (outcome >= 0) outcome = fs_.sync_file(fd);
+  if (outcome >= 0) {
+    out_.chain.promised_sequence = out_.chain.next_sequence - 1;
+    write_seal_block(out_.chain, wall_clock_ns(config_), bytes);
+    outcome = static_cast<int>(std::min<std::int64_t>(0, fs_.write_at(fd, bytes, offset)));
+  }
+  if (outcome >= 0) outcome = fs_.sync_file(fd);
+  (void)fs_.close(fd);
+  if (outcome < 0) return make_io_error("seal", path, outcome);
+  return {};
+}
+
+Result<Recovered> Recovery::run() {
+  auto listed = list_segments(config_.directory);
+  if (!listed) return tl::unexpected<Error>(listed.error());
+  numbers_ = std::move(*listed);
+  for (std::size_t index = 1; index < numbers_.size(); ++index) {
+    if (numbers_[index] != numbers_[index - 1] + 1) {
+      return corrupt(index, 0, "the segment before this one is missing");
+    }
+  }
+  for (const std::string& path : list_ending(config_.directory, ".prepared")) {
+    if (const int removed = fs_.remove(path); removed < 0) {
+      return make_io_error("remove", path, removed);
+    }
+  }
+  if (!numbers_.empty()) {
+    const auto from = first_to_read();
+    if (!from) return tl::unexpected<Error>(from.error());
+    if (auto walked = walk(*from); !walked) return tl::unexpected<Error>(walked.error());
+    if (auto synced = sync_walked(*from); !synced) return tl::unexpected<Error>(synced.error());
+  }
+  if (numbers_.empty()) {
+    if (auto started = start_new_log(); !started) return tl::unexpected<Error>(started.error());
+  } else {
+    out_.next_segment_number = numbers_.back() + 1;
+    out_.report.last_sequence = out_.chain.next_sequence - 1;
+  }
+  out_.pending = list_ending(quarantine_directory(config_.directory), ".pending");
+  return std::move(out_);
+}
+
+}  // namespace
+
+Result<Recovered> recover(const LogConfig& config) {
+  return Recovery(config).run();
+}
+
+}  // namespace grace::ledger::internal

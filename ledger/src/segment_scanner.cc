@@ -1,0 +1,185 @@
+#include "segment_scanner.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "io_error.h"
+
+namespace grace::ledger::internal {
+
+Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return make_io_error("open", path, -errno);
+  return std::unique_ptr<FileSource>(new FileSource(fd, path));
+}
+
+FileSource::~FileSource() {
+  ::close(fd_);
+}
+
+Result<std::uint64_t> FileSource::size() {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) return make_io_error("stat", path_, -errno);
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+Result<std::uint64_t> FileSource::read(std::uint64_t offset, std::span<std::byte> out) {
+  std::uint64_t done = 0;
+  while (done < out.size()) {
+    const auto got =
+        ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return make_io_error("read", path_, -errno);
+    if (got == 0) break;
+    done += static_cast<std::uint64_t>(got);
+  }
+  return done;
+}
+
+Result<std::uint64_t> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) {
+  if (offset >= bytes_.size()) return std::uint64_t{0};
+  const auto part = std::min<std::uint64_t>(out.size(), bytes_.size() - offset);
+  if (part > 0) std::memcpy(out.data(), bytes_.data() + offset, part);
+  return part;
+}
+
+SegmentScanner::SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes)
+    : source_(std::move(source)), buffer_(kFirstBlockOffset) {
+  if (check_hashes) hasher_.emplace();
+}
+
+SegmentScanner::Step SegmentScanner::invalid(Fault fault) {
+  fault_ = std::move(fault);
+  return Step::kInvalid;
+}
+
+SegmentScanner::Step SegmentScanner::io(Error error) {
+  error_ = std::move(error);
+  return Step::kIo;
+}
+
+Result<SegmentHeader> SegmentScanner::read_header() {
+  const std::span<std::byte> both = std::span(buffer_).first(kFirstBlockOffset);
+  std::fill(both.begin(), both.end(), std::byte{0});
+  const auto got = source_->read(0, both);
+  if (!got) return tl::unexpected<Error>(got.error());
+  SegmentHeader first;
+  SegmentHeader second;
+  auto first_fault = check_segment_header(both.first(kSegmentHeaderBytes), first);
+  auto second_fault = check_segment_header(both.last(kSegmentHeaderBytes), second);
+  if (second_fault) second_fault->offset += kSegmentHeaderBytes;
+  if (first_fault && second_fault) {
+    const bool newer = first_fault->offset == 12 || first_fault->offset == 112;
+    return make_error(newer ? ErrorCode::kUnsupported : ErrorCode::kCorrupt, first_fault->reason, 0,
+                      0, first_fault->offset);
+  }
+  if (!first_fault && !second_fault &&
+      std::memcmp(both.data(), both.data() + kSegmentHeaderBytes, kSegmentHeaderBytes) != 0) {
+    return make_error(ErrorCode::kCorrupt, "the two copies of a segment header differ");
+  }
+  header_fault_ = first_fault ? first_fault : second_fault;
+  return first_fault ? second : first;
+}
+
+SegmentScanner::Step SegmentScanner::read_block_header(const ChainState& chain) {
+  if (sealed_) return Step::kEnd;
+  const auto size = source_->size();
+  if (!size) return io(size.error());
+  if (*size <= offset_) return Step::kEnd;
+  const std::uint64_t left = *size - offset_;
+  const std::span<std::byte> bytes = std::span(buffer_).first(sizeof(BlockHeader));
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  const auto got = source_->read(offset_, bytes);
+  if (!got) return io(got.error());
+  // The writer stores the magic last: without it there is no block yet, whatever else is there.
+  if (load<std::uint64_t>(bytes) == 0) return Step::kEnd;
+  // Read again: what the first read saw beside the magic may be older than the magic.
+  const auto again = source_->read(offset_, bytes);
+  if (!again) return io(again.error());
+  header_ = load<BlockHeader>(bytes);
+  if (auto found = check_block_header(header_, chain, left)) {
+    found->offset += offset_;
+    return invalid(std::move(*found));
+  }
+  return Step::kBlock;
+}
+
+SegmentScanner::Step SegmentScanner::next(ChainState& chain) {
+  if (const Step step = read_block_header(chain); step != Step::kBlock) return step;
+  // At most kBlockBytesMax, and not beyond the file: check_block_header() saw to it.
+  if (buffer_.size() < header_.block_bytes) buffer_.resize(header_.block_bytes);
+  const std::span<std::byte> bytes = std::span(buffer_).first(header_.block_bytes);
+  const auto got = source_->read(offset_, bytes);
+  if (!got) return io(got.error());
+  if (*got != bytes.size())
+    return invalid({offset_, "file was cut short while it was read", false});
+  if (std::memcmp(bytes.data(), &header_, sizeof(header_)) != 0) {
+    return invalid({offset_, "block header changed while it was read", false});
+  }
+  if (auto found = check_block(bytes, chain, hasher_ ? &*hasher_ : nullptr)) {
+    found->offset += offset_;
+    return invalid(std::move(*found));
+  }
+  block_ = bytes;
+  block_offset_ = offset_;
+  offset_ += bytes.size();
+  sealed_ = (header_.flags & kBlockSeals) != 0;
+  advance_chain(chain, bytes);
+  return Step::kBlock;
+}
+
+SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
+  if (const Step step = read_block_header(chain); step != Step::kBlock) return step;
+  const std::span<std::byte> bytes = std::span(buffer_).first(sizeof(BlockFooter));
+  const std::uint64_t footer_at = offset_ + header_.block_bytes - sizeof(BlockFooter);
+  const auto got = source_->read(footer_at, bytes);
+  if (!got) return io(got.error());
+  if (*got != bytes.size())
+    return invalid({offset_, "file was cut short while it was read", false});
+  const auto footer = load<BlockFooter>(bytes);
+  if (footer.magic != kFooterMagic || footer.footer_crc != footer_crc(footer)) {
+    return invalid({footer_at, "block footer CRC does not match", false});
+  }
+  block_ = {};
+  block_offset_ = offset_;
+  offset_ += header_.block_bytes;
+  sealed_ = (header_.flags & kBlockSeals) != 0;
+  chain.next_block_number = header_.block_number + 1;
+  chain.next_sequence = header_.first_sequence + header_.record_count;
+  chain.promised_sequence = header_.promised_sequence;
+  chain.root = footer.chain;
+  return Step::kBlock;
+}
+
+Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const LogId& log_id,
+                                std::uint64_t expected_sequence) {
+  TailReport report;
+  std::vector<std::byte> buffer(256 << 10);
+  for (std::uint64_t at = offset;; at += buffer.size()) {
+    const auto got = source.read(at, buffer);
+    if (!got) return tl::unexpected<Error>(got.error());
+    const std::span<const std::byte> bytes(buffer.data(), *got);
+    if (bytes.empty()) return report;
+    if (!all_zero(bytes)) {
+      std::uint64_t used = bytes.size();
+      while (bytes[used - 1] == std::byte{0}) --used;
+      report.used_bytes = at + used - offset;
+      for (std::uint64_t page = 0; page + sizeof(BlockHeader) <= bytes.size();
+           page += kBlockAlignment) {
+        const auto header = load<BlockHeader>(bytes, page);
+        if (header.magic == kBlockMagic && is_header_of_log(header, log_id) &&
+            header.promised_sequence >= expected_sequence) {
+          report.promised = true;
+        }
+      }
+    }
+    if (bytes.size() < buffer.size()) return report;
+  }
+}
+
+}  // namespace grace::ledger::internal

@@ -1,0 +1,109 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "block.h"
+#include "grace/ledger/error.h"
+
+namespace grace::ledger::internal {
+
+// Bytes of a segment, from wherever. read() fills as much of `out` as there is: short only at the
+// end. A file may grow or shrink between two calls.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  [[nodiscard]] virtual Result<std::uint64_t> size() = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> read(std::uint64_t offset,
+                                                   std::span<std::byte> out) = 0;
+};
+
+class FileSource final : public ByteSource {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
+  ~FileSource() override;
+  FileSource(const FileSource&) = delete;
+  FileSource& operator=(const FileSource&) = delete;
+  Result<std::uint64_t> size() override;
+  Result<std::uint64_t> read(std::uint64_t offset, std::span<std::byte> out) override;
+
+ private:
+  FileSource(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  int fd_;
+  std::string path_;
+};
+
+class MemorySource final : public ByteSource {
+ public:
+  explicit MemorySource(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  Result<std::uint64_t> size() override { return bytes_.size(); }
+  Result<std::uint64_t> read(std::uint64_t offset, std::span<std::byte> out) override;
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+// Walks one segment block by block and checks each. One thread.
+class SegmentScanner {
+ public:
+  enum class Step : std::uint8_t {
+    kBlock,    // block() is valid and the chain has moved over it
+    kEnd,      // no block begins here (yet)
+    kInvalid,  // something begins here that is no valid block: fault() says why
+    kIo,       // error()
+  };
+
+  SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes);
+
+  // Reads both copies of the header. kCorrupt if neither is valid, or if they differ; if just one
+  // is valid it is used and header_fault() names the other.
+  [[nodiscard]] Result<SegmentHeader> read_header();
+  [[nodiscard]] const std::optional<Fault>& header_fault() const { return header_fault_; }
+
+  // The block at offset() must continue `chain`, which moves over it if it does.
+  [[nodiscard]] Step next(ChainState& chain);
+  // The same with headers and footers only: for skipping and counting.
+  [[nodiscard]] Step skip(ChainState& chain);
+
+  [[nodiscard]] std::span<const std::byte> block() const { return block_; }
+  [[nodiscard]] const BlockHeader& header() const { return header_; }
+  [[nodiscard]] std::uint64_t block_offset() const { return block_offset_; }
+  [[nodiscard]] std::uint64_t offset() const { return offset_; }  // where the next block begins
+  [[nodiscard]] bool sealed() const { return sealed_; }
+  [[nodiscard]] const Fault& fault() const { return fault_; }  // offset: in the file
+  [[nodiscard]] const Error& error() const { return error_; }
+  [[nodiscard]] ByteSource& source() { return *source_; }
+
+ private:
+  [[nodiscard]] Step read_block_header(const ChainState& chain);
+  [[nodiscard]] Step invalid(Fault fault);
+  [[nodiscard]] Step io(Error error);
+
+  std::unique_ptr<ByteSource> source_;
+  std::optional<Sha256> hasher_;
+  std::vector<std::byte> buffer_;  // one block: grows to the largest met, at most kBlockBytesMax
+  std::span<const std::byte> block_;
+  BlockHeader header_;
+  std::uint64_t block_offset_ = 0;
+  std::uint64_t offset_ = kFirstBlockOffset;
+  bool sealed_ = false;
+  std::optional<Fault> header_fault_;
+  Fault fault_;
+  Error error_;
+};
+
+// What lies in a segment from `offset` on, where no valid block begins.
+struct TailReport {
+  std::uint64_t used_bytes = 0;  // from offset to the last byte that is not zero
+  // An intact block header of this log further on promises the expected record: so what is at
+  // offset was durable once, and this is corruption and not a torn tail.
+  bool promised = false;
+};
+[[nodiscard]] Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset,
+                                              const LogId& log_id, std::uint64_t expected_sequence);
+
+}  // namespace grace::ledger::internal

@@ -1,0 +1,321 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "directory.h"
+#include "grace/ledger/reader.h"
+#include "segment_scanner.h"
+
+namespace grace::ledger {
+namespace {
+
+using internal::ChainState;
+using internal::Fault;
+using internal::FileSource;
+using internal::MemorySource;
+using internal::SegmentScanner;
+using internal::TailReport;
+using Step = SegmentScanner::Step;
+using Visit = std::function<void(const RecordView&)>;
+
+void add_fault(VerifyReport& report, VerifyFault fault) {
+  ++report.fault_count;
+  if (!report.first_fault) report.first_fault = std::move(fault);
+}
+
+void visit_records(const SegmentScanner& segment, std::uint64_t number, const Visit& visit) {
+  std::uint64_t at = sizeof(BlockHeader);
+  for (std::uint32_t index = 0; index < segment.header().record_count; ++index) {
+    const auto header = internal::load<RecordHeader>(segment.block(), at);
+    RecordView record;
+    record.sequence = header.sequence;
+    record.type = header.type;
+    record.payload = segment.block().subspan(at + sizeof(RecordHeader), header.length);
+    record.block_time_ns = segment.header().wall_time_ns;
+    record.segment = number;
+    record.offset = segment.block_offset() + at;
+    visit(record);
+    at += record_footprint_bytes(header.length);
+  }
+}
+
+void count_block(const SegmentScanner& segment, VerifyReport& report) {
+  const BlockHeader& header = segment.header();
+  report.blocks += 1;
+  report.records += header.record_count;
+  report.bytes += header.block_bytes;
+  std::uint64_t at = sizeof(BlockHeader);
+  for (std::uint32_t index = 0; index < header.record_count; ++index) {
+    const std::uint32_t length = internal::load<RecordHeader>(segment.block(), at).length;
+    report.payload_bytes += length;
+    at += record_footprint_bytes(length);
+  }
+}
+
+// The walk over a directory. What it finds goes into the report; an error is a failed system call.
+class Verification {
+ public:
+  Verification(const std::string& directory, const VerifyProgress& progress)
+      : directory_(directory), progress_(progress) {}
+
+  Result<VerifyReport> run();
+
+ private:
+  Result<bool> verify_segment(std::size_t index);
+  Result<bool> end_of_valid(std::size_t index, SegmentScanner* segment, std::uint64_t offset,
+                            Fault fault);
+  Result<bool> is_promised_later(std::size_t index);
+  void fault_at(std::uint64_t segment, std::uint64_t offset, std::string reason) {
+    add_fault(report_,
+              {ErrorCode::kCorrupt, segment, offset, chain_.next_sequence, std::move(reason)});
+  }
+  bool report_progress() {
+    stopped_ = progress_ && !progress_(report_.bytes, bytes_total_);
+    return !stopped_;
+  }
+
+  const std::string& directory_;
+  const VerifyProgress& progress_;
+  std::vector<std::uint64_t> numbers_;
+  std::uint64_t bytes_total_ = 0;
+  VerifyReport report_;
+  ChainState chain_;
+  bool linked_ = false;  // the chain reaches the next segment unbroken
+  bool stopped_ = false;
+};
+
+Result<VerifyReport> Verification::run() {
+  auto listed = internal::list_segments(directory_);
+  if (!listed) return tl::unexpected<Error>(listed.error());
+  if (listed->empty()) {
+    return make_error(ErrorCode::kNotFound, directory_ + " holds no log: no segment file");
+  }
+  numbers_ = std::move(*listed);
+  // Asked before reading: a writer that ends meanwhile leaves more behind, not less.
+  report_.writer_active = internal::is_locked(directory_);
+  for (const std::uint64_t number : numbers_) {
+    struct stat info {};
+    if (::stat(internal::segment_path(directory_, number).c_str(), &info) == 0) {
+      bytes_total_ += static_cast<std::uint64_t>(info.st_size);
+    }
+  }
+  report_.first_segment = numbers_.front();
+  for (std::size_t index = 0; index < numbers_.size() && !stopped_; ++index) {
+    if (index > 0 && numbers_[index] != numbers_[index - 1] + 1) {
+      fault_at(numbers_[index - 1] + 1, 0, "segment is missing");
+      linked_ = false;
+    }
+    const auto go_on = verify_segment(index);
+    if (!go_on) return tl::unexpected<Error>(go_on.error());
+    if (!*go_on) break;
+  }
+  const bool torn = report_.torn_tail_bytes > 0 && !report_.writer_active;
+  report_.ok = report_.fault_count == 0 && !torn && !stopped_;
+  report_.last_sequence = chain_.next_sequence - 1;
+  report_.root_hex = to_hex(chain_.root);
+  return std::move(report_);
+}
+
+// True: the walk may go on with the next segment.
+Result<bool> Verification::verify_segment(std::size_t index) {
+  const std::uint64_t number = numbers_[index];
+  auto source = FileSource::open(internal::segment_path(directory_, number));
+  if (!source) return tl::unexpected<Error>(source.error());
+  SegmentScanner segment(std::move(*source), /*check_hashes=*/true);
+  report_.sealed = false;
+  const auto header = segment.read_header();
+  if (!header && header.error().code == ErrorCode::kIo) {
+    return tl::unexpected<Error>(header.error());
+  }
+  if (!header) {
+    return end_of_valid(index, &segment, 0, {header.error().offset, header.error().message, false});
+  }
+  if (segment.header_fault()) {
+    fault_at(number, segment.header_fault()->offset,
+             segment.header_fault()->reason + " (the other copy is intact)");
+  }
+  const ChainState claimed = internal::chain_at(*header);
+  if (report_.segments == 0) {
+    report_.log_id_hex = to_hex(claimed.log_id);
+    report_.integrity = claimed.integrity;
+    report_.first_sequence = claimed.next_sequence;
+    if (number == 1 && claimed.root != internal::genesis_root(claimed.log_id, claimed.integrity)) {
+      fault_at(number, 64, "the first segment does not begin its log");
+    }
+  }
+  if (header->segment_number != number) {
+    fault_at(number, 32, "the file's name and its header's number differ");
+  } else if (linked_ && (claimed.log_id != chain_.log_id || claimed.root != chain_.root ||
+                         claimed.integrity != chain_.integrity ||
+                         claimed.next_sequence != chain_.next_sequence ||
+                         claimed.next_block_number != chain_.next_block_number ||
+                         claimed.promised_sequence < chain_.promised_sequence)) {
+    fault_at(number, 0, "segment does not follow the one before");
+  }
+  chain_ = claimed;
+  linked_ = true;
+  report_.segments += 1;
+  report_.bytes += kFirstBlockOffset;
+  Step step = Step::kBlock;
+  while ((step = segment.next(chain_)) == Step::kBlock) {
+    count_block(segment, report_);
+    if (!report_progress()) return false;
+  }
+  if (step == Step::kIo) return tl::unexpected<Error>(segment.error());
+  if (step == Step::kInvalid) {
+    return end_of_valid(index, &segment, segment.offset(), segment.fault());
+  }
+  if (!segment.sealed()) {
+    return end_of_valid(index, &segment, segment.offset(),
+                        {segment.offset(), "no block and no seal begins here", false});
+  }
+  report_.sealed = true;
+  const auto tail = internal::inspect_tail(segment.source(), segment.offset(), chain_.log_id,
+                                           chain_.next_sequence);
+  if (!tail) return tl::unexpected<Error>(tail.error());
+  if (tail->used_bytes > 0) fault_at(number, segment.offset(), "bytes after the segment's seal");
+  return true;
+}
+
+// No valid block begins at `offset`, and there was no seal.
+Result<bool> Verification::end_of_valid(std::size_t index, SegmentScanner* segment,
+                                        std::uint64_t offset, Fault fault) {
+  const std::uint64_t number = numbers_[index];
+  const auto tail =
+      internal::inspect_tail(segment->source(), offset, chain_.log_id, chain_.next_sequence);
+  if (!tail) return tl::unexpected<Error>(tail.error());
+  const auto later = is_promised_later(index);
+  if (!later) return tl::unexpected<Error>(later.error());
+  const bool last = index + 1 == numbers_.size();
+  if (fault.misplaced || tail->promised || *later) {
+    std::string reason = std::move(fault.reason);
+    if (last && tail->promised) reason += " (and later blocks say it was durable)";
+    fault_at(number, fault.offset, std::move(reason));
+    linked_ = false;
+    return true;
+  }
+  if (tail->used_bytes == 0 && last) return false;  // the end of a log that was not closed
+  report_.torn_tail_segment = number;
+  report_.torn_tail_offset = offset;
+  report_.torn_tail_bytes = tail->used_bytes;
+  for (std::size_t at = index + 1; at < numbers_.size(); ++at) {
+    struct stat info {};
+    if (::stat(internal::segment_path(directory_, numbers_[at]).c_str(), &info) == 0) {
+      report_.torn_tail_bytes += static_cast<std::uint64_t>(info.st_size);
+    }
+  }
+  return false;
+}
+
+Result<bool> Verification::is_promised_later(std::size_t index) {
+  for (std::size_t at = index + 1; at < numbers_.size(); ++at) {
+    auto source = FileSource::open(internal::segment_path(directory_, numbers_[at]));
+    if (!source) return tl::unexpected<Error>(source.error());
+    SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
+    const auto header = segment.read_header();
+    if (header && header->promised_sequence >= chain_.next_sequence) return true;
+    const auto tail = internal::inspect_tail(segment.source(), kFirstBlockOffset, chain_.log_id,
+                                             chain_.next_sequence);
+    if (!tail) return tl::unexpected<Error>(tail.error());
+    if (tail->promised) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<VerifyReport> verify(const std::string& directory, const VerifyProgress& progress) {
+  return Verification(directory, progress).run();
+}
+
+VerifyReport verify_segment_bytes(std::span<const std::byte> file, const Visit& visit) {
+  VerifyReport report;
+  SegmentScanner segment(std::make_unique<MemorySource>(file), /*check_hashes=*/true);
+  const auto header = segment.read_header();
+  if (!header) {
+    add_fault(report, {header.error().code, 0, header.error().offset, 0, header.error().message});
+    return report;
+  }
+  const std::uint64_t number = header->segment_number;
+  if (segment.header_fault()) {
+    add_fault(report, {ErrorCode::kCorrupt, number, segment.header_fault()->offset, 0,
+                       segment.header_fault()->reason});
+  }
+  ChainState chain = internal::chain_at(*header);
+  report.segments = 1;
+  report.first_segment = number;
+  report.first_sequence = chain.next_sequence;
+  report.log_id_hex = to_hex(chain.log_id);
+  report.integrity = chain.integrity;
+  report.bytes = kFirstBlockOffset;
+  Step step = Step::kBlock;
+  while ((step = segment.next(chain)) == Step::kBlock) {
+    count_block(segment, report);
+    if (visit) visit_records(segment, number, visit);
+  }
+  report.sealed = segment.sealed();
+  report.last_sequence = chain.next_sequence - 1;
+  report.root_hex = to_hex(chain.root);
+  // Memory does not fail: the tail is always there.
+  const TailReport tail =
+      internal::inspect_tail(segment.source(), segment.offset(), chain.log_id, chain.next_sequence)
+          .value_or(TailReport{});
+  if (step == Step::kInvalid && (tail.promised || segment.fault().misplaced)) {
+    add_fault(report, {ErrorCode::kCorrupt, number, segment.fault().offset, chain.next_sequence,
+                       segment.fault().reason});
+  } else if (tail.promised || (report.sealed && tail.used_bytes > 0)) {
+    add_fault(report, {ErrorCode::kCorrupt, number, segment.offset(), chain.next_sequence,
+                       report.sealed ? "bytes after the segment's seal"
+                                     : "a block that had been made durable is gone"});
+  } else if (tail.used_bytes > 0) {
+    report.torn_tail_bytes = tail.used_bytes;
+    report.torn_tail_segment = number;
+    report.torn_tail_offset = segment.offset();
+  }
+  report.ok = report.fault_count == 0 && report.torn_tail_bytes == 0;
+  return report;
+}
+
+Result<LogStats> log_stats(const std::string& directory) {
+  const auto numbers = internal::list_segments(directory);
+  if (!numbers) return tl::unexpected<Error>(numbers.error());
+  if (numbers->empty()) {
+    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
+  }
+  LogStats stats;
+  stats.segments = numbers->size();
+  stats.first_segment = numbers->front();
+  stats.last_segment = numbers->back();
+  stats.writer_active = internal::is_locked(directory);
+  std::uint64_t first_block = 0;
+  for (const std::uint64_t number : *numbers) {
+    auto source = FileSource::open(internal::segment_path(directory, number));
+    if (!source) return tl::unexpected<Error>(source.error());
+    const auto size = (*source)->size();
+    if (!size) return tl::unexpected<Error>(size.error());
+    stats.file_bytes += *size;
+    const bool first = number == stats.first_segment;
+    const bool last = number == stats.last_segment;
+    if (!first && !last) continue;
+    SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
+    const auto header = segment.read_header();
+    if (!header) return tl::unexpected<Error>(header.error());
+    ChainState chain = internal::chain_at(*header);
+    if (first) {
+      stats.first_sequence = chain.next_sequence;
+      first_block = chain.next_block_number;
+      stats.log_id_hex = to_hex(chain.log_id);
+      stats.integrity = chain.integrity;
+    }
+    if (!last) continue;
+    while (segment.skip(chain) == Step::kBlock) {
+      stats.last_block_time_ns = segment.header().wall_time_ns;
+    }
+    stats.last_sequence = chain.next_sequence - 1;
+    stats.records = chain.next_sequence - stats.first_sequence;
+    stats.blocks = chain.next_block_number - first_block;
+  }
+  return stats;
+}
+
+}  // namespace grace::ledger

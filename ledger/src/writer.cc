@@ -1,0 +1,116 @@
+#include "grace/ledger/writer.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "writer_core.h"
+
+namespace grace::ledger {
+
+Producer::~Producer() {
+  release();
+}
+
+Producer::Producer(Producer&& other) noexcept
+    : core_(std::exchange(other.core_, nullptr)),
+      ring_(std::exchange(other.ring_, nullptr)),
+      slot_(other.slot_) {}
+
+Producer& Producer::operator=(Producer&& other) noexcept {
+  if (this != &other) {
+    release();
+    core_ = std::exchange(other.core_, nullptr);
+    ring_ = std::exchange(other.ring_, nullptr);
+    slot_ = other.slot_;
+  }
+  return *this;
+}
+
+void Producer::release() noexcept {
+  if (core_ != nullptr) core_->return_ring(slot_);
+  core_ = nullptr;
+  ring_ = nullptr;
+}
+
+AppendStatus Producer::try_append(RecordType type, std::span<const std::byte> head,
+                                  std::span<const std::byte> body) noexcept {
+  if (core_ == nullptr) return AppendStatus::kClosed;
+  return core_->try_append(*ring_, type, head, body);
+}
+
+AppendStatus Producer::append_or_wait(RecordType type, std::span<const std::byte> head,
+                                      std::span<const std::byte> body) noexcept {
+  AppendStatus status = try_append(type, head, body);
+  std::chrono::microseconds sleep{20};
+  while (status == AppendStatus::kFull) {
+    core_->wake_committer();
+    std::this_thread::sleep_for(sleep);
+    sleep = std::min(sleep * 2, std::chrono::microseconds(1000));
+    status = try_append(type, head, body);
+  }
+  return status;
+}
+
+std::uint64_t Producer::next_sequence() const {
+  return core_ == nullptr ? 0 : core_->next_sequence(*ring_);
+}
+
+std::uint64_t Producer::position() const noexcept {
+  return ring_ == nullptr ? 0 : ring_->producer_position();
+}
+
+bool Producer::is_written(std::uint64_t position) const noexcept {
+  return ring_ != nullptr && ring_->written_position() >= position;
+}
+
+bool Producer::is_durable(std::uint64_t position) const noexcept {
+  return ring_ != nullptr && ring_->durable_position() >= position;
+}
+
+Result<void> Producer::wait_durable(std::uint64_t position, std::chrono::milliseconds timeout) {
+  if (core_ == nullptr) return make_error(ErrorCode::kClosed, "this producer handle is empty");
+  return core_->wait_safe(*ring_, position, std::chrono::steady_clock::now() + timeout);
+}
+
+Writer::Writer(std::unique_ptr<internal::WriterCore> core) : core_(std::move(core)) {}
+Writer::~Writer() = default;
+
+Result<std::unique_ptr<Writer>> Writer::open(LogConfig config) {
+  auto core = internal::WriterCore::open(std::move(config));
+  if (!core) return tl::unexpected<Error>(core.error());
+  return std::unique_ptr<Writer>(new Writer(std::move(*core)));
+}
+
+Result<Producer> Writer::producer() {
+  const auto lease = core_->lease_ring();
+  if (!lease) return tl::unexpected<Error>(lease.error());
+  return Producer(core_.get(), lease->ring, lease->slot);
+}
+
+Result<std::uint64_t> Writer::flush(std::chrono::milliseconds timeout) {
+  return core_->flush(timeout);
+}
+Result<void> Writer::close() {
+  return core_->close();
+}
+Result<void> Writer::health() const {
+  return core_->health();
+}
+std::uint64_t Writer::written_sequence() const noexcept {
+  return core_->written_sequence();
+}
+std::uint64_t Writer::durable_sequence() const noexcept {
+  return core_->durable_sequence();
+}
+WriterStats Writer::stats() const {
+  return core_->stats();
+}
+const RecoveryReport& Writer::recovery() const {
+  return core_->recovery();
+}
+std::string Writer::log_id_hex() const {
+  return to_hex(core_->log_id());
+}
+
+}  // namespace grace::ledger

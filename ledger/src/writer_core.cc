@@ -1,0 +1,244 @@
+#include "writer_core.h"
+
+#include <algorithm>
+
+#include "io_error.h"
+#include "json.h"
+
+namespace grace::ledger::internal {
+
+WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered)
+    : config_(std::move(config)),
+      lock_(std::move(lock)),
+      recovery_(std::move(recovered.report)),
+      log_id_(recovered.chain.log_id),
+      rings_(config_.producers_max),
+      leased_(config_.producers_max, false),
+      written_positions_(config_.producers_max, 0) {
+  committer_.chain = recovered.chain;
+  committer_.next_segment_number = recovered.next_segment_number;
+  handed_sequence_ = recovery_.last_sequence;
+  // Relaxed: no other thread exists yet.
+  written_sequence_.store(recovery_.last_sequence, std::memory_order_relaxed);
+  durable_sequence_.store(config_.sync == SyncMode::kGroup ? recovery_.last_sequence : 0,
+                          std::memory_order_relaxed);
+}
+
+WriterCore::~WriterCore() {
+  (void)close();
+}
+
+Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
+  auto config = validated(std::move(given));
+  if (!config) return tl::unexpected<Error>(config.error());
+  FileSystem& fs = *config->file_system;
+  const int made = fs.make_directory(config->directory);
+  if (made < 0 && made != -EEXIST) return make_io_error("make directory", config->directory, made);
+  auto lock = DirectoryLock::acquire(config->directory);
+  if (!lock) return tl::unexpected<Error>(lock.error());
+  auto recovered = recover(*config);
+  if (!recovered) return tl::unexpected<Error>(recovered.error());
+  const std::vector<std::string> pending = recovered->pending;
+  std::unique_ptr<WriterCore> core(
+      new WriterCore(std::move(*config), std::move(*lock), std::move(*recovered)));
+  if (auto started = core->start(pending); !started) {
+    return tl::unexpected<Error>(started.error());
+  }
+  return core;
+}
+
+Result<void> WriterCore::start(const std::vector<std::string>& pending) {
+  preparer_ = std::make_unique<SegmentPreparer>(config_, committer_.next_segment_number);
+  // A new log exists at once, so that it can be read and verified while still empty. An old one
+  // begins its next segment with the next record.
+  bool begun = !recovery_.created || begin_segment();
+  if (begun && recovery_.created) publish_commit(false);
+  if (begun && !pending.empty()) begun = record_recovery(pending).has_value();
+  first_sequence_ = committer_.chain.next_sequence;
+  committer_thread_ = std::thread([this] { run_committer(); });
+  syncer_thread_ = std::thread([this] { run_syncer(); });
+  if (pending.empty()) return health();
+  // The cut is on record, durably, before anyone builds on the log again.
+  {
+    std::unique_lock lock(mutex_);
+    progress_.wait(lock, [this] {
+      // Relaxed: changes under mutex_.
+      return error_.has_value() || config_.sync == SyncMode::kNone ||
+             durable_sequence_.load(std::memory_order_relaxed) + 1 >= first_sequence_;
+    });
+  }
+  if (const auto error = failure()) return tl::unexpected<Error>(*error);
+  for (const std::string& path : pending) {
+    const std::string recorded =
+        path.substr(0, path.size() - std::string(".pending").size()) + ".torn";
+    const int renamed = config_.file_system->rename(path, recorded);
+    if (renamed < 0) return make_io_error("rename", path, renamed);
+    if (path == recovery_.quarantine_file) recovery_.quarantine_file = recorded;
+  }
+  return {};
+}
+
+Result<void> WriterCore::record_recovery(const std::vector<std::string>& pending) {
+  std::string payload;
+  JsonText json(payload);
+  json.begin_object();
+  json.field("ts", wall_clock_ns(config_));
+  json.field("actor", "ledger").field("action", "recovery");
+  json.field("resource", "segment " + std::to_string(recovery_.cut_segment));
+  json.field("subsystem", "ledger").field("result", "cut");
+  json.key("payload").begin_object();
+  json.field("segment", recovery_.cut_segment).field("offset", recovery_.cut_offset);
+  json.field("cut_bytes", recovery_.cut_bytes).field("last_sequence", recovery_.last_sequence);
+  json.key("quarantine").begin_array();
+  for (const std::string& path : pending) json.value(path.substr(path.rfind('/') + 1));
+  json.end_array().end_object().end_object();
+  if (!append_record(RecordType::kRecovery, as_bytes(payload))) {
+    return tl::unexpected<Error>(*failure());
+  }
+  close_open_block(0);
+  return {};
+}
+
+void WriterCore::fail(Error error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::move(error);
+    // [FAIL] release: after error_. Pairs with the acquires that lead to failure().
+    failed_.store(true, std::memory_order_release);
+  }
+  committer_wake_.notify_all();
+  syncer_wake_.notify_all();
+  progress_.notify_all();
+}
+
+std::optional<Error> WriterCore::failure() const {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+Result<void> WriterCore::health() const {
+  if (const auto error = failure()) return tl::unexpected<Error>(*error);
+  if (const auto error = preparer_->error()) return tl::unexpected<Error>(*error);
+  return {};
+}
+
+Result<WriterCore::Lease> WriterCore::lease_ring() {
+  const std::lock_guard lock(mutex_);
+  // Relaxed: changes under mutex_.
+  const std::uint32_t count = ring_count_.load(std::memory_order_relaxed);
+  for (std::uint32_t slot = 0; slot < count; ++slot) {
+    if (leased_[slot]) continue;
+    leased_[slot] = true;
+    return Lease{rings_[slot].get(), slot};
+  }
+  if (count == config_.producers_max) {
+    return make_error(ErrorCode::kInvalidArgument, "producers_max = " + std::to_string(count) +
+                                                       ": that many producers exist already");
+  }
+  rings_[count] = std::make_unique<ByteRing>(config_.ring_bytes);
+  leased_[count] = true;
+  // [RINGS] release: after the ring was made. Pairs with the acquire in drain().
+  ring_count_.store(count + 1, std::memory_order_release);
+  return Lease{rings_[count].get(), count};
+}
+
+void WriterCore::return_ring(std::uint32_t slot) {
+  const std::lock_guard lock(mutex_);
+  leased_[slot] = false;
+}
+
+AppendStatus WriterCore::try_append(ByteRing& ring, RecordType type,
+                                    std::span<const std::byte> head,
+                                    std::span<const std::byte> body) noexcept {
+  if (head.size() + body.size() > config_.record_bytes_max) return AppendStatus::kTooLarge;
+  // Relaxed, both: only a refusal hangs on them. Who acts on the reason asks health(), which locks.
+  if (failed_.load(std::memory_order_relaxed)) return AppendStatus::kFailed;
+  if (closed_.load(std::memory_order_relaxed)) return AppendStatus::kClosed;
+  return ring.try_push(type, head, body) ? AppendStatus::kOk : AppendStatus::kFull;
+}
+
+std::uint64_t WriterCore::next_sequence(const ByteRing& ring) const {
+  // Relaxed: the caller is the only producer, so nobody changes it meanwhile.
+  GRACE_LEDGER_ASSERT(ring_count_.load(std::memory_order_relaxed) == 1,
+                      "sequences can be foretold for one and only producer");
+  return first_sequence_ + ring.pushed();
+}
+
+bool WriterCore::is_safe(const ByteRing& ring, std::uint64_t position) const noexcept {
+  return (config_.sync == SyncMode::kNone ? ring.written_position() : ring.durable_position()) >=
+         position;
+}
+
+void WriterCore::wake_committer() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  committer_wake_.notify_one();
+}
+
+Result<void> WriterCore::wait_safe(const ByteRing& ring, std::uint64_t position,
+                                   Deadline deadline) {
+  if (is_safe(ring, position)) return {};
+  std::unique_lock lock(mutex_);
+  // [ASK] release: after the caller's appends. Pairs with the acquire in run_committer(). Under
+  // mutex_, so that the committer cannot fall asleep between looking and waiting.
+  closes_asked_.fetch_add(1, std::memory_order_release);
+  committer_wake_.notify_one();
+  const bool ended = progress_.wait_until(
+      lock, deadline, [&] { return is_safe(ring, position) || error_.has_value(); });
+  if (is_safe(ring, position)) return {};
+  if (error_) return tl::unexpected<Error>(*error_);
+  GRACE_LEDGER_ASSERT(!ended);
+  return make_error(ErrorCode::kTimeout, "records were not durable in time");
+}
+
+Result<std::uint64_t> WriterCore::flush(std::chrono::milliseconds timeout) {
+  const Deadline deadline = std::chrono::steady_clock::now() + timeout;
+  // [RINGS] acquire pairs with the release in lease_ring().
+  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    const ByteRing& ring = *rings_[index];
+    if (auto waited = wait_safe(ring, ring.producer_position(), deadline); !waited) {
+      return tl::unexpected<Error>(waited.error());
+    }
+  }
+  if (const auto error = failure()) return tl::unexpected<Error>(*error);
+  return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
+}
+
+Result<void> WriterCore::close() {
+  const std::lock_guard closing(close_mutex_);
+  // Relaxed: only refuses later appends; the order is made by stop_ below.
+  closed_.store(true, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    // [STOP] release: after the caller's appends. Pairs with the acquire in run_committer().
+    stop_.store(true, std::memory_order_release);
+  }
+  committer_wake_.notify_all();
+  if (committer_thread_.joinable()) committer_thread_.join();
+  if (syncer_thread_.joinable()) syncer_thread_.join();
+  if (preparer_ != nullptr) preparer_->stop();
+  live_.clear();
+  lock_.release();
+  if (const auto error = failure()) return tl::unexpected<Error>(*error);
+  return {};
+}
+
+std::uint64_t WriterCore::written_sequence() const noexcept {
+  // [WRITTEN] acquire pairs with the release in publish_commit().
+  return written_sequence_.load(std::memory_order_acquire);
+}
+
+std::uint64_t WriterCore::durable_sequence() const noexcept {
+  // [DURABLE] acquire pairs with the release in run_syncer().
+  return durable_sequence_.load(std::memory_order_acquire);
+}
+
+WriterStats WriterCore::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+}  // namespace grace::ledger::internal

@@ -1,0 +1,154 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "block.h"
+#include "block_writer.h"
+#include "byte_ring.h"
+#include "directory.h"
+#include "grace/ledger/writer.h"
+#include "mapped_segment.h"
+#include "recovery.h"
+#include "segment_preparer.h"
+
+namespace grace::ledger::internal {
+
+// What stands behind Writer and Producer.
+//
+//   producers == rings ==> committer --(CommitPoint, under mutex_)--> syncer
+//                             ^                                          |
+//             preparer == ready segments             durable positions, progress_
+//
+// The committer's own variables (committer_) are touched by the opening thread before the threads
+// start, and by nobody else after.
+class WriterCore {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  [[nodiscard]] static Result<std::unique_ptr<WriterCore>> open(LogConfig config);
+  ~WriterCore();
+  WriterCore(const WriterCore&) = delete;
+  WriterCore& operator=(const WriterCore&) = delete;
+
+  // --- producers ---
+  struct Lease {
+    ByteRing* ring;
+    std::uint32_t slot;
+  };
+  [[nodiscard]] Result<Lease> lease_ring();
+  void return_ring(std::uint32_t slot);
+  [[nodiscard]] AppendStatus try_append(ByteRing& ring, RecordType type,
+                                        std::span<const std::byte> head,
+                                        std::span<const std::byte> body) noexcept;
+  [[nodiscard]] std::uint64_t next_sequence(const ByteRing& ring) const;
+  [[nodiscard]] bool is_safe(const ByteRing& ring, std::uint64_t position) const noexcept;
+  void wake_committer();
+  [[nodiscard]] Result<void> wait_safe(const ByteRing& ring, std::uint64_t position,
+                                       Deadline deadline);
+
+  // --- anybody ---
+  [[nodiscard]] Result<std::uint64_t> flush(std::chrono::milliseconds timeout);
+  [[nodiscard]] Result<void> close();
+  [[nodiscard]] Result<void> health() const;
+  [[nodiscard]] std::uint64_t written_sequence() const noexcept;
+  [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
+  [[nodiscard]] WriterStats stats() const;
+  [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
+  [[nodiscard]] const LogId& log_id() const { return log_id_; }
+
+ private:
+  WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered);
+
+  Result<void> start(const std::vector<std::string>& pending);
+  Result<void> record_recovery(const std::vector<std::string>& pending);
+  void fail(Error error);
+  [[nodiscard]] std::optional<Error> failure() const;
+
+  // --- committer (committer.cc) ---
+  void run_committer();
+  struct Pass {
+    std::uint64_t bytes = 0;
+    bool emptied = true;  // each ring was seen empty at some time during the pass
+  };
+  [[nodiscard]] Pass drain();
+  [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> payload);
+  [[nodiscard]] bool has_room(std::uint64_t footprint_bytes) const;
+  [[nodiscard]] bool begin_segment();
+  void close_open_block(std::uint32_t flags);
+  void publish_commit(bool sealed);
+  [[nodiscard]] std::uint64_t promise() const;
+  [[nodiscard]] bool is_due(Deadline now) const;
+  void idle(std::uint64_t asked, Deadline now);
+  void finish();
+
+  // --- syncer (syncer.cc) ---
+  void run_syncer();
+  struct SyncJob {
+    MappedSegment* segment;  // owned by live_, which only the syncer shrinks
+    std::uint64_t end;
+    bool sealed;
+  };
+  [[nodiscard]] Result<void> sync_all(const std::vector<SyncJob>& jobs);
+
+  const LogConfig config_;
+  DirectoryLock lock_;
+  RecoveryReport recovery_;
+  const LogId log_id_;
+  std::uint64_t first_sequence_ = 1;  // of the first producer's first record; constant after start
+
+  // The committer's alone.
+  struct Committer {
+    ChainState chain;
+    std::uint64_t next_segment_number = 1;
+    MappedSegment* segment = nullptr;  // owned by live_; null until the first record
+    std::uint64_t block_at = 0;        // where the open block begins
+    OpenBlock open;
+    std::uint64_t open_payload_bytes = 0;
+    Deadline opened_at{};
+    std::uint64_t closes_done = 0;
+    std::chrono::microseconds idle_sleep{0};
+    bool asked_ahead = false;
+    Sha256 hasher;
+  } committer_;
+
+  // Rings: slots are filled in order and never emptied; a returned ring is leased again.
+  std::vector<std::unique_ptr<ByteRing>> rings_;
+  std::vector<bool> leased_;  // guarded by mutex_
+  std::atomic<std::uint32_t> ring_count_{0};
+
+  mutable std::mutex mutex_;
+  std::condition_variable committer_wake_;
+  std::condition_variable syncer_wake_;
+  std::condition_variable progress_;  // synced further, or failed
+  // Guarded by mutex_: the hand-off from committer to syncer.
+  std::deque<std::unique_ptr<MappedSegment>> live_;  // begun and not yet synced to their end
+  std::vector<std::uint64_t> written_positions_;     // by ring
+  std::uint64_t handed_sequence_ = 0;
+  bool unsynced_ = false;
+  bool committer_done_ = false;
+  bool woken_ = false;
+  std::optional<Error> error_;
+  WriterStats stats_;
+
+  std::atomic<std::uint64_t> written_sequence_{0};
+  std::atomic<std::uint64_t> durable_sequence_{0};
+  std::atomic<std::uint64_t> closes_asked_{0};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> failed_{false};
+
+  std::mutex close_mutex_;  // one close() at a time
+  std::unique_ptr<SegmentPreparer> preparer_;
+  std::thread committer_thread_;
+  std::thread syncer_thread_;
+};
+
+}  // namespace grace::ledger::internal
