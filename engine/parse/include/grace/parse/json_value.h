@@ -34,6 +34,10 @@ class JsonValue {
     return holds<std::int64_t>() || holds<std::uint64_t>() || holds<double>();
   }
 
+  [[nodiscard]] bool is_integer() const noexcept { return holds<std::int64_t>(); }
+  // Only what int64 cannot hold.
+  [[nodiscard]] bool is_unsigned() const noexcept { return holds<std::uint64_t>(); }
+
   // The value, or `fallback` when it is of another type (or does not fit).
   [[nodiscard]] bool as_bool(bool fallback = false) const noexcept;
   [[nodiscard]] double as_double(double fallback = 0.0) const noexcept;

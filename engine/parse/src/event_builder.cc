@@ -1,0 +1,362 @@
+#include "event_builder.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "grace/core/control.h"
+#include "grace/core/hash.h"
+#include "grace/core/time.h"
+#include "string_escape.h"
+#include "text_scan.h"
+
+namespace grace::parse {
+namespace {
+
+using core::ActionResult;
+using core::Event;
+using core::EventKind;
+using core::TextRef;
+
+constexpr std::int64_t kNsPerDay = 24 * core::kNsPerHour;
+
+struct ResultWord {
+  std::string_view text;
+  ActionResult result;
+};
+// Lower case. What is not here is kOther.
+constexpr std::array kResultWords{
+    ResultWord{"success", ActionResult::kSuccess},
+    ResultWord{"succeeded", ActionResult::kSuccess},
+    ResultWord{"successful", ActionResult::kSuccess},
+    ResultWord{"ok", ActionResult::kSuccess},
+    ResultWord{"allowed", ActionResult::kSuccess},
+    ResultWord{"allow", ActionResult::kSuccess},
+    ResultWord{"completed", ActionResult::kSuccess},
+    ResultWord{"passed", ActionResult::kSuccess},
+    ResultWord{"true", ActionResult::kSuccess},
+    ResultWord{"error", ActionResult::kError},
+    ResultWord{"failed", ActionResult::kError},
+    ResultWord{"failure", ActionResult::kError},
+    ResultWord{"fail", ActionResult::kError},
+    ResultWord{"blocked", ActionResult::kError},
+    ResultWord{"timeout", ActionResult::kError},
+    ResultWord{"timed_out", ActionResult::kError},
+    ResultWord{"denied", ActionResult::kError},
+    ResultWord{"deny", ActionResult::kError},
+    ResultWord{"rejected", ActionResult::kError},
+    ResultWord{"aborted", ActionResult::kError},
+    ResultWord{"crashed", ActionResult::kError},
+    ResultWord{"exception", ActionResult::kError},
+    ResultWord{"fatal", ActionResult::kError},
+    ResultWord{"panic", ActionResult::kError},
+    ResultWord{"refused", ActionResult::kError},
+    ResultWord{"unavailable", ActionResult::kError},
+    ResultWord{"unauthorized", ActionResult::kError},
+    ResultWord{"forbidden", ActionResult::kError},
+    ResultWord{"false", ActionResult::kError},
+};
+
+// Two decimal digits; over 99 when they are none.
+unsigned two_digits(const char* at) noexcept {
+  const auto tens = static_cast<unsigned char>(at[0] - '0');
+  const auto ones = static_cast<unsigned char>(at[1] - '0');
+  return tens < 10 && ones < 10 ? tens * 10U + ones : 100U;
+}
+
+}  // namespace
+
+ActionResult result_from(std::string_view text) noexcept {
+  if (text == "success") return ActionResult::kSuccess;
+  if (text == "error") return ActionResult::kError;
+  if (text.empty()) return ActionResult::kUnknown;
+  for (const ResultWord& word : kResultWords) {
+    if (word.text.size() != text.size()) continue;
+    const bool same = std::equal(text.begin(), text.end(), word.text.begin(), [](char a, char b) {
+      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+    });
+    if (same) return word.result;
+  }
+  return ActionResult::kOther;
+}
+
+std::optional<RejectReason> EventBuilder::build(const LineFields& fields, LinePlace place,
+                                                Event& event) {
+  fields_ = &fields;
+  place_ = place;
+  event = Event{};
+  event.sequence = chunk_->first_sequence + place.begin;
+  event.text = chunk_->text();
+  event.line = {place.begin, place.end - place.begin};
+  event.trusted = chunk_->trusted ? 1 : 0;
+  const std::uint32_t scratch_used_bytes = chunk_->scratch_used_bytes;
+  bool ok = set_kind(event) && set_time(event);
+  if (ok) {
+    switch (event.kind) {
+      case EventKind::kMetric:
+        ok = set_metric(event);
+        break;
+      case EventKind::kAction:
+        ok = set_action(event);
+        break;
+      case EventKind::kMesh:
+        ok = set_mesh(event);
+        break;
+      case EventKind::kControl:
+        ok = set_control(event);
+        break;
+    }
+  }
+  if (ok) [[likely]]
+    return std::nullopt;
+  chunk_->scratch_used_bytes = scratch_used_bytes;
+  return reason_;
+}
+
+bool EventBuilder::set_kind(Event& event) {
+  if (fields_->has(Field::kKind)) {
+    TextRef ref;
+    if (!text(Field::kKind, ref)) return false;
+    const std::string_view kind = event.view(ref);
+    if (kind == "metric")
+      event.kind = EventKind::kMetric;
+    else if (kind == "action")
+      event.kind = EventKind::kAction;
+    else if (kind == "mesh")
+      event.kind = EventKind::kMesh;
+    else if (kind == "control")
+      event.kind = EventKind::kControl;
+    else
+      return fail(RejectReason::kUnknownKind);
+    return true;
+  }
+  if (fields_->has(Field::kEventType))
+    event.kind = EventKind::kMesh;
+  else if (fields_->has(Field::kMetric))
+    event.kind = EventKind::kMetric;
+  else if (fields_->has(Field::kAction))
+    event.kind = EventKind::kAction;
+  else if (fields_->has(Field::kControl))
+    event.kind = EventKind::kControl;
+  else
+    return fail(RejectReason::kMissingField);
+  return true;
+}
+
+bool EventBuilder::set_time(Event& event) {
+  if (!fields_->has(Field::kTs)) {
+    event.ts_ns = chunk_->arrival_ns;
+    return true;
+  }
+  const Span span = fields_->span(Field::kTs);
+  const char first = *at(span);
+  if (first == '"') {
+    const bool escaped = (fields_->escaped & LineFields::bit(Field::kTs)) != 0;
+    const auto ts_ns = read_time(event.view(unescaped(span, escaped)));
+    if (!ts_ns || *ts_ns < 0) return fail(RejectReason::kTsInvalid);
+    event.ts_ns = *ts_ns;
+  } else {
+    const bool number = is_digit(first) || first == '-';
+    if (!number || fields_->ts.form != NumberForm::kInteger || fields_->ts.integer < 0) {
+      return fail(RejectReason::kTsInvalid);
+    }
+    event.ts_ns = fields_->ts.integer;
+  }
+  const std::int64_t arrival_ns = chunk_->arrival_ns;
+  // ts_ns >= 0 and ahead_max >= 0: the difference cannot overflow for arrivals from 0 up.
+  if (arrival_ns > 0 && event.ts_ns - arrival_ns > config_.ahead_max.count()) {
+    return fail(RejectReason::kTsAhead);
+  }
+  return true;
+}
+
+// "YYYY-MM-DDTHH:MM:SS[.fraction]Z" with the date read last, else the general way.
+std::optional<std::int64_t> EventBuilder::read_time(std::string_view text) noexcept {
+  if (text.size() < 20 || text.size() > 30 || text[10] != 'T' || text[13] != ':' ||
+      text[16] != ':' || text.back() != 'Z') {
+    return core::parse_rfc3339(text);
+  }
+  const std::uint64_t word = load8(text.data());
+  const std::uint64_t tail = low_bytes(load8(text.data() + 8), 2);
+  const unsigned hour = two_digits(text.data() + 11);
+  const unsigned minute = two_digits(text.data() + 14);
+  const unsigned second = two_digits(text.data() + 17);
+  if (word != date_word_ || tail != date_tail_ || hour > 23 || minute > 59 || second > 59) {
+    const auto ts_ns = core::parse_rfc3339(text);
+    if (ts_ns && *ts_ns >= 0 && second <= 59) {
+      date_word_ = word;
+      date_tail_ = tail;
+      date_ns_ = *ts_ns - *ts_ns % kNsPerDay;
+    }
+    return ts_ns;
+  }
+  std::int64_t fraction_ns = 0;
+  if (text.size() > 20) {
+    if (text[19] != '.' || text.size() == 21) return std::nullopt;
+    std::int64_t unit_ns = core::kNsPerSecond / 10;
+    for (std::size_t i = 20; i + 1 < text.size(); ++i, unit_ns /= 10) {
+      if (!is_digit(text[i])) return std::nullopt;
+      fraction_ns += (text[i] - '0') * unit_ns;
+    }
+  }
+  return date_ns_ + std::int64_t{hour * 3600 + minute * 60 + second} * core::kNsPerSecond +
+         fraction_ns;
+}
+
+bool EventBuilder::set_metric(Event& event) {
+  if (!text_of(Field::kService, Field::kResource, event.service) ||
+      !text(Field::kMetric, event.name) || !text(Field::kDomain, event.domain) ||
+      !object(Field::kLabels, event.detail)) {
+    return false;
+  }
+  if (event.service.size_bytes == 0 || event.name.size_bytes == 0 || !fields_->has(Field::kValue)) {
+    return fail(RejectReason::kMissingField);
+  }
+  const char first = *at(fields_->span(Field::kValue));
+  if (!is_digit(first) && first != '-') return fail(RejectReason::kWrongType);
+  event.value = fields_->value.value;
+  const bool labelled = event.detail.size_bytes != 0;
+  if (labelled && fields_->labels_nested) return fail(RejectReason::kWrongType);
+  event.service_key = core::hash_bytes(event.view(event.service));
+  const std::uint64_t name_hash = hash_short(event.text + event.name.offset, event.name.size_bytes);
+  event.route_key = core::combine(core::combine(event.service_key, name_hash),
+                                  labelled ? fields_->labels_hash : 0);
+  return true;
+}
+
+bool EventBuilder::set_action(Event& event) {
+  if (!text(Field::kAction, event.name) || !text(Field::kActor, event.actor) ||
+      !text_of(Field::kService, Field::kResource, event.service) ||
+      !text(Field::kDomain, event.domain) || !text(Field::kSubsystem, event.subsystem) ||
+      !result_text(event) || !object(Field::kPayload, event.detail)) {
+    return false;
+  }
+  if (event.name.size_bytes == 0 ||
+      (event.actor.size_bytes == 0 && event.service.size_bytes == 0)) {
+    return fail(RejectReason::kMissingField);
+  }
+  if (fields_->has(Field::kDurationMs)) {
+    const char first = *at(fields_->span(Field::kDurationMs));
+    if (!is_digit(first) && first != '-') return fail(RejectReason::kWrongType);
+    event.value = fields_->duration_ms.value;
+    if (event.value < 0) return fail(RejectReason::kOutOfRange);
+  }
+  if (event.service.size_bytes != 0) {
+    event.service_key = core::hash_bytes(event.view(event.service));
+  }
+  event.route_key = owner_key(event);
+  return true;
+}
+
+// Who an action belongs to: its trace or session where the payload names one, else its actor, else
+// what it was done to. All of one owner's actions meet in one partition, in order.
+std::uint64_t EventBuilder::owner_key(const Event& event) {
+  if (fields_->session_present != 0 && event.detail.size_bytes != 0) {
+    const auto index = static_cast<std::size_t>(std::countr_zero(fields_->session_present));
+    const bool escaped = (fields_->session_escaped >> index & 1) != 0;
+    const std::uint32_t scratch_used_bytes = chunk_->scratch_used_bytes;
+    const std::uint64_t key =
+        core::hash_bytes(event.view(unescaped(fields_->session[index], escaped)));
+    chunk_->scratch_used_bytes = scratch_used_bytes;
+    return key;
+  }
+  return event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor))
+                                     : event.service_key;
+}
+
+bool EventBuilder::set_mesh(Event& event) {
+  if (!text(Field::kEventType, event.name) ||
+      !text_of(Field::kService, Field::kResource, event.service) ||
+      !text(Field::kDomain, event.domain) || !text(Field::kActor, event.actor) ||
+      !text(Field::kSource, event.subsystem) || !object(Field::kPayload, event.detail)) {
+    return false;
+  }
+  if (event.name.size_bytes == 0) return fail(RejectReason::kMissingField);
+  if (!core::type_from_event_type(event.view(event.name))) {
+    return fail(RejectReason::kUnknownEventType);
+  }
+  if (event.service.size_bytes == 0 || event.detail.size_bytes == 0) {
+    return fail(RejectReason::kMissingField);
+  }
+  event.service_key = core::hash_bytes(event.view(event.service));
+  event.route_key = event.service_key;
+  return check(decoder_.check_mesh(event));
+}
+
+bool EventBuilder::set_control(Event& event) {
+  if (!text(Field::kControl, event.name) ||
+      !text_of(Field::kService, Field::kResource, event.service) ||
+      !text(Field::kActor, event.actor) || !object(Field::kPayload, event.detail)) {
+    return false;
+  }
+  if (event.name.size_bytes == 0) return fail(RejectReason::kMissingField);
+  event.control = core::control_from(event.view(event.name));
+  if (event.control == core::ControlKind::kNone) return fail(RejectReason::kUnknownControl);
+  const bool operator_allowed = chunk_->operator_allowed || chunk_->trusted;
+  if ((core::is_internal(event.control) && !chunk_->trusted) ||
+      (core::is_operator(event.control) && !operator_allowed)) {
+    return fail(RejectReason::kControlForbidden);
+  }
+  if (event.service.size_bytes != 0) {
+    event.service_key = core::hash_bytes(event.view(event.service));
+  }
+  event.route_key = event.service_key;
+  return check(decoder_.check_control(event));
+}
+
+TextRef EventBuilder::unescaped(Span span, bool escaped) {
+  const std::uint32_t begin = place_.window_offset + span.begin + 1;
+  const std::uint32_t end = place_.window_offset + span.end - 1;
+  if (!escaped) [[likely]]
+    return {begin, end - begin};
+  // Each string of the text is unescaped at most once at a time, and never lengthens, so the
+  // scratch area, as large as the text, cannot run out.
+  const auto offset =
+      static_cast<std::uint32_t>(chunk_->scratch_offset()) + chunk_->scratch_used_bytes;
+  char* const out = chunk_->text() + offset;
+  const auto size =
+      static_cast<std::uint32_t>(unescape(chunk_->text() + begin, chunk_->text() + end, out));
+  chunk_->scratch_used_bytes += size;
+  return {offset, size};
+}
+
+bool EventBuilder::text(Field field, TextRef& out) {
+  if (!fields_->has(field)) return true;
+  const Span span = fields_->span(field);
+  if (*at(span) != '"') return fail(RejectReason::kWrongType);
+  out = unescaped(span, (fields_->escaped & LineFields::bit(field)) != 0);
+  if (out.size_bytes > config_.name_bytes_max) return fail(RejectReason::kFieldTooLong);
+  return true;
+}
+
+bool EventBuilder::text_of(Field field, Field alias, TextRef& out) {
+  return text(field, out) && (out.size_bytes != 0 || text(alias, out));
+}
+
+// Also what other loggers write: true, false, a status number. As written.
+bool EventBuilder::result_text(Event& event) {
+  for (const Field field : {Field::kResult, Field::kStatus}) {
+    if (!fields_->has(field)) continue;
+    const Span span = fields_->span(field);
+    const char first = *at(span);
+    if (first == '{' || first == '[') return fail(RejectReason::kWrongType);
+    if (first == '"') {
+      if (!text(field, event.result_text)) return false;
+    } else {
+      event.result_text = {place_.window_offset + span.begin, span.end - span.begin};
+    }
+    if (event.result_text.size_bytes != 0) break;
+  }
+  event.result = result_from(event.view(event.result_text));
+  return true;
+}
+
+bool EventBuilder::object(Field field, TextRef& out) {
+  if (!fields_->has(field)) return true;
+  const Span span = fields_->span(field);
+  if (*at(span) != '{') return fail(RejectReason::kWrongType);
+  out = {place_.window_offset + span.begin, span.end - span.begin};
+  return true;
+}
+
+}  // namespace grace::parse

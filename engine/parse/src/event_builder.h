@@ -1,0 +1,73 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "grace/core/chunk.h"
+#include "grace/core/event.h"
+#include "grace/parse/chunk_parser.h"
+#include "line_fields.h"
+#include "payload_decoder.h"
+
+namespace grace::parse {
+
+// The place of a line: offsets into the chunk's text.
+struct LinePlace {
+  std::uint32_t window_offset = 0;  // what LineFields' spans count from
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;  // without "\r\n"
+};
+
+// Judges the fields of a line that is valid JSON and makes the event of it. Single-threaded.
+class EventBuilder {
+ public:
+  explicit EventBuilder(const ParseConfig& config) : config_(config) {}
+  void begin_chunk(core::Chunk& chunk) noexcept { chunk_ = &chunk; }
+
+  // nullopt: `event` is complete. Otherwise the reason; the chunk's scratch is as before.
+  [[nodiscard]] std::optional<RejectReason> build(const LineFields& fields, LinePlace place,
+                                                  core::Event& event);
+
+ private:
+  [[nodiscard]] bool set_kind(core::Event& event);
+  [[nodiscard]] bool set_time(core::Event& event);
+  [[nodiscard]] bool set_metric(core::Event& event);
+  [[nodiscard]] bool set_action(core::Event& event);
+  [[nodiscard]] bool set_mesh(core::Event& event);
+  [[nodiscard]] bool set_control(core::Event& event);
+
+  // A text field, empty when absent. False: wrong type or too long.
+  [[nodiscard]] bool text(Field field, core::TextRef& out);
+  [[nodiscard]] bool text_of(Field field, Field alias, core::TextRef& out);
+  [[nodiscard]] bool result_text(core::Event& event);
+  // Labels or payload: raw JSON of an object, empty when absent. False: wrong type.
+  [[nodiscard]] bool object(Field field, core::TextRef& out);
+  [[nodiscard]] core::TextRef unescaped(Span span, bool escaped);
+  [[nodiscard]] std::uint64_t owner_key(const core::Event& event);
+  [[nodiscard]] std::optional<std::int64_t> read_time(std::string_view text) noexcept;
+  [[nodiscard]] const char* at(Span span) const noexcept {
+    return chunk_->text() + place_.window_offset + span.begin;
+  }
+  [[nodiscard]] bool fail(RejectReason reason) noexcept {
+    reason_ = reason;
+    return false;
+  }
+  [[nodiscard]] bool check(std::optional<RejectReason> reason) noexcept {
+    return !reason || fail(*reason);
+  }
+
+  ParseConfig config_;
+  PayloadDecoder decoder_;
+  core::Chunk* chunk_ = nullptr;
+  const LineFields* fields_ = nullptr;
+  LinePlace place_;
+  RejectReason reason_ = RejectReason::kMalformedJson;
+  // The date read last, "2025-01-15", and its midnight: a stream hardly ever changes it.
+  std::uint64_t date_word_ = 0;
+  std::uint64_t date_tail_ = ~std::uint64_t{0};  // none yet: no two bytes equal it
+  std::int64_t date_ns_ = 0;
+};
+
+[[nodiscard]] core::ActionResult result_from(std::string_view text) noexcept;
+
+}  // namespace grace::parse
