@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <array>
 #include <cstdlib>
 #include <utility>
 
@@ -55,7 +56,7 @@ void read_triggers(const toml::table& node, AppConfig& config, ConfigErrors& err
     if (const auto flag = value->value_exact<bool>()) text = *flag ? "true" : "false";
     if (const auto number = value->value_exact<std::int64_t>()) text = std::to_string(*number);
     if (const auto number = value->value_exact<double>()) text = std::to_string(*number);
-    const auto applied = limit::apply_environment_name(config.engine.limit, known.name, text);
+    const auto applied = limit::apply_environment_name(config.engine.triggers.limit, known.name, text);
     if (!applied) table.fail(known.name, applied.error().message);
   }
 }
@@ -74,13 +75,17 @@ void read_maintenance(TomlTable& root, AppConfig& config) {
     limit::Silence window;
     table.get("service", window.service);
     table.get("diagnosis", window.diagnosis_code);
-    table.get("source", window.source);
+    if (table.has("source")) {
+      core::Source source{};
+      table.get_word("source", source, core::source_from);
+      window.source = source;
+    }
     table.get("everything", window.everything);
     table.get("reason", window.reason);
     window.start_ts_ns = read_time(table, "start");
     window.end_ts_ns = read_time(table, "end");
     window.created_by = "configuration";
-    config.engine.limit.maintenance_windows.push_back(std::move(window));
+    config.engine.triggers.limit.maintenance_windows.push_back(std::move(window));
   }
 }
 
@@ -103,6 +108,20 @@ void read_topology(TomlTable& root, AppConfig& config) {
     if (service.service.empty()) table.fail("service", "is missing");
     config.engine.topology.push_back(std::move(service));
   }
+}
+
+void read_correlate(const toml::table& node, AppConfig& config, ConfigErrors& errors) {
+  TomlTable table(node, "correlate", errors);
+  correlate::CorrelateConfig& correlate = config.engine.triggers.correlate;
+  table.get("join_window", correlate.join_window);
+  table.get("topology_hops_max", correlate.topology_hops_max);
+  table.get("quiet_resolve", correlate.quiet_resolve);
+  table.get("group_wait", correlate.group_wait);
+  table.get("critical_group_wait", correlate.critical_group_wait);
+  correlate::OutcomeConfig& outcome = config.engine.triggers.outcome;
+  table.get("forecast_grace", outcome.forecast_grace);
+  table.get("prevented_hold", outcome.prevented_hold);
+  table.get("prevented_confirm", outcome.prevented_confirm);
 }
 
 void read_schedule(const toml::table& node, AppConfig& config, ConfigErrors& errors) {
@@ -171,6 +190,15 @@ void read_agentic_spine(const toml::table& node, AppConfig& config, ConfigErrors
   table.get("services_max", spine.services_max);
 }
 
+void read_meta_loop(const toml::table& node, AppConfig& config, ConfigErrors& errors) {
+  TomlTable table(node, "meta_loop", errors);
+  meta_loop::MetaLoopConfig& meta = config.meta_loop;
+  table.get("runs_min", meta.runs_min);
+  table.get("failure_rate_min", meta.failure_rate_min);
+  table.get("outcomes_min", meta.outcomes_min);
+  table.get("step_share", meta.step_share);
+}
+
 void read_root(const toml::table& node, AppConfig& config, ConfigErrors& errors) {
   TomlTable root(node, "", errors);
   root.get_word("mode", config.engine.schedule.trust.mode, schedule::mode_from);
@@ -180,6 +208,7 @@ void read_root(const toml::table& node, AppConfig& config, ConfigErrors& errors)
       {"triggers", read_triggers},       {"correlate", read_correlate},
       {"schedule", read_schedule},       {"proactive", read_proactive},
       {"log_analyzer", read_log_analyzer}, {"agentic_spine", read_agentic_spine},
+      {"meta_loop", read_meta_loop},
   };
   for (const auto& [name, read] : kSections) {
     if (const toml::table* section = root.table(name)) read(*section, config, errors);
@@ -195,7 +224,7 @@ core::Result<void> read_environment(AppConfig& config) {
     const std::string name(known.name);
     const char* const value = std::getenv(name.c_str());
     if (value == nullptr) continue;
-    const auto applied = limit::apply_environment_name(config.engine.limit, name, value);
+    const auto applied = limit::apply_environment_name(config.engine.triggers.limit, name, value);
     if (!applied) {
       return core::make_error(core::ErrorCode::kConfig, "environment: " + applied.error().message);
     }

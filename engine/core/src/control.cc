@@ -31,13 +31,22 @@ std::string_view criticality_text(Criticality criticality) {
 struct BodyWriter {
   JsonWriter& json;
 
+  void run_name(const std::string& run_id, const std::string& service,
+                const std::string& playbook) const {
+    if (!run_id.empty()) json.field("run_id", run_id);
+    if (!service.empty()) json.field("service", service);
+    if (!playbook.empty()) json.field("playbook", playbook);
+  }
   void operator()(const std::monostate&) const {}
-  void operator()(const RunDecision& body) const { json.field("run_id", body.run_id); }
+  void operator()(const RunDecision& body) const {
+    run_name(body.run_id, body.service, body.playbook);
+  }
   void operator()(const FeedbackControl& body) const {
     json.field("trigger_id", body.trigger_id).field("right", body.right);
   }
   void operator()(const OutcomeControl& body) const {
-    json.field("run_id", body.run_id).field("success", body.success);
+    run_name(body.run_id, body.service, body.playbook);
+    json.field("success", body.success);
   }
   void operator()(const ServiceNode& body) const {
     json.field("service", body.service);

@@ -1,0 +1,199 @@
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "command.h"
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+#include "grace/ledger/reader.h"
+#include "grace/parse/json_value.h"
+#include "stop_signal.h"
+
+namespace grace::tools {
+namespace {
+
+struct LedgerArguments {
+  std::string directory;
+  std::uint64_t from = 1;
+  std::string action;
+  bool follow = false;
+  bool json = false;
+};
+using ArgumentsPtr = std::shared_ptr<LedgerArguments>;
+
+int fail(const ledger::Error& error) {
+  std::cerr << "grace ledger: " << error.message << '\n';
+  return error.code == ledger::ErrorCode::kNotFound ? kExitUsage : kExitNegative;
+}
+
+void print_report_json(const ledger::VerifyReport& report) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object()
+      .field("ok", report.ok)
+      .field("segments", report.segments)
+      .field("blocks", report.blocks)
+      .field("records", report.records)
+      .field("bytes", report.bytes)
+      .field("first_sequence", report.first_sequence)
+      .field("last_sequence", report.last_sequence)
+      .field("log_id", report.log_id_hex)
+      .field("root", report.root_hex)
+      .field("sealed", report.sealed)
+      .field("writer_active", report.writer_active)
+      .field("torn_tail_bytes", report.torn_tail_bytes)
+      .field("faults", report.fault_count)
+      .key("first_fault");
+  if (report.first_fault) {
+    json.begin_object()
+        .field("segment", report.first_fault->segment)
+        .field("offset", report.first_fault->offset)
+        .field("sequence", report.first_fault->sequence)
+        .field("reason", report.first_fault->reason)
+        .end_object();
+  } else {
+    json.null();
+  }
+  json.end_object();
+  std::cout << out << '\n';
+}
+
+void print_report_text(const ledger::VerifyReport& report) {
+  std::cout << (report.ok ? "ok" : "NOT OK") << ": " << report.records << " records, sequence "
+            << report.first_sequence << " to " << report.last_sequence << ", " << report.blocks
+            << " blocks in " << report.segments << " segments, " << report.bytes << " bytes\n"
+            << "root " << report.root_hex << "  log " << report.log_id_hex
+            << (report.sealed ? ", closed cleanly" : report.writer_active ? ", writer active" : "")
+            << '\n';
+  if (report.torn_tail_bytes > 0) {
+    std::cout << "torn tail: " << report.torn_tail_bytes << " bytes in segment "
+              << report.torn_tail_segment << " at " << report.torn_tail_offset
+              << (report.writer_active ? " (the writer's open block)\n"
+                                       : "; the next start of the engine cuts and keeps it\n");
+  }
+  if (report.first_fault) {
+    std::cout << "first of " << report.fault_count << " faults: segment "
+              << report.first_fault->segment << " at " << report.first_fault->offset
+              << ", record " << report.first_fault->sequence << ": " << report.first_fault->reason
+              << '\n';
+  }
+}
+
+int verify(const LedgerArguments& arguments) {
+  const bool progress = isatty(STDERR_FILENO) == 1;
+  const auto report = ledger::verify(
+      arguments.directory, [progress](std::uint64_t done, std::uint64_t total) {
+        if (progress && total > 0) {
+          std::fprintf(stderr, "\r%3llu%% ", static_cast<unsigned long long>(done * 100 / total));
+        }
+        return true;
+      });
+  if (progress) std::fputs("\r     \r", stderr);
+  if (!report) return fail(report.error());
+  if (arguments.json) {
+    print_report_json(*report);
+  } else {
+    print_report_text(*report);
+  }
+  return report->ok ? kExitOk : kExitNegative;
+}
+
+// The stored object, with its sequence in front.
+void print_record(const ledger::RecordView& view, bool json, const parse::JsonValue& value) {
+  if (json) {
+    std::cout << "{\"seq\":" << view.sequence << ',' << view.text().substr(1) << '\n';
+    return;
+  }
+  std::cout << view.sequence << "  " << value["ts"].as_string() << "  "
+            << value["actor"].as_string() << "  " << value["action"].as_string() << "  "
+            << value["resource"].as_string() << "  " << value["result"].as_string() << "  "
+            << value["payload"].to_json() << '\n';
+}
+
+int cat(const LedgerArguments& arguments) {
+  ledger::ReaderOptions options;
+  options.from_sequence = arguments.from;
+  options.check_tail = !arguments.follow;
+  auto reader = ledger::Reader::open(arguments.directory, options);
+  if (!reader) return fail(reader.error());
+  install_stop_signals();
+  ledger::RecordView view;
+  while (std::cout && !stop_requested()) {
+    const ledger::ReadStatus status = reader->next(view);
+    if (status == ledger::ReadStatus::kEnd) {
+      if (!arguments.follow) break;
+      std::cout.flush();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
+    if (status != ledger::ReadStatus::kRecord) return fail(reader->error());
+    if (view.type != ledger::RecordType::kJson) continue;
+    const auto value = parse::JsonValue::parse(view.text());
+    if (!value || !value->is_object()) continue;  // sound bytes, but not one of our objects
+    if (!arguments.action.empty() && (*value)["action"].as_string() != arguments.action) continue;
+    print_record(view, arguments.json, *value);
+  }
+  std::cout.flush();
+  return kExitOk;
+}
+
+int stats(const LedgerArguments& arguments) {
+  const auto found = ledger::log_stats(arguments.directory);
+  if (!found) return fail(found.error());
+  if (!arguments.json) {
+    std::cout << found->records << " records, sequence " << found->first_sequence << " to "
+              << found->last_sequence << ", " << found->blocks << " blocks in " << found->segments
+              << " segments, " << found->file_bytes << " bytes"
+              << (found->writer_active ? ", writer active" : "") << '\n';
+    return kExitOk;
+  }
+  std::string out;
+  core::JsonWriter(out)
+      .begin_object()
+      .field("records", found->records)
+      .field("blocks", found->blocks)
+      .field("segments", found->segments)
+      .field("file_bytes", found->file_bytes)
+      .field("first_sequence", found->first_sequence)
+      .field("last_sequence", found->last_sequence)
+      .field("last_block_time", core::format_rfc3339(found->last_block_time_ns))
+      .field("log_id", found->log_id_hex)
+      .field("writer_active", found->writer_active)
+      .end_object();
+  std::cout << out << '\n';
+  return kExitOk;
+}
+
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help,
+                   const ArgumentsPtr& arguments, int (*run)(const LedgerArguments&),
+                   int& exit_code) {
+  CLI::App* verb = parent.add_subcommand(name, help);
+  verb->footer("Example: grace ledger " + name + " grace-data/ledger --json");
+  verb->add_option("directory", arguments->directory, "The ledger's directory")->required();
+  verb->add_flag("--json", arguments->json, "Print JSON");
+  verb->callback([arguments, run, &exit_code] { exit_code = run(*arguments); });
+  return verb;
+}
+
+}  // namespace
+
+void add_ledger_command(CLI::App& app, int& exit_code) {
+  CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger; reads only");
+  ledger->require_subcommand(1);
+  add_verb(*ledger, "verify", "Check every byte: CRCs, hashes, chain, order, padding",
+           std::make_shared<LedgerArguments>(), verify, exit_code);
+  add_verb(*ledger, "stats", "Count records and bytes without reading them all",
+           std::make_shared<LedgerArguments>(), stats, exit_code);
+  auto arguments = std::make_shared<LedgerArguments>();
+  CLI::App* cat_app =
+      add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
+  cat_app->add_option("--from", arguments->from, "First sequence")->capture_default_str();
+  cat_app->add_option("--action", arguments->action, "Only records of this action");
+  cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");
+}
+
+}  // namespace grace::tools

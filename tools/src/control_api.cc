@@ -1,0 +1,219 @@
+#include "control_api.h"
+
+#include <thread>
+
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+#include "session.h"
+
+namespace grace::tools {
+namespace {
+
+std::string refusal(std::string_view why) {
+  std::string out;
+  core::JsonWriter(out).begin_object().field("ok", false).field("error", why).end_object();
+  return out;
+}
+
+// The fields of a control event that people may send; empty control kind: not one of those.
+core::ControlEvent control_of(const parse::JsonValue& request, const std::string& actor) {
+  core::ControlEvent control;
+  control.kind = core::control_from(request["control"].as_string());
+  control.actor = actor;
+  control.reason = std::string(request["reason"].as_string());
+  const auto text = [&](std::string_view key) { return std::string(request[key].as_string()); };
+  switch (control.kind) {
+    case core::ControlKind::kApprove:
+    case core::ControlKind::kReject:
+      control.body = core::RunDecision{text("run_id"), text("service"), text("playbook")};
+      break;
+    case core::ControlKind::kFeedback:
+      control.body = core::FeedbackControl{text("trigger_id"), request["right"].as_bool()};
+      break;
+    case core::ControlKind::kAck: control.body = core::AckControl{text("what")}; break;
+    case core::ControlKind::kUndo: control.body = core::UndoControl{text("name")}; break;
+    case core::ControlKind::kSilence: {
+      core::SilenceControl silence;
+      silence.id = text("id");
+      silence.service = text("service");
+      silence.diagnosis_code = text("diagnosis_code");
+      silence.source = core::source_from(request["source"].as_string());
+      silence.expire = request["expire"].as_bool();
+      const std::int64_t now_ns = ingest::Clock::system().wall_ns();
+      silence.starts_ts_ns = now_ns;
+      silence.ends_ts_ns = now_ns + request["duration_s"].as_int64() * core::kNsPerSecond;
+      control.body = silence;
+      break;
+    }
+    case core::ControlKind::kPause:
+    case core::ControlKind::kResume: break;
+    default: control.kind = core::ControlKind::kNone;
+  }
+  return control;
+}
+
+void write_learned(core::JsonWriter& json, const core::LearnedState& learned) {
+  json.key("weights").begin_object();
+  for (std::size_t i = 0; i < core::kSourceCount; ++i) {
+    const auto source = static_cast<core::Source>(i);
+    json.field(core::to_string(source), learned.weight(source));
+  }
+  json.end_object().key("false_positives").begin_object();
+  for (std::size_t i = 0; i < core::kSourceCount; ++i) {
+    const auto source = static_cast<core::Source>(i);
+    json.field(core::to_string(source), learned.reliability(source).false_positives);
+  }
+  json.end_object().key("thresholds").begin_object();
+  for (const auto& [name, entry] : learned.adjustables()) json.field(name, entry.value);
+  json.end_object();
+}
+
+}  // namespace
+
+std::string run_to_json(const core::PlaybookRun& run) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object()
+      .field("run_id", run.run_id)
+      .field("incident_id", run.incident_id)
+      .field("playbook", run.playbook)
+      .field("service", run.service)
+      .field("diagnosis", run.diagnosis_code)
+      .field("status", core::to_string(run.state))
+      .field("proposed", core::format_rfc3339(run.proposed_ts_ns))
+      .field("changed", core::format_rfc3339(run.changed_ts_ns))
+      .field("confidence", run.confidence)
+      .key("blast_radius");
+  if (run.blast_radius_known) {
+    json.value(run.blast_radius);
+  } else {
+    json.null();
+  }
+  json.field("risk", run.risk)
+      .field("requested_by", run.requested_by)
+      .field("approved_by", run.approved_by)
+      .field("reason", run.reason)
+      .end_object();
+  return out;
+}
+
+std::string ControlApi::handle(std::string_view request, const std::string& actor) {
+  const auto parsed = parse::JsonValue::parse(request);
+  if (!parsed) return refusal("the request is not JSON: " + parsed.error().message);
+  const std::string_view op = (*parsed)["op"].as_string();
+  if (op == "stats") return stats();
+  if (op == "runs") return runs("");
+  if (op == "run") return runs((*parsed)["id"].as_string());
+  if (op == "silences") return silences();
+  if (op == "control") return command(*parsed, actor);
+  return refusal("there is no op '" + std::string(op) + "'");
+}
+
+std::string ControlApi::stats() {
+  Summary summary;
+  if (!collect(engine_, summary)) return refusal("the engine is busy");
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object().field("ok", true).field("mode", mode_).raw_field("engine", to_json(summary));
+  const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {
+    json.field("event_time", core::format_rfc3339(view.now_ns))
+        .field("paused", view.scheduler.paused())
+        .array_field("open_breakers", view.scheduler.open_breakers())
+        .field("services", static_cast<std::uint64_t>(view.topology.size()));
+    write_learned(json, view.learned);
+  });
+  if (!answered) return refusal("the engine is busy");
+  json.field("durable_sequence", summary.durable_sequence).key("sources").begin_array();
+  for (const ingest::SourceFigures& source : summary.ingest.sources) {
+    json.begin_object()
+        .field("name", source.name)
+        .field("bytes", source.bytes)
+        .field("lines", source.lines)
+        .field("dropped", source.dropped_lines)
+        .field("read_errors", source.read_errors)
+        .field("connections_open", source.connections_open)
+        .field("connections_refused", source.connections_refused)
+        .end_object();
+  }
+  json.end_array().end_object();
+  return out;
+}
+
+std::string ControlApi::runs(std::string_view id) {
+  std::string list;
+  const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {
+    for (const core::PlaybookRun& run : view.scheduler.runs()) {
+      if (!id.empty() && run.run_id != id) continue;
+      if (!list.empty()) list += ',';
+      list += run_to_json(run);
+    }
+  });
+  if (!answered) return refusal("the engine is busy");
+  if (!id.empty() && list.empty()) return refusal("there is no run '" + std::string(id) + "'");
+  return "{\"ok\":true,\"runs\":[" + list + "]}";
+}
+
+std::string ControlApi::silences() {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object().field("ok", true).key("silences").begin_array();
+  const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {
+    for (const limit::Silence& silence : view.triggers.gates().silences(view.now_ns)) {
+      json.begin_object()
+          .field("id", silence.silence_id)
+          .field("service", silence.service)
+          .field("diagnosis", silence.diagnosis_code)
+          .field("start", core::format_rfc3339(silence.start_ts_ns))
+          .field("end", core::format_rfc3339(silence.end_ts_ns))
+          .field("created_by", silence.created_by)
+          .field("reason", silence.reason)
+          .end_object();
+    }
+  });
+  json.end_array().end_object();
+  return answered ? out : refusal("the engine is busy");
+}
+
+bool ControlApi::wait_until(const std::function<bool(const pipeline::OrderedView&)>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + kActWait;
+  while (std::chrono::steady_clock::now() < deadline) {
+    bool done = false;
+    if (!engine_.inspect([&](const pipeline::OrderedView& view) { done = holds(view); })) return false;
+    if (done) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+std::string ControlApi::command(const parse::JsonValue& request, const std::string& actor) {
+  core::ControlEvent control = control_of(request, actor);
+  if (control.kind == core::ControlKind::kNone) return refusal("not a control that people send");
+  control.ts_ns = ingest::Clock::system().wall_ns();
+  std::uint64_t records_before = 0;
+  std::string unknown_run;
+  const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {
+    records_before = view.record_count;
+    const auto* decision = std::get_if<core::RunDecision>(&control.body);
+    if (decision != nullptr && !decision->run_id.empty() &&
+        view.scheduler.find(decision->run_id) == nullptr) {
+      unknown_run = decision->run_id;
+    }
+  });
+  if (!answered) return refusal("the engine is busy");
+  if (!unknown_run.empty()) return refusal("there is no run '" + unknown_run + "'");
+  if (!commands_.push(core::to_json_line(control))) return refusal("too many commands wait");
+  // Every command leaves a record, also one without effect.
+  const bool acted = wait_until([&](const pipeline::OrderedView& view) {
+    if (control.kind == core::ControlKind::kPause) return view.scheduler.paused();
+    if (control.kind == core::ControlKind::kResume) return !view.scheduler.paused();
+    return view.record_count > records_before;
+  });
+  if (!acted) return refusal("the command is in the input, but has not acted yet");
+  if (const auto* decision = std::get_if<core::RunDecision>(&control.body);
+      decision != nullptr && !decision->run_id.empty()) {
+    return runs(decision->run_id);
+  }
+  return "{\"ok\":true}";
+}
+
+}  // namespace grace::tools

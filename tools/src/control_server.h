@@ -1,0 +1,57 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "grace/core/error.h"
+
+namespace grace::tools {
+
+// The control protocol's transport: a unix stream socket (mode 0600), one JSON object a line each
+// way. The caller's identity is the kernel's word (SO_PEERCRED), never the request's.
+//
+// Threads: one of its own runs `handle`; start and destruction: the owner's.
+// Bounds: kClientsMax connections (further ones are closed at once), kRequestBytesMax a line.
+class ControlServer {
+ public:
+  // Request line and caller ("user:1000") -> answer, one line without its newline.
+  using Handler = std::function<std::string(std::string_view request, const std::string& actor)>;
+  static constexpr std::size_t kClientsMax = 16;
+  static constexpr std::size_t kRequestBytesMax = 64 * 1024;
+
+  // Replaces a stale socket file; refuses when somebody answers on it.
+  [[nodiscard]] static core::Result<std::unique_ptr<ControlServer>> start(const std::string& path,
+                                                                          Handler handler);
+  ~ControlServer();  // closes all connections, removes the socket file
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+ private:
+  struct Client {
+    int fd = -1;
+    std::string actor;
+    std::string input;
+  };
+  ControlServer(int listen_fd, int wake_fd, std::string path, Handler handler);
+  void run();
+  void accept_client();
+  bool serve(Client& client);
+
+  int listen_fd_;
+  int wake_fd_;  // eventfd: tells the thread to end
+  std::string path_;
+  Handler handler_;
+  std::vector<Client> clients_;
+  std::thread thread_;
+};
+
+// Sends one request to the socket at `path` and gives the answer. kIo: nobody listens there.
+[[nodiscard]] core::Result<std::string> control_request(const std::string& path,
+                                                        std::string_view request);
+
+}  // namespace grace::tools
