@@ -91,7 +91,7 @@ core::Result<void> apply_arguments(const ReplayArguments& arguments, AppConfig& 
     engine.ingest.fixed_arrival_ns = *arrival;
   } else if (!engine.ingest.fixed_arrival_ns) {
     // One time for all chunks: the verdict on future timestamps must not change during the replay.
-    engine.ingest.fixed_arrival_ns = ingest::Clock::system().wall_ns();
+    engine.ingest.fixed_arrival_ns = core::SystemClock().wall_ns();
   }
   return {};
 }
@@ -151,8 +151,9 @@ int replay(const ReplayArguments& arguments) {
   if (!checked) return fail(checked.error(), kExitUsage);
   auto source = open_input(arguments.inputs);
   if (!source) return fail(source.error(), exit_code_of(source.error()));
+  const core::SystemClock clock;
   const bool from_journal = (*source)->traits().replays;
-  if (*speed > 0) source = std::make_unique<PacedSource>(std::move(*source), *speed);
+  if (*speed > 0) source = std::make_unique<PacedSource>(std::move(*source), *speed, clock);
   auto executor = make_executor(arguments, checked->app, from_journal);
   if (!executor) return fail(executor.error(), kExitNegative);
 
@@ -163,7 +164,7 @@ int replay(const ReplayArguments& arguments) {
   auto engine = pipeline::Engine::open(
       checked->app.engine,
       {subsystems, std::move(sources), nullptr, **executor, checked->playbooks,
-       meta_loop::declare_adjustables});
+       meta_loop::declare_adjustables, clock});
   if (!engine) return fail(engine.error(), exit_code_of(engine.error()));
   install_stop_signals();
   (*engine)->start();

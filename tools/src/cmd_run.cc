@@ -40,7 +40,7 @@ class ResultRelay {
   void deliver(core::StepResult&& result) {
     core::ControlEvent control;
     control.kind = core::ControlKind::kStepResult;
-    control.ts_ns = ingest::Clock::system().wall_ns();
+    control.ts_ns = core::SystemClock().wall_ns();
     control.actor = "executor";
     control.body = std::move(result);
     const std::string line = core::to_json_line(control);
@@ -138,7 +138,7 @@ class Sidecar {
     sources.push_back(std::move(internal));
     sources.push_back(std::move(commands));
     for (const std::string& spec : source_specs(arguments_, checked_->app)) {
-      auto source = make_source(spec, checked_->app);
+      auto source = make_source(spec, checked_->app, clock_);
       if (!source) {
         return fail(source.error(), source.error().code == core::ErrorCode::kInvalidArgument
                                         ? kExitUsage
@@ -150,7 +150,7 @@ class Sidecar {
     subsystems_ = make_subsystems(checked_->app);
     auto engine = pipeline::Engine::open(
         checked_->app.engine, {subsystems_, std::move(sources), internal_source, *executor_,
-                               checked_->playbooks, meta_loop::declare_adjustables});
+                               checked_->playbooks, meta_loop::declare_adjustables, clock_});
     if (!engine) return fail(engine.error(), kExitNegative);
     engine_ = std::move(*engine);
     relay_.attach(internal_source);
@@ -187,6 +187,7 @@ class Sidecar {
   }
 
   const RunArguments& arguments_;
+  const core::SystemClock clock_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::optional<CheckedConfig> checked_;
   core::SubsystemList subsystems_;

@@ -39,7 +39,7 @@ core::ControlEvent control_of(const parse::JsonValue& request, const std::string
       silence.diagnosis_code = text("diagnosis_code");
       silence.source = core::source_from(request["source"].as_string());
       silence.expire = request["expire"].as_bool();
-      const std::int64_t now_ns = ingest::Clock::system().wall_ns();
+      const std::int64_t now_ns = core::SystemClock().wall_ns();
       silence.starts_ts_ns = now_ns;
       silence.ends_ts_ns = now_ns + request["duration_s"].as_int64() * core::kNsPerSecond;
       control.body = silence;
@@ -188,7 +188,7 @@ bool ControlApi::wait_until(const std::function<bool(const pipeline::OrderedView
 std::string ControlApi::command(const parse::JsonValue& request, const std::string& actor) {
   core::ControlEvent control = control_of(request, actor);
   if (control.kind == core::ControlKind::kNone) return refusal("not a control that people send");
-  control.ts_ns = ingest::Clock::system().wall_ns();
+  control.ts_ns = core::SystemClock().wall_ns();
   std::uint64_t records_before = 0;
   std::string unknown_run;
   const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {

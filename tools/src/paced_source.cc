@@ -34,21 +34,22 @@ std::int64_t peek_timestamp(std::string_view text) {
   return ts_ns;
 }
 
-PacedSource::PacedSource(std::unique_ptr<ingest::Source> inner, double speed, ingest::Clock clock)
+PacedSource::PacedSource(std::unique_ptr<ingest::Source> inner, double speed,
+                         const core::Clock& clock)
     : Source(live(inner->traits())),
       inner_(std::move(inner)),
       speed_(speed),
-      clock_(std::move(clock)) {}
+      clock_(clock) {}
 
 bool PacedSource::is_due() {
   const std::int64_t event_ns = peek_timestamp({held_->text(), held_->size_bytes});
   if (event_ns == 0) return true;
   if (first_event_ns_ == 0) {
     first_event_ns_ = event_ns;
-    first_wall_ns_ = clock_.steady_ns();
+    first_wall_ns_ = clock_.monotonic_ns();
   }
   const double wait_ns = static_cast<double>(event_ns - first_event_ns_) / speed_;
-  return static_cast<double>(clock_.steady_ns() - first_wall_ns_) >= wait_ns;
+  return static_cast<double>(clock_.monotonic_ns() - first_wall_ns_) >= wait_ns;
 }
 
 ingest::ReadStatus PacedSource::read(core::Chunk& chunk, const ingest::ReadLimits& limits) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "grace/core/clock.h"
 #include "grace/ingest/source.h"
 
 namespace grace::tools {
@@ -12,7 +13,7 @@ namespace grace::tools {
 class PacedSource final : public ingest::Source {
  public:
   PacedSource(std::unique_ptr<ingest::Source> inner, double speed,
-              ingest::Clock clock = ingest::Clock::system());
+              const core::Clock& clock);
   [[nodiscard]] ingest::ReadStatus read(core::Chunk& chunk,
                                         const ingest::ReadLimits& limits) override;
   [[nodiscard]] ingest::InputPosition begin() const noexcept override { return inner_->begin(); }
@@ -23,7 +24,7 @@ class PacedSource final : public ingest::Source {
 
   std::unique_ptr<ingest::Source> inner_;
   double speed_;
-  ingest::Clock clock_;
+  const core::Clock& clock_;  // outlives the source
   std::unique_ptr<core::Chunk> held_;  // read, not due yet
   ingest::ReadStatus held_status_ = ingest::ReadStatus::kIdle;
   bool holding_ = false;

@@ -25,7 +25,8 @@ core::Result<SourcePtr> as_source(core::Result<std::unique_ptr<T>> opened) {
   return SourcePtr(std::move(*opened));
 }
 
-core::Result<SourcePtr> make_tcp(std::string_view rest, const AppConfig& config) {
+core::Result<SourcePtr> make_tcp(std::string_view rest, const AppConfig& config,
+                                 const core::Clock& clock) {
   ingest::TcpSourceConfig tcp = config.tcp;
   const std::size_t colon = rest.rfind(':');
   const std::string_view port = colon == std::string_view::npos ? rest : rest.substr(colon + 1);
@@ -38,7 +39,7 @@ core::Result<SourcePtr> make_tcp(std::string_view rest, const AppConfig& config)
     return core::make_error(core::ErrorCode::kInvalidArgument,
                             "tcp source: '" + std::string(port) + "' is not a port");
   }
-  return as_source(ingest::SocketSource::listen_tcp(tcp));
+  return as_source(ingest::SocketSource::listen_tcp(tcp, clock));
 }
 
 void append(std::string& out, const char* format, ...) __attribute__((format(printf, 2, 3)));
@@ -62,19 +63,20 @@ core::SubsystemList make_subsystems(const AppConfig& config) {
   return subsystems;
 }
 
-core::Result<SourcePtr> make_source(const std::string& spec, const AppConfig& config) {
+core::Result<SourcePtr> make_source(const std::string& spec, const AppConfig& config,
+                                    const core::Clock& clock) {
   const std::size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
   const std::string rest = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  if (spec == "host") return SourcePtr(std::make_unique<ingest::HostSource>(config.host));
+  if (spec == "host") return SourcePtr(std::make_unique<ingest::HostSource>(config.host, clock));
   if (spec == "stdin" || spec == "-") {
     return SourcePtr(std::make_unique<ingest::StdinSource>(ingest::StdinSourceConfig{}));
   }
-  if (kind == "tcp") return make_tcp(rest, config);
+  if (kind == "tcp") return make_tcp(rest, config, clock);
   if (kind == "unix") {
     ingest::UnixSourceConfig unix_socket = config.unix_socket;
     unix_socket.path = rest;
-    return as_source(ingest::SocketSource::listen_unix(unix_socket));
+    return as_source(ingest::SocketSource::listen_unix(unix_socket, clock));
   }
   if (kind == "journal") return as_source(ingest::JournalSource::open(rest));
   ingest::FileSourceConfig file;

@@ -18,9 +18,10 @@ namespace grace::tools {
 [[nodiscard]] core::SubsystemList make_subsystems(const AppConfig& config);
 
 // A --source of `grace run`: "host", "stdin" or "-", "tcp:ADDRESS:PORT", "unix:PATH", "file:PATH",
-// "journal:DIR"; a bare path is a file. kInvalidArgument says what is wrong.
+// "journal:DIR"; a bare path is a file. kInvalidArgument says what is wrong. `clock` outlives the source.
 [[nodiscard]] core::Result<std::unique_ptr<ingest::Source>> make_source(const std::string& spec,
-                                                                        const AppConfig& config);
+                                                                        const AppConfig& config,
+                                                                        const core::Clock& clock);
 
 // What a finished (or running) engine did, as `grace replay --json` prints it.
 struct Summary {

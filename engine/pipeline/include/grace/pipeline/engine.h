@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "grace/core/clock.h"
 #include "grace/core/detector.h"
 #include "grace/core/error.h"
 #include "grace/core/learned_state.h"
@@ -94,7 +95,7 @@ class Engine {
     const schedule::PlaybookSet& playbooks;                 // outlives the engine
     // Declares what the meta loop may move, before detectors are made. May be empty.
     std::function<void(core::LearnedState&)> declare_adjustables;
-    ingest::Clock clock = ingest::Clock::system();
+    const core::Clock& clock;                               // outlives the engine
   };
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config,
                                                                   Parts parts);
