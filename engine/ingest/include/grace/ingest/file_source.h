@@ -14,7 +14,7 @@ class Decoder;
 struct FileSourceConfig {
   // --- behaviour ---
   // Read one after the other. A missing final newline ends the line: the next file starts its own.
-  std::vector<std::string> paths;
+  std::vector<std::string> paths = {};
   bool operator_allowed = true;
 };
 

@@ -19,12 +19,12 @@ struct DiskSpace {
 struct HostSourceConfig {
   // --- behaviour ---
   std::chrono::milliseconds period{1'000};
-  std::string service;  // empty: this host's name
+  std::string service = {};  // empty: this host's name
   std::string domain = "host";
   std::string root = "/";       // where proc/ and sys/ are found; tests give a folder
   std::string disk_path = "/";  // whose file system's fill is reported
   // Null: statvfs.
-  std::function<std::optional<DiskSpace>(const std::string& path)> disk_space;
+  std::function<std::optional<DiskSpace>(const std::string& path)> disk_space = {};
 };
 
 // This host, from the kernel's own figures: one metric line each, every period. What the kernel (or

@@ -76,7 +76,8 @@ struct IngestFigures {
 //
 // run_once(): offers a waiting chunk first; then gives every source one read() in rotating order,
 // and publishes what is full or has lingered. Bounded by sources * target bytes. Returns the bytes
-// read plus chunks published: 0 means idle.
+// read plus chunks published: 0 means idle. How the lines of two sources interleave depends on time
+// and chunk size; files that must replay alike go into one FileSource, in order.
 //
 // Sequences: chunk.first_sequence is the sum of the text bytes of all earlier chunks, so a line's
 // sequence is its position in the decompressed input, whatever the chunk size. A chunk is recorded

@@ -43,7 +43,7 @@ struct RecordedChunk {
 
 struct JournalConfig {
   // --- behaviour ---
-  std::string directory;  // created if missing; its parent must exist
+  std::string directory = {};  // created if missing; its parent must exist
   // True: synced to the disk in the background. False: survives the process, not a power cut.
   bool sync = true;
   // --- cost ---

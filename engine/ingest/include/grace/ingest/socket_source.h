@@ -31,14 +31,14 @@ struct TcpSourceConfig {
   std::uint16_t port = 0;             // 0: any free one, see port()
   // Off: anyone on this machine can connect to loopback.
   bool operator_allowed = false;
-  SocketLimits limits;
+  SocketLimits limits = {};
 };
 
 struct UnixSourceConfig {
   // --- behaviour ---
-  std::string path;  // created with mode 0600; a stale socket file of ours is replaced
+  std::string path = {};  // created with mode 0600; a stale socket file of ours is replaced
   bool operator_allowed = true;
-  SocketLimits limits;
+  SocketLimits limits = {};
 };
 
 // Listens for byte streams of lines. One epoll set, non-blocking. Each connection's unfinished line
