@@ -58,7 +58,7 @@ std::string TriggerStats::to_json() const {
 }
 
 std::optional<Directive> directive_of(const core::Trigger& trigger) {
-  if (trigger.finding.type != core::TriggerType::kDirective) return std::nullopt;
+  if (trigger.source != core::Source::kMetaLoop) return std::nullopt;
   const std::string parameter = correlate::metadata_text(trigger.finding, "parameter");
   const auto from = correlate::metadata_number(trigger.finding, "from");
   const auto to = correlate::metadata_number(trigger.finding, "to");

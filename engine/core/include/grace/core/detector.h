@@ -89,6 +89,8 @@ class OrderedDetector {
     static_cast<void>(outcome);
     static_cast<void>(sink);
   }
+  // What this detector's bounds turned away, for statistics.
+  [[nodiscard]] virtual std::uint64_t evicted_count() const { return 0; }
 };
 
 // One of the intelligent subsystems: a factory of its detectors. Immutable after construction.

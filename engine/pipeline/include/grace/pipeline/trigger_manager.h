@@ -49,7 +49,8 @@ struct TriggerStats {
   [[nodiscard]] std::string to_json() const;
 };
 
-// What a directive asks for; nullopt when the trigger is none or names nothing usable.
+// Which threshold the meta loop wants moved, in a directive or with a systemic issue; nullopt when
+// the trigger is neither or names none.
 struct Directive {
   std::string parameter;
   double from = 0.0;
