@@ -81,10 +81,22 @@ void read_metadata(DomReader& reader, object payload, Finding& finding) {
   }
 }
 
-void read_run_decision(DomReader& reader, ControlEvent& control) {
-  auto& body = control.body.emplace<core::RunDecision>();
+void read_service(DomReader& reader, std::string& service) {
+  reader.read_name("service", service);
+  if (service.empty()) reader.read_name("resource", service);
+}
+
+// A run by its id, or by what it runs on what.
+template <typename Body>
+void read_run_name(DomReader& reader, Body& body) {
   reader.read_name("run_id", body.run_id);
-  reader.require(!body.run_id.empty());
+  read_service(reader, body.service);
+  reader.read_name("playbook", body.playbook);
+  reader.require(!body.run_id.empty() || (!body.service.empty() && !body.playbook.empty()));
+}
+
+void read_run_decision(DomReader& reader, ControlEvent& control) {
+  read_run_name(reader, control.body.emplace<core::RunDecision>());
 }
 
 void read_feedback(DomReader& reader, ControlEvent& control) {
@@ -101,8 +113,7 @@ void read_feedback(DomReader& reader, ControlEvent& control) {
 
 void read_outcome(DomReader& reader, ControlEvent& control) {
   auto& body = control.body.emplace<core::OutcomeControl>();
-  reader.read_name("run_id", body.run_id);
-  reader.require(!body.run_id.empty());
+  read_run_name(reader, body);
   if (reader.read_bool("success", body.success)) return;
   std::string text;
   reader.read_text(reader.find("result", "status"), text, DomReader::kNameBytesMax);
@@ -110,11 +121,6 @@ void read_outcome(DomReader& reader, ControlEvent& control) {
   const core::ActionResult result = result_from(text);
   if (result == core::ActionResult::kOther) reader.fail(RejectReason::kInvalidPayload);
   body.success = result == core::ActionResult::kSuccess;
-}
-
-void read_service(DomReader& reader, std::string& service) {
-  reader.read_name("service", service);
-  if (service.empty()) reader.read_name("resource", service);
 }
 
 void read_topology(DomReader& reader, ControlEvent& control) {
