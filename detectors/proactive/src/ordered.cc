@@ -20,7 +20,8 @@ constexpr std::int64_t kDeployNs = 30 * core::kNsPerMinute;   // a deploy's risk
 constexpr std::int64_t kOutcomeNs = 30 * core::kNsPerMinute;  // in which a risk comes true
 constexpr double kFeatureTold = 0.25;  // smaller features are neither told nor learned from
 constexpr std::int64_t kActionsHalfNs = 2 * core::kNsPerMinute;
-constexpr double kFull = 100.0;  // percent
+constexpr double kDeviationGain = 0.4;  // as the level's, whose deviation it stands for
+constexpr double kFull = 100.0;         // percent
 // Failed actions: 1 at four Poisson deviations over what is usual.
 constexpr double kActionsUnit = 4.0;
 
@@ -71,6 +72,7 @@ void ProactiveOrdered::update(FollowedSeries& series, const core::Observation& o
   if (series.role == MetricRole::kDemand || series.role == MetricRole::kSaturation) {
     series.trend.step(observation.value, gap);
   }
+  series.deviation += kDeviationGain * (observation.deviation - series.deviation);
   series.value = observation.value;
   series.ts_ns = observation.ts_ns;
   series.warm = observation.warm;
@@ -168,7 +170,7 @@ ProactiveOrdered::Need ProactiveOrdered::need_of(const FollowedService& service,
       need.staying.mean += staying.mean;
       going_variance += going.sd * going.sd;
       staying_variance += staying.sd * staying.sd;
-      weighted += series.value * series.trend.persistence(true);
+      weighted += series.value * series.trend.persistence(true, series.deviation);
       ++need.demand_count;
     } else if (series.role == MetricRole::kCapacity && !unit.empty() &&
                suffix_of(series.metric) == unit) {
@@ -213,7 +215,7 @@ void ProactiveOrdered::check_fill(FollowedService& service, FollowedSeries& seri
   if (!series.warm || !is_percent(series.metric)) return;
   const Prediction going = series.trend.forecast(horizon_bins_);
   const Prediction staying = series.trend.stay(horizon_bins_);
-  const double lasts = series.trend.persistence(true);
+  const double lasts = series.trend.persistence(true, series.deviation);
   const double probability =
       std::min(lasts * normal_cdf((going.mean - kFull) / going.sd) +
                    (1.0 - lasts) * normal_cdf((staying.mean - kFull) / staying.sd),

@@ -21,6 +21,7 @@ struct FollowedSeries {
   std::string_view metric;
   TrendModel trend;        // demand and fill levels only
   double value = 0.0;      // last bin
+  double deviation = 0.0;  // smoothed, of the partition's baseline
   std::int64_t ts_ns = 0;  // its end
   core::MetricRole role = core::MetricRole::kOther;
   bool warm = false;

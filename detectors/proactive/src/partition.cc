@@ -213,7 +213,8 @@ ProactivePartition::Range ProactivePartition::range_of(const SeriesModel& model)
       config_.range_margin * (model.role == MetricRole::kHealth ? kHealthMarginShare : 1.0);
   Range range{std::min(b.low - beyond, b.center - margin * size),
               std::max(b.high + beyond, b.center + margin * size), false};
-  if (b.low >= 0) range.low = std::max(range.low, 0.0);
+  // What was never negative does not become so; then there is nothing below the range.
+  if (b.low >= 0 && range.low <= 0) range.low = 0.0;
   if (model.role == MetricRole::kSaturation && b.low >= 0) {
     // Near full is bad however wide the usual range is, unless it usually is that full.
     const double full = is_percent(model.metric) ? config_.saturation_percent_max
@@ -252,7 +253,8 @@ ProactivePartition::Outlook ProactivePartition::outlook(const SeriesModel& model
     previous = p.mean;
     previous_bins = horizons_[i];
   }
-  const double lasts = model.trend.persistence(up);
+  const double lasts =
+      model.trend.persistence(up, sign * model.baseline.deviation(model.trend.level));
   result.at_horizon = previous;
   result.probability = std::min(lasts * going_on + (1.0 - lasts) * staying, 0.99);
   return result;
@@ -263,6 +265,7 @@ void ProactivePartition::check_forecast(SeriesModel& model, const Closed& bin,
   const Range range = range_of(model);
   const auto check = [&](bool up, double bound, FireState& state) {
     if (!std::isfinite(bound)) return;
+    if (!up && !range.configured && bound == 0.0 && model.baseline.low >= 0) return;
     const Outlook found = outlook(model, bound, up, bin.end_ns);
     if (found.probability < core::kFindingFloor) {
       note_absent(state, bin.end_ns, refire_);

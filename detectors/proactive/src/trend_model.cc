@@ -21,10 +21,18 @@ constexpr double kClip = 2.5;        // deviations; Huber's psi, efficiency 0.98
 constexpr double kTrendClip = 10.0;
 constexpr int kShiftRun = 3;
 // A jump: a level shift must not read as a trend.
-constexpr double kJump = 4.0;  // deviations
+constexpr double kJump = 8.0;  // deviations
 constexpr int kJumpRun = 2;
-constexpr double kJumpLevelGain = 1.0;
+constexpr double kJumpLevelGain = 0.8;
+constexpr double kLeap = 20.0;  // deviations; what a jump would leave of it would still be far
 constexpr double kJumpTrendGain = 0.3;
+// Bins of one direction that count as evidence that it goes on: 8/9 at most. However long a
+// movement has lasted, what ends it (people, restarts, saturation) is not in the series.
+constexpr std::uint32_t kRunBelieved = 7;
+// Where noise may be, and how long it may go one way: movements within are none, those a deviation
+// or a run beyond are surely some.
+constexpr double kUsualDeviations = 2.0;
+constexpr double kUsualRun = 7.0;
 constexpr std::int64_t kGapMax = 60;  // bins; past it the trend is forgotten
 constexpr std::uint32_t kSettledSteps = 8;
 
@@ -107,7 +115,7 @@ void TrendModel::step(double value, std::int64_t gap) noexcept {
   } else if (believed >= kJumpRun && std::fabs(error) > kJump * s) {
     // The second far error of one sign: the level jumps there. If that was all, the next error is
     // small and no trend was learned from the jump; if not, it is a steep ramp.
-    level_gain = kJumpLevelGain;
+    level_gain = std::fabs(error) > kLeap * s ? 1.0 : kJumpLevelGain;
     trend_gain = kJumpTrendGain;
     if (believed == kJumpRun) used_for_trend = std::clamp(error, -s, s);
   } else if (believed <= kShiftRun) {
@@ -147,8 +155,12 @@ Prediction TrendModel::stay(std::uint32_t bins) const noexcept {
   return {level, scale() * std::sqrt(kTables.variance[bins])};
 }
 
-double TrendModel::persistence(bool up) const noexcept {
-  return succession(up ? run_up : run_down);
+double TrendModel::persistence(bool up, double deviation) const noexcept {
+  const std::uint32_t run = up ? run_up : run_down;
+  const double by_place = deviation - kUsualDeviations;
+  const double by_run = (static_cast<double>(run) - kUsualRun) / kUsualRun;
+  const double real = std::clamp(std::max(by_place, by_run), 0.0, 1.0);
+  return real * succession(std::min(run, kRunBelieved));
 }
 
 double Baseline::scale() const noexcept {

@@ -35,8 +35,11 @@ struct TrendModel {
   [[nodiscard]] Prediction forecast(std::uint32_t bins) const noexcept;
   // If the trend ends here and the level stays.
   [[nodiscard]] Prediction stay(std::uint32_t bins) const noexcept;
-  // Probability that the movement in that direction goes on, by the rule of succession.
-  [[nodiscard]] double persistence(bool up) const noexcept;
+  // Probability that the movement in that direction is real and goes on: the rule of succession,
+  // times the belief that it is a movement at all. `deviation`: how many robust deviations the
+  // level is away from the long-run centre in that direction. Noise that swings within its usual
+  // width is believed only when it has gone one way for long.
+  [[nodiscard]] double persistence(bool up, double deviation) const noexcept;
   // Scale that is never 0: a constant series has errors of 0 until it moves.
   [[nodiscard]] double scale() const noexcept;
 };

@@ -31,8 +31,9 @@ TEST(TrendModel, FollowsARampAndForecastsIt) {
   }
   const double truth = 50.0 + 2.0 * (199 + 15 - 100);
   EXPECT_NEAR(model.forecast(15).mean, truth, 0.1 * truth);
-  EXPECT_GT(model.persistence(true), 0.8);
-  EXPECT_LT(model.persistence(false), 0.7);
+  EXPECT_GT(model.persistence(true, 5.0), 0.8);
+  EXPECT_GT(model.persistence(true, 0.0), 0.8);  // it has gone one way for long
+  EXPECT_LT(model.persistence(false, 5.0), 0.7);
 }
 
 TEST(TrendModel, ALoneOutlierMovesItLittleAndAShiftIsFollowed) {

@@ -27,7 +27,7 @@ void run_latency(Engine& engine, std::uint64_t seed, double noise_sd, const char
 }
 
 TEST(Scenario1, ForecastsTheLatencySpikeBeforeItHappens) {
-  for (const double noise_sd : {1.0, 2.5, 4.0, 6.0}) {
+  for (const double noise_sd : {0.5, 1.0, 2.0, 3.0}) {
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
       SCOPED_TRACE(testing::Message() << "noise " << noise_sd << " seed " << seed);
       Engine engine;
@@ -38,7 +38,7 @@ TEST(Scenario1, ForecastsTheLatencySpikeBeforeItHappens) {
       EXPECT_EQ(f.diagnosis_code, "latency_spike");
       EXPECT_EQ(f.service, "api_service");
       EXPECT_EQ(f.domain, "core");
-      EXPECT_GE(f.ts_ns, at("2025-01-15T13:55:00Z"));
+      EXPECT_GE(f.ts_ns, at("2025-01-15T13:55:00Z"));  // the climb began at 13:50
       EXPECT_LE(f.ts_ns, at("2025-01-15T14:01:00Z"));
       EXPECT_GE(f.confidence, 0.80);
       EXPECT_LE(f.confidence, 0.95);
@@ -98,7 +98,7 @@ TEST(Scenario3, PredictsTheShortfallWhileCapacityStillSuffices) {
     EXPECT_EQ(f.diagnosis_code, "capacity_shortage_predicted");
     EXPECT_EQ(f.service, "api_cluster");
     EXPECT_GE(f.confidence, 0.80);
-    EXPECT_LE(f.confidence, 0.97);
+    EXPECT_LE(f.confidence, 0.95);
     EXPECT_EQ(f.suggested_playbooks, std::vector<std::string>{"scale_up_instances"});
     ASSERT_EQ(f.reasoning.size(), 4U);
     const double predicted = std::stod(metadata(f, "predicted_demand"));
@@ -133,7 +133,8 @@ TEST(Scenario3, IsSilentWhenCapacityIsScaledInTimeAndUsesTheLearnedThreshold) {
   threshold.value = threshold.initial = 0.5;
   threshold.min = 0.05;
   threshold.max = 0.6;
-  careful.learned.declare(threshold);
+  threshold.step_max = 0.05;
+  ASSERT_TRUE(careful.learned.declare(threshold));
   run_demand(careful, 1, 400.0, 25.0, "2025-01-15T10:40:00Z", "2025-01-15T11:02:00Z",
              "2025-01-15T12:00:00Z");
   EXPECT_TRUE(careful.of(TriggerType::kCapacityPrediction).empty());
