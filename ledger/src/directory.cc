@@ -46,6 +46,25 @@ Result<std::vector<std::string>> list_names(const std::string& directory) {
   return names;
 }
 
+// A listing is no snapshot: beside a live writer it may miss a file and show one that was made
+// later. What seems to be missing is asked for once more by name.
+std::vector<std::uint64_t> with_late_arrivals(const std::string& directory,
+                                              std::vector<std::uint64_t> numbers) {
+  constexpr std::uint64_t kGapMax = 64;  // wider ones are no matter of a moment
+  std::vector<std::uint64_t> complete;
+  complete.reserve(numbers.size());
+  for (const std::uint64_t number : numbers) {
+    if (!complete.empty() && number - complete.back() <= kGapMax) {
+      for (std::uint64_t missing = complete.back() + 1; missing < number; ++missing) {
+        if (::access(segment_path(directory, missing).c_str(), F_OK) != 0) continue;
+        complete.push_back(missing);
+      }
+    }
+    complete.push_back(number);
+  }
+  return complete;
+}
+
 std::string holder_of(int fd) {
   std::array<char, 32> text{};
   const auto size = ::pread(fd, text.data(), text.size() - 1, 0);
@@ -84,7 +103,7 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
     numbers.push_back(number);
   }
   std::sort(numbers.begin(), numbers.end());
-  return numbers;
+  return with_late_arrivals(directory, std::move(numbers));
 }
 
 std::vector<std::string> list_ending(const std::string& directory, const std::string& ending) {

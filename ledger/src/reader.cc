@@ -115,15 +115,20 @@ Result<void> Reader::State::seek() {
 
 ReadStatus Reader::State::go_on() {
   auto entered = enter(number + 1);
-  if (entered) return next_block();
-  if (entered.error().code == ErrorCode::kIo && entered.error().os_error == ENOENT) {
-    // Nobody has begun it yet: but a later one means that it was taken away.
+  const auto is_absent = [](const Error& found) {
+    return found.code == ErrorCode::kIo && found.os_error == ENOENT;
+  };
+  if (!entered && is_absent(entered.error())) {
+    // Nobody has begun it yet: but a later one means that it was taken away, unless the writer has
+    // begun several since the first look.
     const auto numbers = internal::list_segments(directory);
-    if (numbers && !numbers->empty() && numbers->back() > number + 1) {
+    if (!numbers || numbers->empty() || numbers->back() <= number + 1) return ReadStatus::kEnd;
+    entered = enter(number + 1);
+    if (!entered && is_absent(entered.error())) {
       return corrupt(segment->offset(), "the segment after this one is missing");
     }
-    return ReadStatus::kEnd;
   }
+  if (entered) return next_block();
   error = entered.error();
   stuck = error.code == ErrorCode::kCorrupt;
   return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;

@@ -83,6 +83,9 @@ Result<SegmentHeader> SegmentScanner::read_header() {
     return make_error(ErrorCode::kCorrupt, "the two copies of a segment header differ");
   }
   header_fault_ = first_fault ? first_fault : second_fault;
+  if (!header_fault_ && *got < both.size()) {
+    header_fault_ = Fault{*got, "file ends inside its second header", false};
+  }
   return first_fault ? second : first;
 }
 

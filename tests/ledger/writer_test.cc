@@ -5,7 +5,13 @@
 namespace grace::ledger {
 namespace {
 
-using WriterTest = LogTest;
+class WriterTest : public LogTest {
+ protected:
+  // On a disk, with real syncs.
+  [[nodiscard]] std::filesystem::path root() const override {
+    return std::filesystem::temp_directory_path();
+  }
+};
 
 TEST_F(WriterTest, ReadsBackWhatItWrote) {
   open();
