@@ -1,0 +1,177 @@
+#include "health_graph.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+#include "grace/core/topology.h"
+#include "text.h"
+
+namespace grace::agentic_spine {
+namespace {
+
+constexpr std::int64_t kDeployNewsNs = 30 * core::kNsPerMinute;  // a deploy explains that long
+constexpr std::size_t kSignalReasonsMax = 6;
+
+double weight_of(core::Criticality criticality) {
+  return static_cast<double>(1U << static_cast<unsigned>(criticality));  // 1, 2, 4, 8
+}
+
+core::Impact impact_of(double health, const core::BlastRadius& radius,
+                       core::Criticality criticality) {
+  int level = health < 0.2 ? 2 : 1;
+  if (criticality >= core::Criticality::kHigh || (radius.known && radius.services >= 3)) ++level;
+  if (criticality == core::Criticality::kCritical) ++level;
+  return static_cast<core::Impact>(std::min(level, 3));
+}
+
+}  // namespace
+
+HealthGraph::HealthGraph(const AgenticSpineConfig& config, const core::OrderedContext& context)
+    : rules_(config), topology_(context.topology), cross_domain_(config, context.topology) {}
+
+ServiceHealth& HealthGraph::health_of(std::string_view service, std::string_view domain,
+                                      std::int64_t now_ns) {
+  auto at = services_.find(service);
+  if (at == services_.end()) {
+    if (services_.size() >= rules_.config.services_max) {
+      services_.erase(std::min_element(
+          services_.begin(), services_.end(),
+          [](const auto& a, const auto& b) { return a.second.seen_ns() < b.second.seen_ns(); }));
+      ++turned_away_count_;
+    }
+    at = services_.emplace(std::string(service), ServiceHealth(now_ns)).first;
+  }
+  ServiceHealth& health = at->second;
+  if (!domain.empty()) {
+    if (health.domain != domain) health.domain = domain;
+  } else if (health.domain.empty()) {
+    if (const auto* const node = topology_.find(service); node != nullptr) {
+      health.domain = node->domain;
+    }
+  }
+  return health;
+}
+
+void HealthGraph::on_observation(const core::Observation& observation, std::uint64_t sequence,
+                                 core::FindingSink&) {
+  if (observation.service.empty()) return;
+  ServiceHealth& health = health_of(observation.service, observation.domain, observation.ts_ns);
+  if (observation.kind == core::ObservationKind::kActions) {
+    health.on_actions(observation, rules_);
+  } else if (!health.on_bin(observation, sequence, rules_)) {
+    ++turned_away_count_;
+  }
+}
+
+void HealthGraph::on_control(const core::Event& event, core::FindingSink&) {
+  if (event.control != core::ControlKind::kDeploy) return;
+  const std::string_view service = event.view(event.service);
+  if (!service.empty()) health_of(service, {}, event.ts_ns).deployed_ns = event.ts_ns;
+}
+
+void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
+  std::vector<IllService> ill;
+  for (auto& [service, health] : services_) {
+    if (!health.unsettled()) continue;
+    health.advance(tick.watermark_ns, rules_);
+    if (health.state() == EpisodeState::kHealthy) continue;
+    const Verdict verdict = health.verdict(rules_);
+    if (health.due(verdict, tick.watermark_ns, rules_)) {
+      report(service, health, verdict, tick.watermark_ns, sink);
+      health.mark_reported(verdict);
+    }
+    // Only what has been reported is told on: a spread is made of illnesses, not of suspicions.
+    if (health.state() == EpisodeState::kReported && !health.domain.empty()) {
+      const std::int64_t window_ns = rules_.config.cascade_window.count() * core::kNsPerSecond;
+      ill.push_back({service, health.domain, health.health(), health.reported_confidence(),
+                     health.chance_within(window_ns), health.onset_ns(), health.evidence()});
+    }
+  }
+  std::stable_sort(ill.begin(), ill.end(),
+                   [](const auto& a, const auto& b) { return a.onset_ns < b.onset_ns; });
+  for (core::Finding& finding : cross_domain_.on_tick(ill, tick.watermark_ns)) {
+    sink.finding(std::move(finding));
+  }
+}
+
+double HealthGraph::domain_health(std::string_view domain) const {
+  double sum = 0.0;
+  double weights = 0.0;
+  for (const auto& [service, health] : services_) {
+    if (health.domain != domain) continue;
+    const auto* const node = topology_.find(service);
+    const double weight =
+        weight_of(node == nullptr ? core::Criticality::kMedium : node->criticality);
+    sum += weight * health.health();
+    weights += weight;
+  }
+  return weights > 0.0 ? sum / weights : 1.0;
+}
+
+void HealthGraph::report(const std::string& service, const ServiceHealth& health,
+                         const Verdict& verdict, std::int64_t now_ns,
+                         core::FindingSink& sink) const {
+  core::Finding finding;
+  finding.type = core::TriggerType::kHealthDegradation;
+  finding.service = service;
+  finding.domain = health.domain;
+  finding.diagnosis_code = "health_degradation";
+  finding.what = "health";
+  finding.confidence = verdict.confidence;
+  finding.ts_ns = now_ns;
+  const auto* const node = topology_.find(service);
+  const core::BlastRadius radius = topology_.blast_radius(service);
+  finding.impact = impact_of(health.lowest(), radius,
+                             node == nullptr ? core::Criticality::kMedium : node->criticality);
+  const double bound = rules_.config.health_bound;
+  finding.reasoning.push_back(service + " health " + decimal(health.lowest(), 2) + ", bound " +
+                              decimal(bound, 2));
+  if (health.by_rate()) {
+    finding.reasoning.push_back("Health falls faster than usual: usually " +
+                                decimal(health.usual_fall(), 3) + " a minute");
+  }
+  const ActionCounts counts = health.counts();
+  if (counts.errors > 0.0) {
+    finding.reasoning.push_back("Error share " + percent(counts.errors / counts.actions) + " (" +
+                                decimal(counts.errors, 0) + " of " + decimal(counts.actions, 0) +
+                                "), baseline " + percent(health.learned_share()));
+  }
+  for (const Signal& signal : health.signals()) {
+    if (signal.badness < rules_.config.deviation_min ||
+        finding.reasoning.size() >= kSignalReasonsMax) {
+      continue;
+    }
+    finding.reasoning.push_back(signal.name + " " + decimal(signal.value, 2) + ", usually " +
+                                decimal(signal.baseline, 2) + " (" + decimal(signal.badness, 1) +
+                                " deviations)");
+  }
+  if (!health.domain.empty()) {
+    finding.reasoning.push_back(domain_title(health.domain) + " domain health " +
+                                decimal(domain_health(health.domain), 2));
+  }
+  finding.suggested_playbooks = {"restart_service", "rollback_flag"};
+  // A fresh deploy is the likelier cause: going back is the better first try.
+  if (health.deployed_ns != 0 && health.onset_ns() >= health.deployed_ns &&
+      health.onset_ns() - health.deployed_ns <= kDeployNewsNs) {
+    finding.reasoning.push_back("Deployed " +
+                                core::format_duration((health.onset_ns() - health.deployed_ns) /
+                                                      core::kNsPerSecond * core::kNsPerSecond) +
+                                " before");
+    std::swap(finding.suggested_playbooks[0], finding.suggested_playbooks[1]);
+  }
+  finding.evidence = health.evidence();
+  finding.metadata = {
+      {"health", decimal(health.lowest(), 4)},
+      {"bound", decimal(bound, 4)},
+      {"blast_radius", radius.known ? std::to_string(radius.services) : std::string("null")},
+      {"domain_health", decimal(domain_health(health.domain), 4)},
+      {"log_odds", decimal(verdict.log_odds, 2)},
+      {"confirmations", decimal(verdict.confirmations, 1)}};
+  sink.finding(std::move(finding));
+}
+
+}  // namespace grace::agentic_spine
