@@ -20,10 +20,10 @@ constexpr double kPriorOnsets = 0.25;
 constexpr double kPriorHours = 1.0;
 constexpr double kHoursMax = 48.0;  // then halved
 constexpr double kChanceMax = 0.2;  // a component that errs that often tells nothing
-// Prior odds that some onsets close in time are one cascade.
-constexpr double kOddsDependent = 0.1;      // the topology joins them
-constexpr double kOddsUnknown = 0.01;       // the topology does not know them
-constexpr double kOddsIndependent = 0.002;  // the topology knows them, and of no dependency
+// Prior odds that the densest onsets of a window are one cascade: there are 1440 windows in a day.
+constexpr double kOddsDependent = 0.02;      // the topology joins them
+constexpr double kOddsUnknown = 0.001;       // the topology does not know them
+constexpr double kOddsIndependent = 0.0002;  // the topology knows them, and of no dependency
 constexpr std::size_t kChainMax = 16;
 
 // P(N >= k) of a Poisson distribution.

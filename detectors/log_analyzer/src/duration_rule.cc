@@ -105,10 +105,14 @@ std::optional<core::Finding> DurationRule::on_duration(DurationState& state, dou
     state.bin_count = 0;
     state.first_sequence = sequence;
   }
-  // Reservoir sampling; the hash of the sequence is the dice, so a replay throws the same.
+  // Reservoir sampling. The dice are the pattern's own bin and count: what other patterns do, and
+  // where the event stands in the input, does not matter.
   ++state.bin_count;
   const std::uint64_t at =
-      state.bin_count <= kBinSamples ? state.bin_count - 1 : core::mix(sequence) % state.bin_count;
+      state.bin_count <= kBinSamples
+          ? state.bin_count - 1
+          : core::mix(static_cast<std::uint64_t>(state.bin_end_ns) + state.bin_count) %
+                state.bin_count;
   if (at < kBinSamples)
     state.samples[static_cast<std::size_t>(at)] = static_cast<float>(duration_ms);
   return found;
