@@ -109,15 +109,10 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
   // Readers of numbers stop here, and no old text follows an unfinished last line.
   std::memset(text + size, ' ', core::kChunkPaddingBytes);
 
-  chunk_lines_ = count_newlines(text, size);
   line_begin_ = 0;
-  if (chunk.begins_cut) {
-    const std::uint32_t end = line_end_from(0);
-    if (end < size) --chunk_lines_;  // ends a line that was counted where it began
-    line_begin_ = std::min(end + 1, size);
-  }
-  if (line_begin_ < size && text[size - 1] != '\n') ++chunk_lines_;
-  counters_.lines += chunk_lines_;
+  // What is left of a line that was counted, and rejected, where it began.
+  if (chunk.begins_cut) line_begin_ = std::min(line_end_from(0) + 1, size);
+  chunk_lines_ = line_begin_ < size && text[size - 1] != '\n' ? 1 : 0;
   counters_.bytes += size;
   settled_at_begin_ = counters_.blank + counters_.accepted + counters_.rejected_total();
   window_begin_ = window_end_ = line_begin_;
@@ -142,6 +137,7 @@ std::size_t ChunkParser::Impl::next(std::span<core::Event> out, RejectSink& reje
 
 // Whatever was cut, swapped or refused: each line has had exactly one outcome.
 void ChunkParser::Impl::finish_chunk() {
+  counters_.lines += chunk_lines_;
   const std::uint64_t settled =
       counters_.blank + counters_.accepted + counters_.rejected_total() - settled_at_begin_;
   GRACE_ASSERT(settled == chunk_lines_, "chunk %llu: %llu lines, %llu outcomes",
@@ -179,6 +175,8 @@ std::uint32_t ChunkParser::Impl::window_end_for(std::uint32_t bytes_max) const n
 // False: the chunk has no more lines.
 bool ChunkParser::Impl::next_window(RejectSink& rejects) {
   for (;;) {
+    // On another way than lines are found, while the text is still in the cache.
+    chunk_lines_ += count_newlines(chunk_->text() + window_begin_, window_end_ - window_begin_);
     window_begin_ = line_begin_ = window_end_;
     if (window_begin_ == chunk_->size_bytes) return false;
     std::uint32_t bytes_max = kWindowBytes;
@@ -232,8 +230,10 @@ bool ChunkParser::Impl::next_line(core::Event& event, RejectSink& rejects) {
     }
     return false;
   }
-  const WalkResult result =
-      walker_.walk(first, line_end, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
+  WalkResult result = WalkResult::kOk;
+  if (!walker_.walk_plain(first, line_end, fields_)) [[unlikely]] {
+    result = walker_.walk(first, line_end, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
+  }
   const std::uint32_t end = trimmed(begin, newline);
   if (result == WalkResult::kOk && end - begin <= config_.line_bytes_max &&
       (newline != chunk_->size_bytes || !chunk_->ends_cut)) [[likely]] {

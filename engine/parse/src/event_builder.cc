@@ -67,8 +67,6 @@ unsigned two_digits(const char* at) noexcept {
 }  // namespace
 
 ActionResult result_from(std::string_view text) noexcept {
-  if (text == "success") return ActionResult::kSuccess;
-  if (text == "error") return ActionResult::kError;
   if (text.empty()) return ActionResult::kUnknown;
   for (const ResultWord& word : kResultWords) {
     if (word.text.size() != text.size()) continue;
@@ -78,6 +76,30 @@ ActionResult result_from(std::string_view text) noexcept {
     if (same) return word.result;
   }
   return ActionResult::kOther;
+}
+
+inline bool EventBuilder::text(Field field, TextRef& out) {
+  if (!fields_->has(field)) return true;
+  const Span span = fields_->span(field);
+  const std::uint32_t size_bytes = span.end - span.begin - 2;
+  if (*at(span) == '"' && (fields_->escaped & LineFields::bit(field)) == 0 &&
+      size_bytes <= config_.name_bytes_max) [[likely]] {
+    out = {place_.window_offset + span.begin + 1, size_bytes};
+    return true;
+  }
+  return text_slow(field, out);
+}
+
+inline bool EventBuilder::text_of(Field field, Field alias, TextRef& out) {
+  return text(field, out) && (out.size_bytes != 0 || text(alias, out));
+}
+
+inline bool EventBuilder::object(Field field, TextRef& out) {
+  if (!fields_->has(field)) return true;
+  const Span span = fields_->span(field);
+  if (*at(span) != '{') return fail(RejectReason::kWrongType);
+  out = {place_.window_offset + span.begin, span.end - span.begin};
+  return true;
 }
 
 std::optional<RejectReason> EventBuilder::build(const LineFields& fields, LinePlace place,
@@ -117,17 +139,22 @@ bool EventBuilder::set_kind(Event& event) {
   if (fields_->has(Field::kKind)) {
     TextRef ref;
     if (!text(Field::kKind, ref)) return false;
-    const std::string_view kind = event.view(ref);
-    if (kind == "metric")
-      event.kind = EventKind::kMetric;
-    else if (kind == "action")
-      event.kind = EventKind::kAction;
-    else if (kind == "mesh")
-      event.kind = EventKind::kMesh;
-    else if (kind == "control")
-      event.kind = EventKind::kControl;
-    else
-      return fail(RejectReason::kUnknownKind);
+    switch (word7(event.text + ref.offset, ref.size_bytes)) {
+      case word7("metric"):
+        event.kind = EventKind::kMetric;
+        break;
+      case word7("action"):
+        event.kind = EventKind::kAction;
+        break;
+      case word7("mesh"):
+        event.kind = EventKind::kMesh;
+        break;
+      case word7("control"):
+        event.kind = EventKind::kControl;
+        break;
+      default:
+        return fail(RejectReason::kUnknownKind);
+    }
     return true;
   }
   if (fields_->has(Field::kEventType))
@@ -320,17 +347,12 @@ TextRef EventBuilder::unescaped(Span span, bool escaped) {
   return {offset, size};
 }
 
-bool EventBuilder::text(Field field, TextRef& out) {
-  if (!fields_->has(field)) return true;
+bool EventBuilder::text_slow(Field field, TextRef& out) {
   const Span span = fields_->span(field);
   if (*at(span) != '"') return fail(RejectReason::kWrongType);
   out = unescaped(span, (fields_->escaped & LineFields::bit(field)) != 0);
   if (out.size_bytes > config_.name_bytes_max) return fail(RejectReason::kFieldTooLong);
   return true;
-}
-
-bool EventBuilder::text_of(Field field, Field alias, TextRef& out) {
-  return text(field, out) && (out.size_bytes != 0 || text(alias, out));
 }
 
 // Also what other loggers write: true, false, a status number. As written.
@@ -347,15 +369,17 @@ bool EventBuilder::result_text(Event& event) {
     }
     if (event.result_text.size_bytes != 0) break;
   }
-  event.result = result_from(event.view(event.result_text));
-  return true;
-}
-
-bool EventBuilder::object(Field field, TextRef& out) {
-  if (!fields_->has(field)) return true;
-  const Span span = fields_->span(field);
-  if (*at(span) != '{') return fail(RejectReason::kWrongType);
-  out = {place_.window_offset + span.begin, span.end - span.begin};
+  const TextRef ref = event.result_text;
+  switch (word7(event.text + ref.offset, ref.size_bytes)) {
+    case word7("success"):
+      event.result = ActionResult::kSuccess;
+      break;
+    case word7("error"):
+      event.result = ActionResult::kError;
+      break;
+    default:
+      event.result = result_from(event.view(ref));
+  }
   return true;
 }
 

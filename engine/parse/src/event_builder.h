@@ -38,6 +38,7 @@ class EventBuilder {
 
   // A text field, empty when absent. False: wrong type or too long.
   [[nodiscard]] bool text(Field field, core::TextRef& out);
+  [[nodiscard]] bool text_slow(Field field, core::TextRef& out);
   [[nodiscard]] bool text_of(Field field, Field alias, core::TextRef& out);
   [[nodiscard]] bool result_text(core::Event& event);
   // Labels or payload: raw JSON of an object, empty when absent. False: wrong type.

@@ -43,9 +43,9 @@ class FieldTable {
   consteval FieldTable() {
     for (std::size_t i = 0; i < kFieldCount; ++i) {
       const std::string_view name = kFieldNames[i];
-      Entry& entry = entries_[slot(pack(name, 0))];
+      Entry& entry = entries_[slot(pack8(name))];
       if (entry.field != Field::kUnknown) throw "two names share a slot: change kMultiplier";
-      entry = {pack(name, 0), name.size() > 8 ? pack(name, 8) : 0,
+      entry = {pack8(name), name.size() > 8 ? pack8(name, 8) : 0,
                static_cast<std::uint32_t>(name.size()), static_cast<Field>(i)};
     }
   }
@@ -68,13 +68,6 @@ class FieldTable {
   static constexpr std::uint64_t kMultiplier = 0xb312ad6fbbdc55a3ULL;
   [[nodiscard]] static constexpr std::size_t slot(std::uint64_t word) noexcept {
     return static_cast<std::size_t>(word * kMultiplier >> 59);
-  }
-  [[nodiscard]] static constexpr std::uint64_t pack(std::string_view name, std::size_t from) {
-    std::uint64_t word = 0;
-    for (std::size_t i = from; i < name.size() && i < from + 8; ++i) {
-      word |= std::uint64_t{static_cast<unsigned char>(name[i])} << (8 * (i - from));
-    }
-    return word;
   }
   std::array<Entry, 32> entries_{};
 };

@@ -44,12 +44,9 @@ inline std::uint32_t LineWalker::token_end() const noexcept {
   return end;
 }
 
-inline bool LineWalker::has_backslash(const char* begin, const char* end) noexcept {
-  if (next_backslash_ < begin) [[unlikely]] {
-    const void* const found = std::memchr(begin, '\\', static_cast<std::size_t>(text_end_ - begin));
-    next_backslash_ = found == nullptr ? text_end_ : static_cast<const char*>(found);
-  }
-  return next_backslash_ < end;
+void LineWalker::find_backslash(const char* begin) noexcept {
+  const void* const found = std::memchr(begin, '\\', static_cast<std::size_t>(text_end_ - begin));
+  next_backslash_ = found == nullptr ? text_end_ : static_cast<const char*>(found);
 }
 
 // The string at at_, which is a quote; its escapes are proven valid.

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,6 +28,10 @@ class LineWalker {
   // escapes, for hashing; nothing in it is kept.
   [[nodiscard]] WalkResult walk(std::size_t first, std::uint32_t line_end, LineFields& fields,
                                 char* scratch) noexcept;
+  // The same for a line in plain form: no blanks between tokens, no escapes, no odd types. False:
+  // it is not, or something is wrong with it; nothing is known then and walk() must decide.
+  [[nodiscard]] bool walk_plain(std::size_t first, std::uint32_t line_end,
+                                LineFields& fields) noexcept;
   [[nodiscard]] std::size_t next_token() const noexcept { return at_; }
   [[nodiscard]] NumberForm bad_number() const noexcept { return bad_number_; }
   [[nodiscard]] Field bad_field() const noexcept { return bad_field_; }
@@ -41,7 +46,12 @@ class LineWalker {
   [[nodiscard]] char peek() const noexcept { return text_[tokens_[at_]]; }
   [[nodiscard]] std::uint32_t token_end() const noexcept;
   [[nodiscard]] bool read_string(Text& text) noexcept;
-  [[nodiscard]] bool has_backslash(const char* begin, const char* end) noexcept;
+  [[nodiscard]] bool has_backslash(const char* begin, const char* end) noexcept {
+    if (next_backslash_ < begin) [[unlikely]]
+      find_backslash(begin);
+    return next_backslash_ < end;
+  }
+  void find_backslash(const char* begin) noexcept;
   [[nodiscard]] static Field field_of(const Text& key) noexcept;
   template <typename OnMember>
   [[nodiscard]] bool members(OnMember&& on_member) noexcept;
@@ -58,6 +68,13 @@ class LineWalker {
   [[nodiscard]] std::uint64_t hash_of(const Text& text) noexcept;
   void note_number(NumberForm form) noexcept;
 
+  [[nodiscard]] bool plain_key(const std::uint32_t* token) const noexcept;
+  [[nodiscard]] bool plain_scalar(std::uint32_t begin, std::uint32_t next) const noexcept;
+  [[nodiscard]] bool plain_labels(const std::uint32_t*& token, LineFields& fields) noexcept;
+  [[nodiscard]] bool plain_payload(const std::uint32_t*& token, LineFields& fields) noexcept;
+  [[nodiscard]] bool plain_value(const std::uint32_t*& token, std::uint32_t depth) noexcept;
+  [[nodiscard]] Field plain_field(const std::uint32_t* token, Field before) noexcept;
+
   static constexpr std::size_t kKeyBytesMax = 64;  // longer keys with escapes name no known field
   std::uint32_t depth_max_;
   const char* text_ = nullptr;
@@ -71,6 +88,12 @@ class LineWalker {
   Field bad_field_ = Field::kUnknown;
   NumberForm bad_number_ = NumberForm::kInteger;  // the line's first bad one; kInteger: none
   bool too_deep_ = false;
+  struct Guess {  // the key that followed a field last time
+    std::uint64_t word = 0;
+    std::uint32_t size = 0;  // 0: none; an empty key is no known field
+    Field field = Field::kUnknown;
+  };
+  std::array<Guess, kFieldCount + 1> guesses_{};
 };
 
 }  // namespace grace::parse

@@ -71,13 +71,14 @@ Number read_integer(bool negative, std::uint64_t mantissa, std::size_t digit_cou
     number.form = NumberForm::kTooBig;
     return number;
   }
-  number.value = negative ? -static_cast<double>(mantissa) : static_cast<double>(mantissa);
   if (!negative && mantissa > kMax) {
     number.form = NumberForm::kUnsigned;
+    number.value = static_cast<double>(mantissa);
     return number;
   }
   number.form = NumberForm::kInteger;
   number.integer = static_cast<std::int64_t>(negative ? 0 - mantissa : mantissa);
+  number.value = static_cast<double>(number.integer);  // an integer -0 is 0
   return number;
 }
 

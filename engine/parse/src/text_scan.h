@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "grace/core/hash.h"
 
@@ -23,6 +24,24 @@ static_assert(std::endian::native == std::endian::little, "words are compared as
   return bytes >= 8 ? word : word & ((std::uint64_t{1} << (8 * bytes)) - 1);
 }
 
+// Up to eight characters of a text as load8() would give them, zeros behind.
+[[nodiscard]] constexpr std::uint64_t pack8(std::string_view text, std::size_t from = 0) noexcept {
+  std::uint64_t word = 0;
+  for (std::size_t i = from; i < text.size() && i < from + 8; ++i) {
+    word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * (i - from));
+  }
+  return word;
+}
+
+// A text of up to seven bytes as one word, its size in the highest byte; 0 for longer ones. For
+// switches over short words.
+[[nodiscard]] constexpr std::uint64_t word7(std::string_view text) noexcept {
+  return text.size() > 7 ? 0 : pack8(text) | std::uint64_t{text.size()} << 56;
+}
+[[nodiscard]] inline std::uint64_t word7(const char* at, std::size_t size) noexcept {
+  return size > 7 ? 0 : low_bytes(load8(at), size) | std::uint64_t{size} << 56;
+}
+
 // White space of RFC 8259.
 [[nodiscard]] inline bool is_space(char c) noexcept {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -32,23 +51,33 @@ static_assert(std::endian::native == std::endian::little, "words are compared as
   return static_cast<unsigned char>(c - '0') < 10;
 }
 
-// Newlines in a text: the independent count behind ParseCounters::lines. Inner blocks are short
-// enough for byte-wide sums, which compilers turn into vector code on every target.
+// Newlines in a text: the independent count behind ParseCounters::lines. 64 bytes a round in
+// vectors that every target has or the compiler emulates; byte-wide sums are folded before they can
+// wrap.
 [[nodiscard]] inline std::uint64_t count_newlines(const char* at, std::size_t size) noexcept {
-  constexpr std::size_t kLanes = 64;
-  constexpr std::size_t kRoundsMax = 255;
+  using Vector = std::int8_t __attribute__((vector_size(16)));
+  constexpr std::size_t kVectors = 4;
+  constexpr std::size_t kRoundsMax = 127;
+  const Vector newline = Vector{} + '\n';
   std::uint64_t count = 0;
-  while (size >= kLanes) {
-    std::uint8_t sums[kLanes] = {};
-    std::size_t rounds = size / kLanes;
+  while (size >= sizeof(Vector) * kVectors) {
+    Vector sums[kVectors] = {};
+    std::size_t rounds = size / (sizeof(Vector) * kVectors);
     if (rounds > kRoundsMax) rounds = kRoundsMax;
-    for (std::size_t round = 0; round < rounds; ++round, at += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        sums[lane] = static_cast<std::uint8_t>(sums[lane] + (at[lane] == '\n' ? 1 : 0));
+    for (std::size_t round = 0; round < rounds; ++round) {
+      for (Vector& sum : sums) {
+        Vector bytes;
+        std::memcpy(&bytes, at, sizeof bytes);
+        sum -= bytes == newline;  // equal lanes are -1
+        at += sizeof bytes;
       }
     }
-    size -= rounds * kLanes;
-    for (const std::uint8_t sum : sums) count += sum;
+    size -= rounds * sizeof(Vector) * kVectors;
+    for (const Vector& sum : sums) {
+      for (std::size_t lane = 0; lane < sizeof(Vector); ++lane) {
+        count += static_cast<std::uint8_t>(sum[lane]);
+      }
+    }
   }
   for (std::size_t i = 0; i < size; ++i) count += at[i] == '\n' ? 1 : 0;
   return count;
