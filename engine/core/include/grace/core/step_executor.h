@@ -11,13 +11,15 @@ enum class StepKind : std::uint8_t { kExec = 0, kHttp, kEmit, kBuiltin };
 // One playbook step, parameters already filled in and checked. Never given to a shell.
 struct StepCommand {
   std::string run_id;
-  std::uint32_t step_index = 0;  // steps count up from 0; rollback steps from kRollbackStepBase
+  // Steps count up from 0; the rollback of step n is kRollbackStepBase + n; probes kProbeStepIndex.
+  std::uint32_t step_index = 0;
   StepKind kind = StepKind::kExec;
   std::vector<std::string> argv;  // exec: argv[0] is an absolute path from the allow-list
   std::string url, method, body;  // http
   std::chrono::milliseconds timeout{30'000};
 };
 inline constexpr std::uint32_t kRollbackStepBase = 1000;
+inline constexpr std::uint32_t kProbeStepIndex = 2000;
 
 struct StepResult {
   std::string run_id;
