@@ -141,6 +141,7 @@ void Scheduler::Impl::recover_step(const Record& record) {
     return;
   }
   run->next_step = index + 1;
+  run->step_failed = record.result != "succeeded";
   if (record.result != "failed") run->done.push_back(index);
 }
 
@@ -190,6 +191,10 @@ void Scheduler::Impl::resume_recovered(Run& run) {
 void Scheduler::Impl::resume_executing(Run& run) {
   if (run.playbook == nullptr) {
     fail(run, "the engine restarted with another version of the playbook");
+    return;
+  }
+  if (run.step_failed) {  // the crash was between the step's end and the run's
+    fail(run, step_name(run, run.next_step - 1) + " failed before the engine restarted");
     return;
   }
   if (!run.in_flight) return;  // between two steps: go on

@@ -29,6 +29,7 @@ struct Run {
   bool in_flight = false;             // a step has been started and its result is not known
   std::uint32_t in_flight_index = 0;  // StepCommand::step_index
   std::int64_t deadline_ns = 0;       // of the step in flight
+  bool step_failed = false;           // recovered: a step failed, and its run did not hear of it
   std::vector<std::uint32_t> done;    // steps that have or may have had an effect, in order
   std::deque<std::uint32_t> rollback_queue;
   std::string rollback_failure;
