@@ -108,13 +108,14 @@ std::optional<Impact> impact_from(std::string_view text) noexcept {
 }
 
 MetricRole role_of_metric(std::string_view name) noexcept {
-  // Capacity before demand: "capacity_rps" is a limit, not a load.
-  if (has_any_word(name, {"capacity", "limit", "quota"})) return MetricRole::kCapacity;
+  // The word that says most comes first: "rate_limit_errors" are errors, "capacity_rps" is a limit
+  // and no load, "health_check_latency" is a time, "response_success_rate" is a share.
   if (has_any_word(name, {"error", "errors", "failure", "failures", "failed", "exceptions"}))
     return MetricRole::kErrors;
+  if (has_any_word(name, {"capacity", "limit", "quota"})) return MetricRole::kCapacity;
+  if (has_any_word(name, {"latency", "duration", "delay", "lag"})) return MetricRole::kLatency;
   if (has_any_word(name, {"health", "availability", "success"})) return MetricRole::kHealth;
-  if (has_any_word(name, {"latency", "duration", "response", "delay", "lag"}))
-    return MetricRole::kLatency;
+  if (has_any_word(name, {"response"})) return MetricRole::kLatency;
   if (has_any_word(name, {"cpu", "memory", "mem", "disk", "utilization", "usage", "saturation",
                           "pressure", "load", "busy", "used"}))
     return MetricRole::kSaturation;

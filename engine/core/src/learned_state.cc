@@ -98,12 +98,14 @@ double LearnedState::calibrated(Source source, double raw) const {
   const double place = bounded * kBucketCount - 0.5;
   double result = 0.0;
   if (place <= 0.0) {
-    result = levels.front() + bounded - kHalf;
+    result = levels.front() + (bounded - kHalf);
   } else if (place >= kBucketCount - 1.0) {
-    result = levels.back() + bounded - (1.0 - kHalf);
+    result = levels.back() + (bounded - (1.0 - kHalf));
   } else {
     const auto left = static_cast<std::size_t>(place);
-    result = levels[left] + (levels[left + 1] - levels[left]) * (place - static_cast<double>(left));
+    // Rounding must not carry it past the next level, or it would not be monotone.
+    result = std::min(levels[left + 1], levels[left] + (levels[left + 1] - levels[left]) *
+                                                           (place - static_cast<double>(left)));
   }
   return std::clamp(result, 0.0, 1.0);
 }

@@ -24,13 +24,17 @@ bool Topology::upsert(ServiceNode node) {
   node.depends_on.erase(std::unique(node.depends_on.begin(), node.depends_on.end()),
                         node.depends_on.end());
   const auto old = nodes_.find(node.service);
-  if (old == nodes_.end() && nodes_.size() >= services_max_) {
+  if ((old == nodes_.end() && nodes_.size() >= services_max_) ||
+      node.depends_on.size() > kDependenciesMax) {
     ++refused_count_;
     return false;
   }
   if (old != nodes_.end()) {
     for (const std::string& dependency : old->second.depends_on) {
-      erase_sorted(dependents_[dependency], node.service);
+      std::vector<std::string>& dependents = dependents_[dependency];
+      erase_sorted(dependents, node.service);
+      // Dependencies that come and go must not leave empty lists behind.
+      if (dependents.empty()) dependents_.erase(dependency);
     }
   }
   for (const std::string& dependency : node.depends_on) {

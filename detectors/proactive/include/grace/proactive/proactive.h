@@ -25,12 +25,12 @@ struct MetricRange {
 // the weights, each within half to one and a half times its start.
 struct RiskWeights {
   double intercept = -4.0;
-  double errors = 2.0;      // error series and failed actions against what is usual
-  double saturation = 1.6;  // how far utilisation is above 70%
-  double latency = 1.6;     // latency against its baseline
-  double trend = 0.8;       // how far the three above still grow
-  double deploy = 1.2;      // a deploy marker in the last half hour
-  double dependency = 1.2;  // the worst direct dependency
+  double errors = 1.6;      // error series and failed actions against what is usual
+  double saturation = 1.4;  // how far utilisation is above 70%
+  double latency = 1.4;     // latency against its baseline
+  double trend = 0.6;       // how far the three above still grow
+  double deploy = 1.5;      // a deploy marker in the last half hour
+  double dependency = 0.8;  // the worst direct dependency
 };
 
 // Everything that can be set about the proactive_ml subsystem. Constant after start.

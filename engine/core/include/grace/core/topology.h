@@ -27,14 +27,17 @@ struct BlastRadius {
 };
 
 inline constexpr std::uint32_t kHopsUnlimited = 0xffffffff;
+// Direct dependencies of one service. More would be a mistake, and memory from outside's choice.
+inline constexpr std::size_t kDependenciesMax = 1024;
 
 // Who depends on whom. From configuration and `topology` control events; calls observed later
-// replace nothing that was declared. Cycles are allowed. Bounded: services_max nodes, further ones
-// are refused and counted. Thread: the ordered stage's, which owns it.
+// replace nothing that was declared. Cycles are allowed. Bounded: services_max nodes with at
+// most kDependenciesMax dependencies each; others are refused and counted. Thread: the ordered
+// stage's, which owns it.
 class Topology {
  public:
   explicit Topology(std::size_t services_max = 10'000) : services_max_(services_max) {}
-  // Adds or replaces one service. False: the bound is reached.
+  // Adds or replaces one service. False: a bound is reached, and nothing is changed.
   bool upsert(ServiceNode node);
   [[nodiscard]] const ServiceNode* find(std::string_view service) const;
   // Services that reach `service` over depends_on edges (its dependents), without itself.

@@ -1,0 +1,95 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "grace/core/detector.h"
+#include "grace/core/symbol_table.h"
+#include "grace/proactive/proactive.h"
+#include "refire.h"
+#include "rich_model.h"
+#include "series_table.h"
+
+namespace grace::proactive {
+
+// The series table of one partition: bins, models, anomaly forecasts and drift.
+//
+// Per event: one probe, one cache line, a sum; when the event falls into a later bin the one before
+// is closed and the series' models step (about a microsecond with a rich model). A series that
+// stops sending keeps its last bin open: nothing is known about it that could be told.
+//
+// Threads: the partition's worker only. Bounds: series and rich models, an equal share of the
+// configured totals; names, by the series bound. A series whose names find no room is not followed
+// and counted. No allocation per event once its series are known and have their rich models;
+// findings allocate.
+class ProactivePartition final : public core::PartitionDetector {
+ public:
+  explicit ProactivePartition(const ProactiveConfig& config);
+
+  void on_event(const core::Event& event, core::FindingSink& sink) override;
+  [[nodiscard]] std::uint64_t late_count() const override { return late_count_; }
+  [[nodiscard]] std::uint64_t evicted_count() const override {
+    return table_.evicted_count() + refused_count_;
+  }
+
+  [[nodiscard]] std::size_t series_count() const noexcept { return table_.size(); }
+  [[nodiscard]] std::size_t rich_count() const noexcept { return pool_.size() - free_.size(); }
+  // For tests: the rich model of a series, null when it has none.
+  [[nodiscard]] const RichModel* rich_of(std::uint64_t route_key) noexcept;
+
+ private:
+  struct Closed {  // the bin just closed
+    double mean = 0.0;
+    std::int64_t end_ns = 0;
+    std::uint32_t count = 0;
+    double baseline = 0.0;  // before the bin was taken in
+    double deviation = 0.0;
+  };
+  struct Range {
+    double low = 0.0, high = 0.0;
+    bool configured = false;
+  };
+  struct Outlook {  // what the forecasts say about one end of the range
+    double probability = 0.0;
+    double at_horizon = 0.0;       // forecast mean
+    std::int64_t crossing_ns = 0;  // when the mean crosses the bound; 0: not within the horizon
+  };
+
+  SeriesSlot* create(const core::Event& event);
+  void open_bin(SeriesSlot& slot, const core::Event& event) const noexcept;
+  void close_bin(SeriesSlot& slot, const core::Event& event, core::FindingSink& sink);
+  void observe(const SeriesModel& model, const Closed& bin, core::FindingSink& sink) const;
+  void earn_rich(SeriesModel& model);
+  [[nodiscard]] RichModel* rich(const SeriesModel& model) noexcept {
+    return model.rich == kNoIndex ? nullptr : pool_[model.rich].get();
+  }
+
+  [[nodiscard]] Range range_of(const SeriesModel& model) const noexcept;
+  [[nodiscard]] Outlook outlook(const SeriesModel& model, double bound, bool up,
+                                std::int64_t end_ns) noexcept;
+  void check_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
+                      core::FindingSink& sink);
+  void check_drift(SeriesModel& model, const Closed& bin, const core::Event& event,
+                   core::FindingSink& sink);
+  void report_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
+                       const Range& range, const Outlook& outlook, bool up,
+                       core::FindingSink& sink);
+  void report_drift(const SeriesModel& model, const Closed& bin, const core::Event& event,
+                    double recent, double expected, double probability, core::FindingSink& sink);
+  void add_common(core::Finding& finding, const SeriesModel& model, const core::Event& event) const;
+
+  const ProactiveConfig& config_;  // the subsystem's, which outlives its detectors
+  const std::int64_t bin_ns_;
+  const std::uint32_t horizon_bins_;
+  const RefireRule refire_;
+  const std::array<std::uint32_t, kHorizonCount> horizons_;
+  const std::size_t rich_max_;
+  SeriesTable table_;
+  core::SymbolTable symbols_;
+  std::vector<std::unique_ptr<RichModel>> pool_;  // null: taken back, listed in free_
+  std::vector<std::uint32_t> free_;
+  std::uint64_t late_count_ = 0;
+  std::uint64_t refused_count_ = 0;
+};
+
+}  // namespace grace::proactive

@@ -1,0 +1,178 @@
+// The models alone: what a forecast promises, on series whose truth is known.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "harness.h"
+#include "numeric.h"
+#include "rich_model.h"
+#include "trend_model.h"
+
+namespace grace::proactive::test {
+namespace {
+
+constexpr std::uint32_t kHorizon = 15;
+
+TEST(Numeric, AgreesWithTheLibrary) {
+  for (double x = -40.0; x <= 40.0; x += 0.137) {
+    EXPECT_NEAR(exact_exp(x) / std::exp(x), 1.0, 1e-12) << x;
+    EXPECT_NEAR(normal_cdf(x), 0.5 * std::erfc(-x / std::sqrt(2.0)), 1e-7) << x;
+    EXPECT_NEAR(logistic(x), 1.0 / (1.0 + std::exp(-x)), 1e-12) << x;
+  }
+  EXPECT_EQ(exact_exp(-1e9), 0.0);
+  EXPECT_EQ(succession(0), 0.5);
+}
+
+TEST(TrendModel, FollowsARampAndForecastsIt) {
+  Noise noise(3);
+  TrendModel model;
+  for (int i = 0; i < 200; ++i) {
+    model.step(50.0 + (i < 100 ? 0.0 : 2.0 * (i - 100)) + noise.normal(), 0);
+  }
+  const double truth = 50.0 + 2.0 * (199 + 15 - 100);
+  EXPECT_NEAR(model.forecast(15).mean, truth, 0.1 * truth);
+  EXPECT_GT(model.persistence(true, 5.0), 0.8);
+  EXPECT_GT(model.persistence(true, 0.0), 0.8);  // it has gone one way for long
+  EXPECT_LT(model.persistence(false, 5.0), 0.7);
+}
+
+TEST(TrendModel, ALoneOutlierMovesItLittleAndAShiftIsFollowed) {
+  Noise noise(4);
+  TrendModel model;
+  for (int i = 0; i < 100; ++i) model.step(100.0 + noise.normal(), 0);
+  const double before = model.level;
+  model.step(1000.0, 0);
+  EXPECT_NEAR(model.level, before, 3.0);
+  EXPECT_NEAR(model.forecast(15).mean, before, 10.0);
+
+  for (int i = 0; i < 100; ++i) model.step(100.0 + noise.normal(), 0);
+  for (int i = 0; i < 5; ++i) model.step(200.0 + noise.normal(), 0);
+  EXPECT_NEAR(model.level, 200.0, 10.0);
+  EXPECT_NEAR(model.forecast(15).mean, 200.0, 20.0);  // the shift did not read as a ramp
+}
+
+TEST(TrendModel, LeavesAConstantBehindWhenItMoves) {
+  for (const double constant : {0.0, 1000.0, -5.0}) {
+    TrendModel model;
+    for (int i = 0; i < 500; ++i) model.step(constant, 0);
+    EXPECT_EQ(model.level, constant);
+    for (int i = 0; i < 30; ++i) model.step(constant + 300.0, 0);
+    EXPECT_NEAR(model.level, constant + 300.0, 10.0) << constant;
+  }
+}
+
+TEST(TrendModel, AGapOnlyPassesTime) {
+  TrendModel model;
+  for (int i = 0; i < 60; ++i) model.step(10.0 + i, 0);
+  const double level = model.level;
+  const double trend = model.trend;
+  TrendModel across = model;
+  across.step(10.0 + 60 + 5, 5);  // five bins without a sample
+  EXPECT_NEAR(across.level, level + 6 * trend, 1.0);
+  TrendModel long_after = model;
+  long_after.step(70.0, 100'000);
+  EXPECT_NEAR(long_after.forecast(15).mean, 70.0, 5.0);
+}
+
+TEST(Baseline, LearnsTheExtremesOfNoiseAndIsSlowToLearnAShift) {
+  Noise noise(5);
+  Baseline baseline;
+  for (int i = 0; i < 3000; ++i) baseline.step(100.0 + 5.0 * noise.normal(), 30);
+  EXPECT_NEAR(baseline.center, 100.0, 1.0);
+  EXPECT_NEAR(baseline.spread, 5.0, 0.5);
+  EXPECT_NEAR(baseline.high, 100.0 + 2.576 * 5.0, 3.0);
+  EXPECT_NEAR(baseline.low, 100.0 - 2.576 * 5.0, 3.0);
+  const double high = baseline.high;
+  for (int i = 0; i < 15; ++i) baseline.step(200.0 + 5.0 * noise.normal(), 30);
+  EXPECT_LT(baseline.center, 102.0);
+  EXPECT_LT(baseline.high, high + 20.0);
+}
+
+// Runs a rich model and tells how often the 90% intervals held and how large the errors were.
+struct Score {
+  double coverage[kHorizonCount] = {};
+  double ensemble_error[kHorizonCount] = {};
+  double trend_error[kHorizonCount] = {};
+};
+template <typename Truth>
+Score score(Truth truth, double noise_sd, std::uint64_t seed, int steps, int from) {
+  Noise noise(seed);
+  TrendModel trend;
+  Baseline baseline;
+  RichModel rich(seed, kHorizon);
+  const auto horizons = horizons_of(kHorizon);
+  std::vector<double> values;
+  for (int i = 0; i < steps; ++i) values.push_back(truth(i) + noise_sd * noise.normal());
+  Score s;
+  int count = 0;
+  for (int i = 0; i < steps; ++i) {
+    const double value = values[static_cast<std::size_t>(i)];
+    trend.step(value, 0);
+    baseline.step(value, 30);
+    rich.step(value, 0, (i % 1440) / 1440.0, trend, baseline);
+    if (i < from || i + static_cast<int>(kHorizon) >= steps) continue;
+    ++count;
+    for (std::size_t h = 0; h < kHorizonCount; ++h) {
+      const double future = values[static_cast<std::size_t>(i) + horizons[h]];
+      const Prediction p = rich.forecast(h);
+      s.coverage[h] += std::fabs(future - p.mean) <= rich.half_width90(h);
+      s.ensemble_error[h] += std::fabs(future - p.mean);
+      s.trend_error[h] += std::fabs(future - rich.trend_mean(h));
+    }
+  }
+  for (std::size_t h = 0; h < kHorizonCount; ++h) {
+    s.coverage[h] /= count;
+    s.ensemble_error[h] /= count;
+    s.trend_error[h] /= count;
+  }
+  return s;
+}
+
+TEST(RichModel, NinetyPercentIntervalsHoldNineTimesInTen) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const Score flat = score([](int) { return 100.0; }, 5.0, seed, 3000, 600);
+    const Score ramp = score([](int i) { return 100.0 + 0.05 * i; }, 5.0, seed, 3000, 600);
+    const Score wave =
+        score([](int i) { return 100.0 + 20.0 * std::sin(i * 0.1047); }, 3.0, seed, 3000, 600);
+    for (std::size_t h = 0; h < kHorizonCount; ++h) {
+      for (const Score* s : {&flat, &ramp, &wave}) {
+        EXPECT_GE(s->coverage[h], 0.85) << "horizon " << h << " seed " << seed;
+        EXPECT_LE(s->coverage[h], 0.95) << "horizon " << h << " seed " << seed;
+      }
+    }
+  }
+}
+
+TEST(RichModel, EnsembleIsNotWorseThanTheTrendAloneOnSeasonAndTrend) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    // Period of an hour on a slow climb; held out: the last third of three days.
+    const Score s = score([](int i) { return 200.0 + 0.01 * i + 30.0 * std::sin(i * 0.10472); },
+                          4.0, seed, 4320, 2880);
+    for (std::size_t h = 0; h < kHorizonCount; ++h) {
+      EXPECT_LE(s.ensemble_error[h], 1.02 * s.trend_error[h]) << "horizon " << h;
+    }
+    // Where the trend model cannot know better, a quarter of a period ahead, it must gain much.
+    EXPECT_LE(s.ensemble_error[2], 0.6 * s.trend_error[2]);
+  }
+}
+
+TEST(RichModel, IsTheSameForTheSameKeyAndDiffersByKey) {
+  const auto run = [](std::uint64_t key) {
+    Noise noise(9);
+    TrendModel trend;
+    Baseline baseline;
+    RichModel rich(key, kHorizon);
+    for (int i = 0; i < 600; ++i) {
+      const double value = 10.0 + noise.normal();
+      trend.step(value, 0);
+      baseline.step(value, 30);
+      rich.step(value, i % 97 == 0 ? 2 : 0, 0.5, trend, baseline);
+    }
+    return rich.neural_mean(2);
+  };
+  EXPECT_EQ(run(1), run(1));
+  EXPECT_NE(run(1), run(2));
+}
+
+}  // namespace
+}  // namespace grace::proactive::test
