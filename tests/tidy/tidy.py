@@ -53,8 +53,8 @@ STANDARD_HEADER = re.compile(r"^[a-z_0-9]+$")
 # pattern on code without comments and strings -> what to use instead
 BANNED = [
     (r"\bassert\s*\(", "GRACE_ASSERT: a release drops assert"),
-    (r"(?<![\w.>:])(std::|::)?system\s*\(", "core/process.h: no shell"),
-    (r"\bpopen\s*\(", "core/process.h: no shell"),
+    (r"(?<![\w.>:])(std::|::)?system\s*\(", "core/step_executor.h: no shell"),
+    (r"\bpopen\s*\(", "core/step_executor.h: no shell"),
     (r"\bstrcpy\s*\(", "std::string or std::memcpy with a bound"),
     (r"\bstrcat\s*\(", "std::string"),
     (r"\bstrtok\s*\(", "std::string_view"),
