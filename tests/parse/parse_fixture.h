@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "grace/core/chunk.h"
@@ -89,17 +90,27 @@ inline std::unique_ptr<core::Chunk> make_chunk(std::string_view text) {
   return chunk;
 }
 
-inline void drain(ChunkParser& parser, core::Chunk& chunk, std::size_t batch, Parsed& parsed) {
-  CollectingSink sink(parsed.rejects);
+// Parses one chunk; `on_event` sees each event while its chunk lives.
+template <typename OnEvent>
+void drain_into(ChunkParser& parser, core::Chunk& chunk, std::size_t batch,
+                std::vector<ParsedReject>& rejects, OnEvent&& on_event) {
+  CollectingSink sink(rejects);
   std::vector<core::Event> events(batch);
   parser.begin(chunk);
   while (const std::size_t count = parser.next(events, sink)) {
-    for (std::size_t i = 0; i < count; ++i) parsed.events.emplace_back(events[i]);
+    for (std::size_t i = 0; i < count; ++i) on_event(events[i]);
   }
 }
 
-inline Parsed parse_text(std::string_view text, const Feed& feed = {},
-                         const ParseConfig& config = {}) {
+inline void drain(ChunkParser& parser, core::Chunk& chunk, std::size_t batch, Parsed& parsed) {
+  drain_into(parser, chunk, batch, parsed.rejects,
+             [&](const core::Event& event) { parsed.events.emplace_back(event); });
+}
+
+// Cuts the text into chunks and parses them in order.
+template <typename OnEvent>
+Parsed parse_text_into(std::string_view text, const Feed& feed, const ParseConfig& config,
+                       OnEvent&& on_event) {
   Parsed parsed;
   ChunkParser parser(config);
   std::uint64_t at = 0;
@@ -107,10 +118,11 @@ inline Parsed parse_text(std::string_view text, const Feed& feed = {},
     std::size_t end = std::min<std::size_t>(at + feed.chunk_bytes, text.size());
     if (end < text.size()) {
       const std::size_t last = text.rfind('\n', end - 1);
-      if (last != std::string_view::npos && last >= at)
+      if (last != std::string_view::npos && last >= at) {
         end = last + 1;
-      else
+      } else {
         end = std::min(text.find('\n', end), text.size() - 1) + 1;
+      }
     }
     auto chunk = make_chunk(text.substr(at, end - at));
     chunk->number = number;
@@ -119,10 +131,19 @@ inline Parsed parse_text(std::string_view text, const Feed& feed = {},
     chunk->trusted = feed.trusted;
     chunk->operator_allowed = feed.operator_allowed;
     chunk->last_of_source = feed.last_of_source && end == text.size();
-    drain(parser, *chunk, feed.batch, parsed);
+    drain_into(parser, *chunk, feed.batch, parsed.rejects, on_event);
     at = end;
   }
   parsed.counters = parser.counters();
+  return parsed;
+}
+
+inline Parsed parse_text(std::string_view text, const Feed& feed = {},
+                         const ParseConfig& config = {}) {
+  std::vector<ParsedEvent> events;
+  Parsed parsed = parse_text_into(text, feed, config,
+                                  [&](const core::Event& event) { events.emplace_back(event); });
+  parsed.events = std::move(events);
   return parsed;
 }
 
