@@ -134,17 +134,21 @@ void TrendModel::step(double value, std::int64_t gap) noexcept {
   }
   sigma += std::max(kScaleGain, early) * (size - sigma);
 
-  if (value > level_before) {
+  count_runs(value - level_before);
+  if (steps < 0xffffffffU) ++steps;
+}
+
+void TrendModel::count_runs(double moved) noexcept {
+  if (moved > 0) {
     run_up = grown(run_up);
     run_down = static_cast<std::uint16_t>(run_down / 2);
-  } else if (value < level_before) {
+  } else if (moved < 0) {
     run_down = grown(run_down);
     run_up = static_cast<std::uint16_t>(run_up / 2);
   } else {
     run_up = static_cast<std::uint16_t>(run_up / 2);
     run_down = static_cast<std::uint16_t>(run_down / 2);
   }
-  if (steps < 0xffffffffU) ++steps;
 }
 
 Prediction TrendModel::forecast(std::uint32_t bins) const noexcept {

@@ -42,6 +42,9 @@ struct TrendModel {
   [[nodiscard]] double persistence(bool up, double deviation) const noexcept;
   // Scale that is never 0: a constant series has errors of 0 until it moves.
   [[nodiscard]] double scale() const noexcept;
+
+ private:
+  void count_runs(double moved) noexcept;
 };
 static_assert(sizeof(TrendModel) == 40);
 
