@@ -5,6 +5,7 @@
 
 #include "grace/core/hash.h"
 #include "grace/core/learned_state.h"
+#include "grace/core/outcome.h"
 #include "grace/core/time.h"
 #include "grace/core/topology.h"
 #include "numeric.h"
@@ -150,6 +151,19 @@ void ProactiveOrdered::on_run(const core::PlaybookRun& run, core::FindingSink& s
   if (!run.proactive || run.state != core::RunState::kExecuting) return;
   const auto found = index_.find(core::hash_bytes(run.service));
   if (found != index_.end()) found->second->risk.sample_ts_ns = 0;
+}
+
+void ProactiveOrdered::on_outcome(const core::Outcome& outcome, core::FindingSink& sink) {
+  static_cast<void>(sink);
+  // A person's word on a risk that was told; other outcomes are seen as triggers of others.
+  const core::Finding& finding = outcome.trigger.finding;
+  if (finding.type != core::TriggerType::kRiskAssessment) return;
+  const bool right = outcome.kind == core::OutcomeKind::kFeedbackRight;
+  if (!right && outcome.kind != core::OutcomeKind::kFeedbackWrong) return;
+  const auto found = index_.find(core::hash_bytes(finding.service));
+  if (found == index_.end() || found->second->risk.sample_ts_ns == 0) return;
+  risk_.learn(found->second->risk.sample, right);
+  found->second->risk.sample_ts_ns = 0;
 }
 
 // Demand of one metric (all its series, fresh ones) and the capacity that is measured in the same

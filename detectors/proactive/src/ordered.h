@@ -57,6 +57,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   void on_control(const core::Event& event, core::FindingSink& sink) override;
   void on_trigger(const core::Trigger& trigger, core::FindingSink& sink) override;
   void on_run(const core::PlaybookRun& run, core::FindingSink& sink) override;
+  void on_outcome(const core::Outcome& outcome, core::FindingSink& sink) override;
 
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
   [[nodiscard]] const RiskWeights& risk_weights() const noexcept { return risk_.weights(); }

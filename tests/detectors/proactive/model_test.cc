@@ -5,7 +5,9 @@
 
 #include "harness.h"
 #include "numeric.h"
+#include "ordered.h"
 #include "rich_model.h"
+#include "risk.h"
 #include "trend_model.h"
 
 namespace grace::proactive::test {
@@ -172,6 +174,76 @@ TEST(RichModel, IsTheSameForTheSameKeyAndDiffersByKey) {
   };
   EXPECT_EQ(run(1), run(1));
   EXPECT_NE(run(1), run(2));
+}
+
+TEST(RiskModel, OutcomesTuneItWithinItsBounds) {
+  const RiskFeatures errors{1.5, 0, 0, 0, 0, 0};
+  RiskModel model{RiskWeights{}};
+  const double before = model.risk(errors);
+  for (int i = 0; i < 20; ++i) model.learn(errors, true);
+  EXPECT_GT(model.risk(errors), before);
+  for (int i = 0; i < 10'000; ++i) model.learn(errors, false);
+  EXPECT_LT(model.risk(errors), before);
+  EXPECT_GE(model.weights().errors, 0.5 * RiskWeights{}.errors);
+  EXPECT_GE(model.weights().intercept, RiskWeights{}.intercept - 2.0);
+  EXPECT_EQ(model.weights().latency, RiskWeights{}.latency);  // had no part in it
+}
+
+class NoSink final : public core::FindingSink {
+ public:
+  void finding(core::Finding&&) override {}
+  void observe(const core::Observation&) override {}
+};
+
+// One service with moderate errors; `event` happens a minute after they were judged. Gives the
+// weight of errors when the time for an outcome is over.
+template <typename Event>
+double errors_weight_after(Event event) {
+  const ProactiveConfig config;
+  const core::Topology topology;
+  const core::LearnedState learned;
+  ProactiveOrdered ordered(config, {topology, learned});
+  NoSink sink;
+  core::Observation o;
+  o.kind = core::ObservationKind::kActions;
+  o.service = "auth";
+  for (int minute = 1; minute <= 40; ++minute) {
+    o.ts_ns = minute * kMinute;
+    o.value = minute == 1 ? 6.0 : 0.0;
+    ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+    if (minute == 2) event(ordered, sink);
+  }
+  return ordered.risk_weights().errors;
+}
+
+TEST(RiskModel, LearnsFromWhatOtherSourcesThenFoundUnlessOurOwnActionIntervened) {
+  const double start = RiskWeights{}.errors;
+  const auto nothing = [](ProactiveOrdered&, NoSink&) {};
+  const auto trouble = [](ProactiveOrdered& ordered, NoSink& sink) {
+    core::Trigger trigger;
+    trigger.source = core::Source::kAgenticSpine;
+    trigger.finding.service = "auth";
+    trigger.created_ts_ns = 2 * kMinute;
+    ordered.on_trigger(trigger, sink);
+  };
+  const auto own_forecast = [](ProactiveOrdered& ordered, NoSink& sink) {
+    core::Trigger trigger;
+    trigger.source = core::Source::kProactiveMl;
+    trigger.finding.service = "auth";
+    trigger.created_ts_ns = 2 * kMinute;
+    ordered.on_trigger(trigger, sink);
+  };
+  const auto healed = [](ProactiveOrdered& ordered, NoSink& sink) {
+    core::PlaybookRun run;
+    run.service = "auth";
+    run.proactive = true;
+    run.state = core::RunState::kExecuting;
+    ordered.on_run(run, sink);
+  };
+  EXPECT_GT(errors_weight_after(trouble), start);
+  EXPECT_LT(errors_weight_after(nothing), start);
+  EXPECT_EQ(errors_weight_after(own_forecast), errors_weight_after(nothing));
+  EXPECT_GT(errors_weight_after(healed), errors_weight_after(nothing));
 }
 
 }  // namespace
