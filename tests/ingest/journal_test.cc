@@ -116,7 +116,7 @@ TEST_F(JournalTest, HasEverythingThatAKilledEnginePublished) {
       auto writer = open_writer();
       StageBench bench(small_chunks());
       bench.parts.journal = writer.get();
-      bench.add(std::make_unique<MemorySource>(awkward_text(round, 200'000, kLineMax, true)));
+      bench.add(std::make_unique<MemorySource>(awkward_text(round, 20'000, kLineMax, true)));
       bench.start();
       std::size_t told = 0;
       for (;;) {
