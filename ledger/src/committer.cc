@@ -135,7 +135,8 @@ void WriterCore::close_open_block(std::uint32_t flags) {
 // Everything up to block_at is in the mapping: hands it to the syncer.
 void WriterCore::publish_commit(bool sealed) {
   const std::uint64_t sequence = committer_.chain.next_sequence - 1;
-  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);  // [RINGS]
+  // [RINGS] acquire: pairs with the release in lease_ring().
+  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
   {
     const std::lock_guard lock(mutex_);
     committer_.segment->written_end = committer_.block_at;

@@ -162,7 +162,7 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
 Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const LogId& log_id,
                                 std::uint64_t expected_sequence) {
   TailReport report;
-  std::vector<std::byte> buffer(256 << 10);
+  std::vector<std::byte> buffer(32 << 10);
   for (std::uint64_t at = offset;; at += buffer.size()) {
     const auto got = source.read(at, buffer);
     if (!got) return tl::unexpected<Error>(got.error());
