@@ -44,6 +44,26 @@ int count_descriptors() {
   return count;
 }
 
+int show_surroundings() {
+  char directory[256] = "?";
+  if (getcwd(directory, sizeof directory) == nullptr) return 1;
+  struct stat in {};
+  struct stat null {};
+  fstat(0, &in);
+  stat("/dev/null", &null);
+  rlimit core{};
+  rlimit files{};
+  getrlimit(RLIMIT_CORE, &core);
+  getrlimit(RLIMIT_NOFILE, &files);
+  sigset_t blocked;
+  sigprocmask(SIG_BLOCK, nullptr, &blocked);
+  std::printf("env=%d fds=%d cwd=%s stdin_null=%d leads_group=%d core=%d files=%d blocked=%d",
+              count_environment(), count_descriptors(), directory, in.st_rdev == null.st_rdev,
+              getpgrp() == getpid(), static_cast<int>(core.rlim_cur),
+              static_cast<int>(files.rlim_cur), sigismember(&blocked, SIGTERM));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -59,25 +79,7 @@ int main(int argc, char** argv) {
     std::printf("the\tend");
     return 0;
   }
-  if (word == "surroundings") {
-    char directory[256] = "?";
-    if (getcwd(directory, sizeof directory) == nullptr) return 1;
-    struct stat in {};
-    struct stat null {};
-    fstat(0, &in);
-    stat("/dev/null", &null);
-    rlimit core{};
-    rlimit files{};
-    getrlimit(RLIMIT_CORE, &core);
-    getrlimit(RLIMIT_NOFILE, &files);
-    sigset_t blocked;
-    sigprocmask(SIG_BLOCK, nullptr, &blocked);
-    std::printf("env=%d fds=%d cwd=%s stdin_null=%d leads_group=%d core=%d files=%d blocked=%d",
-                count_environment(), count_descriptors(), directory, in.st_rdev == null.st_rdev,
-                getpgrp() == getpid(), static_cast<int>(core.rlim_cur),
-                static_cast<int>(files.rlim_cur), sigismember(&blocked, SIGTERM));
-    return 0;
-  }
+  if (word == "surroundings") return show_surroundings();
   if (word == "hang") {
     leave_pid(argv[2]);
     hang();

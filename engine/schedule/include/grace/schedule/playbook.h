@@ -81,10 +81,10 @@ struct CheckSpec {
 
 // How a run learns that it healed: at least one check has seen data, and none has been violated,
 // for `hold`, before `within` has passed since the last step. Data from before the last step's end
-// does not count. With hold 0 the first good data is enough, whatever other series say later: give a
-// hold of at least one bin where several matter. A check whose metric the service does not have is silent: neither good nor bad;
-// when all are silent the verification fails at `within`. Or a probe: an action that must succeed,
-// tried every probe_every.
+// does not count. With hold 0 the first good data is enough, whatever other series say later: give
+// a hold of at least one bin where several matter. A check whose metric the service does not have
+// is silent: neither good nor bad; when all are silent the verification fails at `within`. Or a
+// probe: an action that must succeed, tried every probe_every.
 struct VerificationSpec {
   SourcePlace place;
   std::vector<CheckSpec> checks;
