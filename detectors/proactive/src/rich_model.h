@@ -127,4 +127,6 @@ class RichModel {
   std::array<Hour, 24> hours_{};
 };
 
+static_assert(sizeof(RichModel) <= 13 * 1024, "what the configuration promises: about 12 KiB");
+
 }  // namespace grace::proactive
