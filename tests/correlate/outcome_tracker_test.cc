@@ -291,6 +291,22 @@ TEST_F(OutcomeTrackerTest, UnansweredShortageComesTrueAtItsTime) {
   EXPECT_EQ(outcomes[0].kind, OutcomeKind::kForecastCameTrue);
 }
 
+TEST_F(OutcomeTrackerTest, AShortageReadFromUtilisationIsJudgedByUtilisation) {
+  core::Trigger forecast = capacity_forecast();
+  forecast.finding.what = "cpu_percent";
+  forecast.finding.metadata = {{"predicted_demand", "112"}, {"capacity", "100"}};
+  tracker.on_trigger(forecast);
+  run(3, core::RunState::kSucceeded, "cluster");
+  demand(4, 900);  // requests are no percentages
+  observe(6, "cluster", "cpu_percent", 61, core::MetricRole::kSaturation, 5);
+  tick(6);
+  ASSERT_EQ(records.written.size(), 1u);
+  EXPECT_EQ(records.written[0].result, "prevented");
+  tick(11);
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(outcomes[0].kind, OutcomeKind::kPrevented);
+}
+
 TEST_F(OutcomeTrackerTest, SeveralSeriesOfDemandAddUp) {
   tracker.on_trigger(capacity_forecast());
   observe(15, "cluster", "requests_rps", 600, core::MetricRole::kDemand, 1);

@@ -28,8 +28,11 @@ bool is_forecast(const core::Trigger& trigger) {
   return trigger.finding.predicted_ts_ns > 0;
 }
 
-bool is_capacity(const core::Trigger& trigger) {
-  return trigger.finding.type == core::TriggerType::kCapacityPrediction;
+// A shortage of demand against capacity. One that is read from utilisation (what is a saturation
+// metric, capacity its ceiling) is a range forecast: an action does change that.
+bool is_about_demand(const core::Trigger& trigger) {
+  return trigger.finding.type == core::TriggerType::kCapacityPrediction &&
+         core::role_of_metric(trigger.finding.what) != core::MetricRole::kSaturation;
 }
 
 bool heals(const core::PlaybookRun& run) {
@@ -113,6 +116,14 @@ OutcomeTracker::Forecast OutcomeTracker::forecast_of(const core::Trigger& trigge
   const auto demand = number("predicted_demand");
   forecast.predicted_value = demand ? *demand : number("predicted_value").value_or(kUnknown);
   forecast.capacity_before = number("capacity").value_or(kUnknown);
+  if (finding.type == core::TriggerType::kCapacityPrediction && !is_about_demand(trigger)) {
+    forecast.has_range = !std::isnan(forecast.capacity_before);
+    forecast.range_high = forecast.has_range ? forecast.capacity_before : kInfinity;
+    forecast.capacity_before = kUnknown;
+    forecast.capacity_now = kUnknown;
+    forecast.worst_seen = kUnknown;
+    return forecast;
+  }
   if (const auto shortfall = number("shortfall");
       std::isnan(forecast.capacity_before) && shortfall) {
     forecast.capacity_before = forecast.predicted_value * (1.0 - *shortfall);
@@ -128,7 +139,7 @@ void OutcomeTracker::on_observation(const core::Observation& observation) {
     const core::Finding& finding = forecast.trigger.finding;
     if (finding.service != observation.service) continue;
     if (observation.ts_ns <= forecast.trigger.created_ts_ns) continue;
-    if (is_capacity(forecast.trigger)) {
+    if (is_about_demand(forecast.trigger)) {
       observe_capacity(forecast, observation);
     } else if (finding.what.empty() || finding.what == observation.name) {
       observe_series(forecast, observation);
@@ -171,7 +182,9 @@ void OutcomeTracker::observe_series(Forecast& forecast,
 
 void OutcomeTracker::observe_capacity(Forecast& forecast,
                                       const core::Observation& observation) const {
-  const bool is_demand = observation.role == core::MetricRole::kDemand;
+  const std::string& what = forecast.trigger.finding.what;
+  const bool is_demand =
+      what.empty() ? observation.role == core::MetricRole::kDemand : observation.name == what;
   if (!is_demand && observation.role != core::MetricRole::kCapacity) return;
   std::vector<Seen>& table = is_demand ? forecast.series : forecast.capacity;
   auto series = std::find_if(table.begin(), table.end(), [&](const Seen& seen) {
@@ -227,7 +240,7 @@ bool OutcomeTracker::step(Forecast& forecast, std::int64_t now_ns,
   }
   if (forecast.run_working) return false;
   const std::int64_t predicted_ns = forecast.trigger.finding.predicted_ts_ns;
-  const bool capacity = is_capacity(forecast.trigger);
+  const bool capacity = is_about_demand(forecast.trigger);
   if (forecast.run_ts_ns != 0) {
     const bool held = capacity ? now_ns >= predicted_ns && forecast.demand_came &&
                                      forecast.seen_ts_ns >= predicted_ns - kOnTimeNs
@@ -248,7 +261,7 @@ bool OutcomeTracker::judge_at_deadline(Forecast& forecast, std::int64_t now_ns,
   const bool seen_in_time =
       forecast.seen_ts_ns >= forecast.trigger.finding.predicted_ts_ns - kOnTimeNs;
   // After a run that did change the series, silence about it proves nothing either way.
-  const bool acted = forecast.run_ts_ns != 0 && !is_capacity(forecast.trigger);
+  const bool acted = forecast.run_ts_ns != 0 && !is_about_demand(forecast.trigger);
   if (!seen_in_time || acted) {
     ++unknown_count_;
     return true;
