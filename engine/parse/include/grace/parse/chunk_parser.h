@@ -70,7 +70,8 @@ struct ParseCounters {
 // anywhere. Repeated keys: the last one counts. null is the same as absent. Unknown fields are
 // ignored; so are fields that do not belong to the line's kind.
 //
-// Threads: one worker's own. Bounds: ParseConfig; no allocation after construction. The events'
+// Threads: one worker's own. Bounds: ParseConfig; no allocation after construction for metrics,
+// actions and rejects (mesh and control lines, rare, are decoded once to be checked). The events'
 // TextRefs point into the chunk (its text, or its scratch where a string had escapes); an event is
 // as good as its chunk.
 class ChunkParser {

@@ -12,7 +12,7 @@ namespace grace::parse {
 
 struct DeadLetterConfig {
   // --- behaviour ---
-  std::string path;                   // empty: nothing is written, all is counted as off
+  std::string path;                   // empty: nothing is written, all is dropped_by_bound
   std::uint64_t lines_max = 100'000;  // in the file's life, what it holds at open included
   std::uint64_t file_bytes_max = 64ULL << 20;
   std::uint32_t lines_per_second_max = 1'000;  // burst of one second's worth; 0: no limit
