@@ -26,7 +26,7 @@ ActionObserver::ActionObserver(const LogAnalyzerConfig& config)
 }
 
 std::uint32_t ActionObserver::slot_of(std::uint64_t key, std::uint32_t hint,
-                                      const ActionNames& names, std::int64_t stamp,
+                                      const ActionNames& names, std::int32_t stamp,
                                       core::FindingSink& sink) {
   std::uint32_t slot = pairs_.holds(hint, key) ? hint : pairs_.find(key);
   if (slot == kNoSlot) {

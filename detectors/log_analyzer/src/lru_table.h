@@ -2,14 +2,19 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "grace/core/assert.h"
+#include "grace/core/platform.h"
 
 namespace grace::log_analyzer {
 
 inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
+
+// The grain of "recently seen": event time in tens of seconds.
+inline constexpr std::int64_t kStampSeconds = 10;
 
 // Flat hash table of at most slots_max slots by 64-bit key, with the order of last use. One probe
 // (tag and slot number in one word, then the slot) for a key that is there.
@@ -41,19 +46,19 @@ class LruTable {
   [[nodiscard]] bool full() const noexcept { return count_ == slots_max_; }
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint32_t oldest() const noexcept { return oldest_; }
-  [[nodiscard]] std::int64_t stamp_of(std::uint32_t slot) const noexcept {
+  [[nodiscard]] std::int32_t stamp_of(std::uint32_t slot) const noexcept {
     return nodes_[slot].stamp;
   }
   // True when `slot` holds `key` now: for callers that remember slot numbers.
   [[nodiscard]] bool holds(std::uint32_t slot, std::uint64_t key) const noexcept {
-    return slot < nodes_.size() && nodes_[slot].key == key && nodes_[slot].used;
+    return slot < nodes_.size() && nodes_[slot].key == key && nodes_[slot].stamp != kErased;
   }
   [[nodiscard]] std::uint64_t key_of(std::uint32_t slot) const noexcept { return nodes_[slot].key; }
   Slot& operator[](std::uint32_t slot) noexcept { return nodes_[slot].content; }
   const Slot& operator[](std::uint32_t slot) const noexcept { return nodes_[slot].content; }
 
   // The key must not be there, and the table not full. The slot's content is default-made.
-  std::uint32_t insert(std::uint64_t key, std::int64_t stamp) {
+  std::uint32_t insert(std::uint64_t key, std::int32_t stamp) {
     GRACE_ASSERT(!full());
     std::uint32_t slot;
     if (free_.empty()) {
@@ -65,7 +70,6 @@ class LruTable {
       nodes_[slot].content = Slot{};
     }
     nodes_[slot].key = key;
-    nodes_[slot].used = true;
     nodes_[slot].stamp = stamp;
     std::size_t at = home(key);
     while (index_[at] != 0) at = next(at);
@@ -88,12 +92,12 @@ class LruTable {
     }
     index_[hole] = 0;
     unlink(slot);
-    nodes_[slot].used = false;
+    nodes_[slot].stamp = kErased;
     free_.push_back(slot);
     --count_;
   }
 
-  void touch(std::uint32_t slot, std::int64_t stamp) noexcept {
+  void touch(std::uint32_t slot, std::int32_t stamp) noexcept {
     if (nodes_[slot].stamp == stamp) return;
     nodes_[slot].stamp = stamp;
     if (slot == newest_) return;
@@ -102,12 +106,14 @@ class LruTable {
   }
 
  private:
-  struct Node {
+  static constexpr std::int32_t kErased = std::numeric_limits<std::int32_t>::min();
+  // The header and the first 40 bytes of the content share a cache line: what every event touches
+  // belongs there.
+  struct alignas(core::kCacheLineBytes) Node {
     std::uint64_t key = 0;
-    std::int64_t stamp = 0;
+    std::int32_t stamp = kErased;
     std::uint32_t older = kNoSlot;
     std::uint32_t newer = kNoSlot;
-    bool used = false;
     Slot content{};
   };
   // Entry: upper 32 bits of the key, slot number + 1. Home: lower bits of the key.

@@ -55,7 +55,7 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   const std::uint64_t session_key = core::combine(actor_hash, event.session_key);
   sequences_.on_action({pattern.names, pattern.class_key, session_key, pattern.symbol, event.ts_ns,
                         event.sequence, error},
-                       stamp_, sink);
+                       pattern.session_slot, stamp_, sink);
 }
 
 std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
@@ -126,7 +126,7 @@ void LogPartition::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingS
 }
 
 void LogPartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {
-  stamp_ = tick.watermark_ns / core::kNsPerSecond;
+  stamp_ = static_cast<std::int32_t>(tick.watermark_ns / (kStampSeconds * core::kNsPerSecond));
   observer_.on_tick(tick.watermark_ns, sink);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < pending_.size(); ++i) {

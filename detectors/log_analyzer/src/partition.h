@@ -29,15 +29,17 @@ class LogPartition final : public core::PartitionDetector {
   [[nodiscard]] std::uint64_t evicted_count() const override;
 
  private:
+  // In the order of use: what a successful action without duration touches comes first.
   struct Pattern {
-    PatternWindow window{};
     std::uint64_t pair_key = 0;
-    std::uint64_t class_key = 0;
     std::uint32_t pair_slot = kNoSlot;
-    std::uint32_t error_slot = kNoSlot;
-    std::uint32_t duration_slot = kNoSlot;
+    std::uint32_t session_slot = kNoSlot;
     std::uint32_t symbol = 0;
     std::uint32_t actions_total = 0;
+    PatternWindow window{};
+    std::uint64_t class_key = 0;
+    std::uint32_t error_slot = kNoSlot;
+    std::uint32_t duration_slot = kNoSlot;
     ActionNames names{};
   };
   std::uint32_t admit(std::uint64_t key, const core::Event& event, std::uint64_t actor_hash,
@@ -56,7 +58,7 @@ class LogPartition final : public core::PartitionDetector {
   ActionObserver observer_;
   SequenceRule sequences_;
   std::vector<std::uint32_t> pending_;  // patterns with an unsettled burst; at most patterns_max
-  std::int64_t stamp_ = 0;              // seconds of the watermark: the grain of "recently seen"
+  std::int32_t stamp_ = 0;              // of the watermark, for the tables' order of use
   std::uint64_t late_count_ = 0;
   std::uint64_t evicted_count_ = 0;
   std::uint64_t refused_count_ = 0;

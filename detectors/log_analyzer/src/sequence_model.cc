@@ -55,7 +55,7 @@ double SequenceModel::blend(Node& node, std::uint32_t symbol, double shorter) no
   return (count + novel * shorter) / (static_cast<double>(node.total) + novel);
 }
 
-std::uint32_t SequenceModel::create(std::uint64_t key, std::int64_t stamp) {
+std::uint32_t SequenceModel::create(std::uint64_t key, std::int32_t stamp) {
   if (nodes_.full()) {
     const std::uint32_t oldest = nodes_.oldest();
     if (nodes_.stamp_of(oldest) + kIdleStamps > stamp) {
@@ -69,7 +69,7 @@ std::uint32_t SequenceModel::create(std::uint64_t key, std::int64_t stamp) {
 }
 
 double SequenceModel::advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                              std::int64_t stamp) {
+                              std::int32_t stamp) {
   const std::uint64_t key2 = key_of_order2(class_key, context.before, context.last);
   const std::uint32_t longest =
       nodes_.holds(context.node_hint, key2) ? context.node_hint : nodes_.find(key2);
@@ -96,7 +96,7 @@ double SequenceModel::advance(std::uint64_t class_key, Context& context, std::ui
 }
 
 double SequenceModel::advance_slowly(std::uint64_t class_key, Context& context,
-                                     std::uint32_t symbol, std::int64_t stamp,
+                                     std::uint32_t symbol, std::int32_t stamp,
                                      std::uint32_t longest) {
   std::uint32_t order2 = longest;
   std::uint32_t order1 = nodes_.find(key_of_order1(class_key, context.last));

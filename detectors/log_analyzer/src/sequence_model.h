@@ -29,7 +29,7 @@ class SequenceModel {
   // Probability of `symbol` as the next in its context, as known before this call; then learns it.
   // Exact where it is below kLikely, a lower bound above.
   double advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                 std::int64_t stamp);
+                 std::int32_t stamp);
 
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept { return evicted_count_; }
@@ -42,7 +42,7 @@ class SequenceModel {
   static constexpr std::uint32_t kGrowCount = 8;  // a context is refined once it was seen so often
   static constexpr std::uint32_t kTotalMax = 1U
                                              << 20;  // then counts are halved: it can still learn
-  static constexpr std::int64_t kIdleStamps = 600;
+  static constexpr std::int32_t kIdleStamps = 60;
 
   struct Follower {
     std::uint32_t symbol = 0;
@@ -60,9 +60,9 @@ class SequenceModel {
   // True when `symbol` was new in this context.
   static bool learn(Node& node, std::uint32_t symbol) noexcept;
   [[nodiscard]] static double blend(Node& node, std::uint32_t symbol, double shorter) noexcept;
-  std::uint32_t create(std::uint64_t key, std::int64_t stamp);
+  std::uint32_t create(std::uint64_t key, std::int32_t stamp);
   double advance_slowly(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                        std::int64_t stamp, std::uint32_t longest);
+                        std::int32_t stamp, std::uint32_t longest);
 
   LruTable<Node> nodes_;
   std::uint64_t refused_count_ = 0;

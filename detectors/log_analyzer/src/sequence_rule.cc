@@ -57,9 +57,10 @@ SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
   pending_.reserve(config.sessions_max);
 }
 
-std::uint32_t SequenceRule::session_of(const Step& step, std::int64_t stamp,
+std::uint32_t SequenceRule::session_of(const Step& step, std::uint32_t hint, std::int32_t stamp,
                                        core::FindingSink& sink) {
-  std::uint32_t slot = sessions_.find(step.session_key);
+  const std::uint32_t slot =
+      sessions_.holds(hint, step.session_key) ? hint : sessions_.find(step.session_key);
   if (slot != kNoSlot) {
     sessions_.touch(slot, stamp);
     return slot;
@@ -77,7 +78,7 @@ std::uint32_t SequenceRule::session_of(const Step& step, std::int64_t stamp,
 }
 
 std::uint32_t SequenceRule::class_of(Session& session, std::uint64_t class_key,
-                                     std::int64_t stamp) {
+                                     std::int32_t stamp) {
   if (!classes_.holds(session.class_slot, class_key)) {
     session.class_slot = classes_.find(class_key);
     if (session.class_slot == kNoSlot) {
@@ -92,8 +93,10 @@ std::uint32_t SequenceRule::class_of(Session& session, std::uint64_t class_key,
   return session.class_slot;
 }
 
-void SequenceRule::on_action(const Step& step, std::int64_t stamp, core::FindingSink& sink) {
-  const std::uint32_t slot = session_of(step, stamp, sink);
+void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
+                             core::FindingSink& sink) {
+  const std::uint32_t slot = session_of(step, hint, stamp, sink);
+  hint = slot;
   Session& session = sessions_[slot];
   if (session.steps > 0 && step.ts_ns - session.last_ts_ns > kSessionGapNs) {
     session.context = {};

@@ -33,7 +33,9 @@ class SequenceRule {
     std::uint64_t sequence = 0;
     bool error = false;
   };
-  void on_action(const Step& step, std::int64_t stamp, core::FindingSink& sink);
+  // `hint`: the session's slot as this pattern knew it; brought up to date.
+  void on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
+                 core::FindingSink& sink);
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
   [[nodiscard]] std::uint64_t evicted_count() const noexcept {
     return evicted_count_ + model_.evicted_count() + model_.refused_count();
@@ -55,12 +57,12 @@ class SequenceRule {
   struct Session {
     SequenceModel::Context context{};
     std::uint32_t class_slot = kNoSlot;
-    std::uint32_t steps = 0;
     std::int64_t last_ts_ns = 0;
-    std::string_view last_action;
-    ActionNames names{};  // of the last surprising step
+    std::uint32_t steps = 0;
     std::uint32_t surprise_count = 0;
+    std::string_view last_action;
     bool pending = false;
+    ActionNames names{};  // of the last surprising step
     std::array<Surprise, kSurprisesMax> surprises{};
   };
   // Steps by improbability in bits: how often the grammar is surprised in this class.
@@ -72,8 +74,9 @@ class SequenceRule {
     bool reported = false;
   };
 
-  std::uint32_t session_of(const Step& step, std::int64_t stamp, core::FindingSink& sink);
-  std::uint32_t class_of(Session& session, std::uint64_t class_key, std::int64_t stamp);
+  std::uint32_t session_of(const Step& step, std::uint32_t hint, std::int32_t stamp,
+                           core::FindingSink& sink);
+  std::uint32_t class_of(Session& session, std::uint64_t class_key, std::int32_t stamp);
   void on_surprise(std::uint32_t slot, const Step& step, double probability, double tail);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
   void report(const Session& session, Class& kind, double confidence, double p, std::int64_t now_ns,

@@ -185,17 +185,17 @@ TEST(LogAnalyzerBounds, EvictsTheLeastRecentlySeenPatternAndCounts) {
   std::int64_t ts = kMidnight;
   for (int i = 0; i < 4; ++i) {
     text.action = actions[static_cast<std::size_t>(i)];
-    engine.action(text, ts += kSecond);
-    engine.action(text, ts += kSecond);
+    engine.action(text, ts += 20 * kSecond);
+    engine.action(text, ts += 20 * kSecond);
   }
   EXPECT_EQ(engine.evicted_count(), 0U);
   text.action = actions[0];
-  engine.action(text, ts += kSecond);  // third error of action0: pending, and seen just now
+  engine.action(text, ts += 20 * kSecond);  // third error of action0: pending, and seen just now
   text.action = actions[4];
-  engine.action(text, ts += kSecond);  // makes room at the cost of action1
+  engine.action(text, ts += 20 * kSecond);  // makes room at the cost of action1
   EXPECT_EQ(engine.evicted_count(), 1U);
   text.action = actions[1];
-  engine.action(text, ts += kSecond);  // its two errors are forgotten
+  engine.action(text, ts += 20 * kSecond);  // its two errors are forgotten
   engine.advance(ts + kHour);
   const auto found = engine.of("recurring_error");
   ASSERT_EQ(found.size(), 1U);
