@@ -21,7 +21,7 @@ constexpr double kPriorHours = 1.0;
 constexpr double kHoursMax = 48.0;  // then halved
 constexpr double kChanceMax = 0.2;  // a component that errs that often tells nothing
 // Prior odds that the densest onsets of a window are one cascade: there are 1440 windows in a day.
-constexpr double kOddsDependent = 0.02;      // the topology joins them
+constexpr double kOddsDependent = 0.005;     // the topology joins them
 constexpr double kOddsUnknown = 0.001;       // the topology does not know them
 constexpr double kOddsIndependent = 0.0002;  // the topology knows them, and of no dependency
 constexpr std::size_t kChainMax = 16;
@@ -171,8 +171,15 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
         followed = true;
       }
     }
-    if (follows) ++chain.edges;
     if (follows || followed) joined.push_back(onset);
+  }
+  // One cascade has one root: what chance is asked about is the same set that is counted.
+  if (!joined.empty()) {
+    const Onset* const root = joined.front();
+    std::erase_if(joined, [&](const Onset* onset) {
+      return onset != root && !topology_.depends(onset->service, root->service);
+    });
+    chain.edges = joined.empty() ? 0 : static_cast<std::uint32_t>(joined.size() - 1);
   }
   const bool dependent = joined.size() >= components_min_;
   if (dependent) {
@@ -184,10 +191,7 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   // What chance makes: among all components, or only among those that could be drawn in.
   for (const auto& [service, component] : components_) {
     if (chain.onsets.empty() || service == chain.onsets.front()->service) continue;
-    if (dependent && !topology_.depends(service, chain.onsets.front()->service) &&
-        !topology_.depends(chain.onsets.front()->service, service)) {
-      continue;
-    }
+    if (dependent && !topology_.depends(service, chain.onsets.front()->service)) continue;
     chain.expected += std::min(kChanceMax, onset_chance(component, now_ns));
   }
   return chain;

@@ -76,5 +76,41 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AuthFailure,
                                            std::tuple{240, 5, 3, 4}, std::tuple{30, 4, 4, 7},
                                            std::tuple{120, 2, 5, 9}, std::tuple{240, 5, 2, 2}));
 
+TEST(HealthyDay, FiftyServicesOfAConnectedFleetRaiseHardlyAnything) {
+  constexpr std::size_t kServices = 50;
+  Engine engine(both());
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kServices; ++i) {
+    names.push_back("service" + std::to_string(i));
+    core::ServiceNode node;
+    node.service = names.back();
+    node.domain = "domain" + std::to_string(i % 5);
+    if (i > 0) node.depends_on = {names[(i - 1) / 2]};
+    engine.topology().upsert(node);
+  }
+  Dice dice(4242);
+  for (std::int64_t second = 0; second < 86'400; second += 5) {
+    for (const std::string& name : names) {
+      ActionText text;
+      text.actor = name;
+      text.resource = name;
+      text.domain = "";  // known from the topology
+      text.action = dice.uniform() < 0.5 ? "read" : "write";
+      text.result = dice.uniform() < 0.005 ? "error" : "success";
+      engine.action(
+          text, kMidnight + second * kSecond + static_cast<std::int64_t>(dice.next() % kSecond));
+    }
+  }
+  std::string sure;
+  std::size_t sure_count = 0;
+  for (const core::Finding& finding : engine.findings) {
+    if (finding.confidence < 0.8) continue;
+    ++sure_count;
+    sure += finding.diagnosis_code + " " + finding.service + " " + finding.reasoning[0] + "\n";
+  }
+  EXPECT_LE(sure_count, 2U) << sure;
+  EXPECT_LE(engine.findings.size(), 20U);
+}
+
 }  // namespace
 }  // namespace grace
