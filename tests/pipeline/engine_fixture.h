@@ -1,0 +1,72 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "config.h"
+#include "generator.h"
+#include "grace/core/clock.h"
+#include "grace/ingest/memory_source.h"
+#include "grace/schedule/replay_executors.h"
+#include "session.h"
+
+namespace grace::testing {
+
+// Runs whole streams through the engine with the production detectors, in this process.
+struct RunOptions {
+  std::size_t workers = 1;
+  std::size_t chunk_bytes = 256 * 1024;
+  std::string ledger;
+  std::string journal;
+  schedule::Mode mode = schedule::Mode::kAuto;
+  std::function<void(tools::AppConfig&)> adjust;
+  // Looks at the engine after the stream has ended.
+  std::function<void(const pipeline::OrderedView&)> look;
+};
+
+inline std::string generate_stream(const tools::GeneratorOptions& options) {
+  std::ostringstream out;
+  EXPECT_TRUE(tools::generate(options, out).has_value());
+  return std::move(out).str();
+}
+
+// Recordings arrive at one fixed time: what is "too far ahead" does not depend on today's date.
+inline constexpr std::int64_t kArrivalNs = 1'798'761'600'000'000'000;  // 2027-01-01
+
+inline tools::Summary run_stream(std::string text, const RunOptions& options = {}) {
+  tools::AppConfig config;
+  config.engine.workers = options.workers;
+  config.engine.ingest.chunk_target_bytes = options.chunk_bytes;
+  config.engine.ingest.fixed_arrival_ns = kArrivalNs;
+  config.engine.schedule.trust.mode = options.mode;
+  config.engine.ledger_directory = options.ledger;
+  config.engine.journal_directory = options.journal;
+  if (options.adjust) options.adjust(config);
+  auto checked = tools::check_config(std::move(config));
+  EXPECT_TRUE(checked.has_value()) << (checked ? "" : checked.error().message);
+  tools::Summary summary;
+  if (!checked) return summary;
+  const core::SystemClock clock;
+  schedule::DryRunExecutor executor;
+  const core::SubsystemList subsystems = tools::make_subsystems(checked->app);
+  std::vector<std::unique_ptr<ingest::Source>> sources;
+  sources.push_back(std::make_unique<ingest::MemorySource>(std::move(text)));
+  auto engine = pipeline::Engine::open(
+      checked->app.engine, {subsystems, std::move(sources), nullptr, executor, checked->playbooks,
+                            meta_loop::declare_adjustables, clock});
+  EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().message);
+  if (!engine) return summary;
+  (*engine)->start();
+  const auto ended = (*engine)->wait();
+  EXPECT_TRUE(ended.has_value()) << (ended ? "" : ended.error().message);
+  EXPECT_TRUE(tools::collect(**engine, summary));
+  if (options.look) (*engine)->inspect(options.look);
+  // Conservation, in every test that moves events.
+  EXPECT_EQ(summary.counts.received, summary.counts.accepted + summary.counts.rejected_total() +
+                                         summary.counts.dropped);
+  return summary;
+}
+
+}  // namespace grace::testing
