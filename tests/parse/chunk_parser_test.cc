@@ -167,19 +167,30 @@ TEST(ChunkParser, SpreadsSeriesOverPartitions) {
   }
 }
 
-TEST(ChunkParser, RoutesAnActionByTraceSessionActorOrResource) {
+TEST(ChunkParser, RoutesAnActionByActorOrResource) {
   const auto key = [](const std::string& rest) {
     return accept(R"({"action":"x",)" + rest + "}").event.route_key;
   };
   EXPECT_EQ(key(R"("actor":"u")"), core::hash_bytes("u"));
   EXPECT_EQ(key(R"("resource":"r")"), core::hash_bytes("r"));
-  EXPECT_EQ(key(R"("actor":"u","payload":{"session":"s"})"), core::hash_bytes("s"));
-  EXPECT_EQ(key(R"("actor":"u","payload":{"session_id":"i","session":"s"})"),
-            core::hash_bytes("i"));
+  EXPECT_EQ(key(R"("actor":"u","payload":{"session":"s"})"), core::hash_bytes("u"));
+}
+
+TEST(ChunkParser, TellsSessionsOfOneActorApart) {
+  const auto session = [](const std::string& rest) {
+    return accept(R"({"action":"x",)" + rest + "}").event.session_key;
+  };
+  const auto hash = [](std::string_view id) {
+    return static_cast<std::uint32_t>(core::hash_bytes(id)) | 1;
+  };
+  EXPECT_EQ(session(R"("actor":"u")"), 0U);
+  EXPECT_EQ(session(R"("actor":"u","payload":{"session":"s"})"), hash("s"));
+  EXPECT_EQ(session(R"("actor":"u","payload":{"session_id":"i","session":"s"})"), hash("i"));
   EXPECT_EQ(
-      key(R"("actor":"u","payload":{"session":"s","x":{"trace_id":"no"},"trace_id":"t\u0031"})"),
-      core::hash_bytes("t1"));
-  EXPECT_EQ(key(R"("actor":"u","payload":{"trace_id":7})"), core::hash_bytes("u"));
+      session(
+          R"("actor":"u","payload":{"session":"s","x":{"trace_id":"no"},"trace_id":"t\u0031"})"),
+      hash("t1"));
+  EXPECT_EQ(session(R"("actor":"u","payload":{"trace_id":7})"), 0U);
 }
 
 TEST(ChunkParser, ReadsTimes) {

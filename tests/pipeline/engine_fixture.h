@@ -64,8 +64,8 @@ inline tools::Summary run_stream(std::string text, const RunOptions& options = {
   EXPECT_TRUE(tools::collect(**engine, summary));
   if (options.look) (*engine)->inspect(options.look);
   // Conservation, in every test that moves events.
-  EXPECT_EQ(summary.counts.received, summary.counts.accepted + summary.counts.rejected_total() +
-                                         summary.counts.dropped);
+  EXPECT_EQ(summary.counts.received,
+            summary.counts.accepted + summary.counts.rejected_total() + summary.counts.dropped);
   return summary;
 }
 

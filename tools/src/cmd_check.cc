@@ -33,9 +33,10 @@ int check(const std::string& path) {
 
 void add_check_command(CLI::App& app, int& exit_code) {
   auto path = std::make_shared<std::string>();
-  CLI::App* command =
-      app.add_subcommand("check", "Validate configuration, playbooks and policies; run their tests");
-  std::string footer = "Example: grace check grace.toml\nEnvironment names, which win over the file:";
+  CLI::App* command = app.add_subcommand(
+      "check", "Validate configuration, playbooks and policies; run their tests");
+  std::string footer =
+      "Example: grace check grace.toml\nEnvironment names, which win over the file:";
   for (const std::string& name : environment_names()) footer += "\n  " + name;
   command->footer(footer);
   command->add_option("config", *path, "Configuration file (TOML); none checks the defaults");

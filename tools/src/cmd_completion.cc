@@ -50,7 +50,9 @@ void add_completion_command(CLI::App& app, int& exit_code) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Print a shell's completion script");
   command->footer("Example: source <(grace completion bash)");
-  command->add_option("shell", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  command->add_option("shell", *shell, "bash or zsh")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh"}));
   command->callback([shell, &app, &exit_code] {
     if (*shell == "bash") {
       write_bash(app, std::cout);

@@ -40,7 +40,8 @@ int ask(const ControlArguments& arguments, const std::string& request, Show&& sh
   const auto parsed = parse::JsonValue::parse(*answer);
   if (!parsed || !(*parsed)["ok"].as_bool()) {
     std::cerr << "grace: "
-              << (parsed ? std::string((*parsed)["error"].as_string()) : "unreadable answer") << '\n';
+              << (parsed ? std::string((*parsed)["error"].as_string()) : "unreadable answer")
+              << '\n';
     return kExitNegative;
   }
   if (arguments.json) {
@@ -72,8 +73,8 @@ void show_stats(const parse::JsonValue& answer) {
   std::cout << "mode        " << answer["mode"].as_string()
             << (answer["paused"].as_bool() ? " (paused)" : "") << ", event time "
             << answer["event_time"].as_string() << '\n'
-            << "events      " << engine["received"].as_uint64() << " received = "
-            << engine["accepted"].as_uint64() << " accepted + rejected "
+            << "events      " << engine["received"].as_uint64()
+            << " received = " << engine["accepted"].as_uint64() << " accepted + rejected "
             << engine["rejected"].to_json() << " + " << engine["dropped"].as_uint64()
             << " dropped\n"
             << "triggers    " << engine["triggers"].to_json() << '\n'
@@ -156,7 +157,8 @@ void add_runs(CLI::App& app, int& exit_code) {
                             : ask(*list, R"({"op":"runs"})", show_runs);
       });
   auto show = std::make_shared<ControlArguments>();
-  CLI::App* show_app = add_command(*runs, "show", "Show one run", "runs show run_0123456789abcdef", show);
+  CLI::App* show_app =
+      add_command(*runs, "show", "Show one run", "runs show run_0123456789abcdef", show);
   show_app->add_option("id", show->id, "The run's id")->required();
   show_app->callback([show, &exit_code] {
     const bool offline = show->socket.empty() && !engine_answers(show->ledger);
@@ -197,13 +199,12 @@ void add_silences(CLI::App& app, int& exit_code) {
   });
   auto list = std::make_shared<ControlArguments>();
   add_command(*silence, "list", "List silences that are not over", "silence list", list)
-      ->callback([list, &exit_code] {
-        exit_code = ask(*list, R"({"op":"silences"})", show_silences);
-      });
+      ->callback(
+          [list, &exit_code] { exit_code = ask(*list, R"({"op":"silences"})", show_silences); });
   auto expire = std::make_shared<ControlArguments>();
-  CLI::App* expire_app = add_sender(*silence, "expire", "End a silence now",
-                                    "silence expire silence_0123456789abcdef", "silence", exit_code,
-                                    expire);
+  CLI::App* expire_app =
+      add_sender(*silence, "expire", "End a silence now", "silence expire silence_0123456789abcdef",
+                 "silence", exit_code, expire);
   expire_app->add_option("id", expire->id, "The silence's id")->required();
 }
 
@@ -215,9 +216,7 @@ void add_control_commands(CLI::App& app, int& exit_code) {
   auto stats = std::make_shared<ControlArguments>();
   add_command(app, "stats", "What the running engine has seen, found and learned", "stats --json",
               stats)
-      ->callback([stats, &exit_code] {
-        exit_code = ask(*stats, R"({"op":"stats"})", show_stats);
-      });
+      ->callback([stats, &exit_code] { exit_code = ask(*stats, R"({"op":"stats"})", show_stats); });
   add_sender(app, "pause", "The red button: nothing new starts until resume",
              "pause --reason 'deploy in progress'", "pause", exit_code,
              std::make_shared<ControlArguments>());
@@ -226,15 +225,15 @@ void add_control_commands(CLI::App& app, int& exit_code) {
   auto feedback = std::make_shared<ControlArguments>();
   CLI::App* feedback_app =
       add_sender(app, "feedback", "Tell whether a trigger was right",
-                 "feedback ml_forecast_0123456789abcdef wrong --reason 'known batch job'", "feedback",
-                 exit_code, feedback);
+                 "feedback ml_forecast_0123456789abcdef wrong --reason 'known batch job'",
+                 "feedback", exit_code, feedback);
   feedback_app->add_option("id", feedback->id, "The trigger's id")->required();
   feedback_app->add_option("verdict", feedback->verdict, "right or wrong")
       ->required()
       ->check(CLI::IsMember({"right", "wrong"}));
   auto ack = std::make_shared<ControlArguments>();
-  CLI::App* ack_app = add_sender(app, "ack", "Close a tripped breaker", "ack playbook:restart_service",
-                                 "ack", exit_code, ack);
+  CLI::App* ack_app = add_sender(app, "ack", "Close a tripped breaker",
+                                 "ack playbook:restart_service", "ack", exit_code, ack);
   ack_app->add_option("breaker", ack->id, "Its name; * for all")->required();
   auto undo = std::make_shared<ControlArguments>();
   CLI::App* undo_app = add_sender(app, "undo", "Put a threshold back that the meta loop moved",

@@ -132,10 +132,10 @@ void print_incident(const parse::JsonValue& record) {
   for (const parse::JsonValue& part : payload["contributions"].array()) {
     const double log_odds = part["log_odds"].as_double();
     sum += log_odds;
-    std::cout << "  " << part["source"].as_string() << ": " << number(part["confidence"].as_double())
-              << " at weight " << number(part["weight"].as_double(), 2) << " adds "
-              << number(log_odds) << (part["independent"].as_bool() ? "" : " (same events: nothing)")
-              << '\n';
+    std::cout << "  " << part["source"].as_string() << ": "
+              << number(part["confidence"].as_double()) << " at weight "
+              << number(part["weight"].as_double(), 2) << " adds " << number(log_odds)
+              << (part["independent"].as_bool() ? "" : " (same events: nothing)") << '\n';
   }
   std::cout << "  sum of log-odds " << number(sum) << " = confidence "
             << number(1.0 / (1.0 + std::exp(-sum))) << '\n';
@@ -150,8 +150,7 @@ std::string counterfactual(const parse::JsonValue& trigger) {
            ", it had " + number(payload["confidence"].as_double());
   }
   if (result == "suppressed:silence") {
-    return "it would have acted without silence " +
-           std::string(payload["silence_id"].as_string());
+    return "it would have acted without silence " + std::string(payload["silence_id"].as_string());
   }
   if (result == "suppressed:duplicate") {
     return "it was counted with " + std::string(payload["duplicate_of"].as_string());
@@ -247,8 +246,8 @@ int explain(const ExplainArguments& arguments) {
 
 void add_explain_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ExplainArguments>();
-  CLI::App* command =
-      app.add_subcommand("explain", "Why a trigger, incident or run came about, back to its events");
+  CLI::App* command = app.add_subcommand(
+      "explain", "Why a trigger, incident or run came about, back to its events");
   command->footer(
       "Example: grace explain pattern_0123456789abcdef --ledger grace-data/ledger "
       "--journal grace-data/journal");

@@ -67,7 +67,9 @@ void print_report_text(const ledger::VerifyReport& report) {
             << report.first_sequence << " to " << report.last_sequence << ", " << report.blocks
             << " blocks in " << report.segments << " segments, " << report.bytes << " bytes\n"
             << "root " << report.root_hex << "  log " << report.log_id_hex
-            << (report.sealed ? ", closed cleanly" : report.writer_active ? ", writer active" : "")
+            << (report.sealed          ? ", closed cleanly"
+                : report.writer_active ? ", writer active"
+                                       : "")
             << '\n';
   if (report.torn_tail_bytes > 0) {
     std::cout << "torn tail: " << report.torn_tail_bytes << " bytes in segment "
@@ -77,16 +79,15 @@ void print_report_text(const ledger::VerifyReport& report) {
   }
   if (report.first_fault) {
     std::cout << "first of " << report.fault_count << " faults: segment "
-              << report.first_fault->segment << " at " << report.first_fault->offset
-              << ", record " << report.first_fault->sequence << ": " << report.first_fault->reason
-              << '\n';
+              << report.first_fault->segment << " at " << report.first_fault->offset << ", record "
+              << report.first_fault->sequence << ": " << report.first_fault->reason << '\n';
   }
 }
 
 int verify(const LedgerArguments& arguments) {
   const bool progress = isatty(STDERR_FILENO) == 1;
-  const auto report = ledger::verify(
-      arguments.directory, [progress](std::uint64_t done, std::uint64_t total) {
+  const auto report =
+      ledger::verify(arguments.directory, [progress](std::uint64_t done, std::uint64_t total) {
         if (progress && total > 0) {
           std::fprintf(stderr, "\r%3llu%% ", static_cast<unsigned long long>(done * 100 / total));
         }
@@ -189,8 +190,7 @@ void add_ledger_command(CLI::App& app, int& exit_code) {
   add_verb(*ledger, "stats", "Count records and bytes without reading them all",
            std::make_shared<LedgerArguments>(), stats, exit_code);
   auto arguments = std::make_shared<LedgerArguments>();
-  CLI::App* cat_app =
-      add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
+  CLI::App* cat_app = add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
   cat_app->add_option("--from", arguments->from, "First sequence")->capture_default_str();
   cat_app->add_option("--action", arguments->action, "Only records of this action");
   cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");

@@ -131,8 +131,8 @@ int fail(const core::Error& error, int code) {
 }
 
 int exit_code_of(const core::Error& error) {
-  const bool usage = error.code == core::ErrorCode::kInvalidArgument ||
-                     error.code == core::ErrorCode::kConfig;
+  const bool usage =
+      error.code == core::ErrorCode::kInvalidArgument || error.code == core::ErrorCode::kConfig;
   return usage ? kExitUsage : kExitNegative;
 }
 
@@ -162,16 +162,16 @@ int replay(const ReplayArguments& arguments) {
   sources.push_back(std::move(*source));
   const auto begin = std::chrono::steady_clock::now();
   auto engine = pipeline::Engine::open(
-      checked->app.engine,
-      {subsystems, std::move(sources), nullptr, **executor, checked->playbooks,
-       meta_loop::declare_adjustables, clock});
+      checked->app.engine, {subsystems, std::move(sources), nullptr, **executor, checked->playbooks,
+                            meta_loop::declare_adjustables, clock});
   if (!engine) return fail(engine.error(), exit_code_of(engine.error()));
   install_stop_signals();
   (*engine)->start();
   show_progress(**engine);
   const auto ended = (*engine)->wait();
   Summary summary;
-  summary.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  summary.wall_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   summary.workers = checked->app.engine.workers;
   static_cast<void>(collect(**engine, summary));  // the engine has stopped: it always answers
   std::cout << (arguments.json ? to_json(summary) + "\n" : to_text(summary));

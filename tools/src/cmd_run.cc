@@ -157,16 +157,14 @@ class Sidecar {
     const std::string mode(schedule::to_string(checked_->app.engine.schedule.trust.mode));
     api_.emplace(*engine_, *command_source, mode);
     engine_->start();
-    auto server = ControlServer::start(
-        checked_->app.control_socket,
-        [this](std::string_view request, const std::string& actor) {
-          return api_->handle(request, actor);
-        });
+    auto server = ControlServer::start(checked_->app.control_socket,
+                                       [this](std::string_view request, const std::string& actor) {
+                                         return api_->handle(request, actor);
+                                       });
     if (!server) return fail(server.error(), kExitNegative);
     server_ = std::move(*server);
-    std::cerr << "grace run: mode " << mode << ", ledger "
-              << checked_->app.engine.ledger_directory << ", control "
-              << checked_->app.control_socket << '\n';
+    std::cerr << "grace run: mode " << mode << ", ledger " << checked_->app.engine.ledger_directory
+              << ", control " << checked_->app.control_socket << '\n';
     return kExitOk;
   }
 
@@ -213,7 +211,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   run_app->add_option("--record", arguments->record, "Record the input in this journal directory");
   run_app->add_option("--mode", arguments->mode, "observe, suggest (default) or auto");
   run_app->add_option("--workers", arguments->workers, "Worker threads");
-  run_app->add_option("--socket", arguments->socket, "Control socket (default LEDGER/control.sock)");
+  run_app->add_option("--socket", arguments->socket,
+                      "Control socket (default LEDGER/control.sock)");
   run_app->add_flag("--json", arguments->json, "Print the closing summary as JSON");
   run_app->callback([arguments, &exit_code] { exit_code = Sidecar(*arguments).run(); });
   CLI::App* executor_app = app.add_subcommand("executor", "");  // internal: the executor process

@@ -56,7 +56,8 @@ void read_triggers(const toml::table& node, AppConfig& config, ConfigErrors& err
     if (const auto flag = value->value_exact<bool>()) text = *flag ? "true" : "false";
     if (const auto number = value->value_exact<std::int64_t>()) text = std::to_string(*number);
     if (const auto number = value->value_exact<double>()) text = std::to_string(*number);
-    const auto applied = limit::apply_environment_name(config.engine.triggers.limit, known.name, text);
+    const auto applied =
+        limit::apply_environment_name(config.engine.triggers.limit, known.name, text);
     if (!applied) table.fail(known.name, applied.error().message);
   }
 }
@@ -204,10 +205,14 @@ void read_root(const toml::table& node, AppConfig& config, ConfigErrors& errors)
   root.get_word("mode", config.engine.schedule.trust.mode, schedule::mode_from);
   using Reader = void (*)(const toml::table&, AppConfig&, ConfigErrors&);
   constexpr std::pair<std::string_view, Reader> kSections[] = {
-      {"engine", read_engine},           {"ingest", read_ingest},
-      {"triggers", read_triggers},       {"correlate", read_correlate},
-      {"schedule", read_schedule},       {"proactive", read_proactive},
-      {"log_analyzer", read_log_analyzer}, {"agentic_spine", read_agentic_spine},
+      {"engine", read_engine},
+      {"ingest", read_ingest},
+      {"triggers", read_triggers},
+      {"correlate", read_correlate},
+      {"schedule", read_schedule},
+      {"proactive", read_proactive},
+      {"log_analyzer", read_log_analyzer},
+      {"agentic_spine", read_agentic_spine},
       {"meta_loop", read_meta_loop},
   };
   for (const auto& [name, read] : kSections) {
@@ -258,9 +263,8 @@ core::Result<AppConfig> load_config(const std::string& path) {
       root = toml::parse_file(path);
     } catch (const toml::parse_error& error) {
       const auto line = error.source().begin.line;
-      return core::make_error(
-          core::ErrorCode::kConfig,
-          path + ":" + std::to_string(line) + ": " + std::string(error.description()));
+      return core::make_error(core::ErrorCode::kConfig, path + ":" + std::to_string(line) + ": " +
+                                                            std::string(error.description()));
     }
     ConfigErrors errors(path);
     read_root(root, config, errors);

@@ -38,7 +38,9 @@ std::optional<std::uint8_t> parse_days(std::string_view text) {
 }
 
 std::optional<std::uint16_t> parse_minute(std::string_view text) {
-  const auto digit = [&](std::size_t i) { return std::isdigit(static_cast<unsigned char>(text[i])); };
+  const auto digit = [&](std::size_t i) {
+    return std::isdigit(static_cast<unsigned char>(text[i]));
+  };
   if (text.size() != 5 || text[2] != ':' || !digit(0) || !digit(1) || !digit(3) || !digit(4)) {
     return std::nullopt;
   }

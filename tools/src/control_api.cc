@@ -30,8 +30,12 @@ core::ControlEvent control_of(const parse::JsonValue& request, const std::string
     case core::ControlKind::kFeedback:
       control.body = core::FeedbackControl{text("trigger_id"), request["right"].as_bool()};
       break;
-    case core::ControlKind::kAck: control.body = core::AckControl{text("what")}; break;
-    case core::ControlKind::kUndo: control.body = core::UndoControl{text("name")}; break;
+    case core::ControlKind::kAck:
+      control.body = core::AckControl{text("what")};
+      break;
+    case core::ControlKind::kUndo:
+      control.body = core::UndoControl{text("name")};
+      break;
     case core::ControlKind::kSilence: {
       core::SilenceControl silence;
       silence.id = text("id");
@@ -46,8 +50,10 @@ core::ControlEvent control_of(const parse::JsonValue& request, const std::string
       break;
     }
     case core::ControlKind::kPause:
-    case core::ControlKind::kResume: break;
-    default: control.kind = core::ControlKind::kNone;
+    case core::ControlKind::kResume:
+      break;
+    default:
+      control.kind = core::ControlKind::kNone;
   }
   return control;
 }
@@ -178,7 +184,8 @@ bool ControlApi::wait_until(const std::function<bool(const pipeline::OrderedView
   const auto deadline = std::chrono::steady_clock::now() + kActWait;
   while (std::chrono::steady_clock::now() < deadline) {
     bool done = false;
-    if (!engine_.inspect([&](const pipeline::OrderedView& view) { done = holds(view); })) return false;
+    if (!engine_.inspect([&](const pipeline::OrderedView& view) { done = holds(view); }))
+      return false;
     if (done) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -88,8 +88,7 @@ core::Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::str
     ::close(fd);
     return tl::unexpected<core::Error>(io_error("cannot make an eventfd for", path));
   }
-  return std::unique_ptr<ControlServer>(
-      new ControlServer(fd, wake_fd, path, std::move(handler)));
+  return std::unique_ptr<ControlServer>(new ControlServer(fd, wake_fd, path, std::move(handler)));
 }
 
 ControlServer::ControlServer(int listen_fd, int wake_fd, std::string path, Handler handler)

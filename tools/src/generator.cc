@@ -13,12 +13,12 @@
 namespace grace::tools {
 namespace {
 
-constexpr std::array<std::string_view, 6> kMetrics{
-    "latency_ms", "requests_rps", "error_rate", "cpu_usage_percent", "memory_usage_percent",
-    "queue_depth"};
+constexpr std::array<std::string_view, 6> kMetrics{"latency_ms",           "requests_rps",
+                                                   "error_rate",           "cpu_usage_percent",
+                                                   "memory_usage_percent", "queue_depth"};
 constexpr std::array<std::string_view, 5> kDomains{"core", "knowledge", "ml", "temporal", "edge"};
-constexpr std::array<std::string_view, 6> kActions{"query", "validate", "publish",
-                                                   "render", "sync", "execute"};
+constexpr std::array<std::string_view, 6> kActions{"query",  "validate", "publish",
+                                                   "render", "sync",     "execute"};
 
 // The firehose: a fleet whose services report six series each and log what they do, with faults at
 // random places. Faults know nothing of the detectors: their sizes come from wide distributions.
@@ -28,8 +28,8 @@ class MixedStream {
       : options_(options), out_(out), random_(options.seed) {
     for (std::uint32_t i = 0; i < options.service_count; ++i) {
       services_.push_back({"svc_" + std::to_string(i), kDomains[i % kDomains.size()],
-                           40.0 + 160.0 * random_.uniform(), 50.0 + 900.0 * random_.uniform(),
-                           0.0, 0.0, 0, 0});
+                           40.0 + 160.0 * random_.uniform(), 50.0 + 900.0 * random_.uniform(), 0.0,
+                           0.0, 0, 0});
     }
   }
 
@@ -38,7 +38,8 @@ class MixedStream {
     const double step_ns = 1e9 / options_.events_per_second;
     std::uint64_t written = services_.size();
     for (; written < options_.event_count; ++written) {
-      now_ns_ = options_.start_ns + static_cast<std::int64_t>(step_ns * static_cast<double>(written));
+      now_ns_ =
+          options_.start_ns + static_cast<std::int64_t>(step_ns * static_cast<double>(written));
       maybe_begin_fault();
       const std::uint64_t dice = random_.below(1000);
       if (dice < 550) {
@@ -117,12 +118,18 @@ class MixedStream {
     const double noise = random_.normal();
     const double fault = fault_part(service);
     switch (metric) {
-      case 0: return service.latency_ms * (1.0 + service.latency_factor * fault) * (1 + 0.04 * noise);
-      case 1: return std::max(0.0, service.rps * day * (1.0 + 0.03 * noise));
-      case 2: return std::max(0.0, (fault > 0 ? service.error_probability : 0.004) + 0.002 * noise);
-      case 3: return std::clamp(30.0 * day + 25.0 * fault * service.latency_factor + 2 * noise, 0., 100.);
-      case 4: return std::clamp(55.0 + 1.5 * noise, 0.0, 100.0);
-      default: return std::max(0.0, std::round(8.0 * (1 + fault) + 2.0 * noise));
+      case 0:
+        return service.latency_ms * (1.0 + service.latency_factor * fault) * (1 + 0.04 * noise);
+      case 1:
+        return std::max(0.0, service.rps * day * (1.0 + 0.03 * noise));
+      case 2:
+        return std::max(0.0, (fault > 0 ? service.error_probability : 0.004) + 0.002 * noise);
+      case 3:
+        return std::clamp(30.0 * day + 25.0 * fault * service.latency_factor + 2 * noise, 0., 100.);
+      case 4:
+        return std::clamp(55.0 + 1.5 * noise, 0.0, 100.0);
+      default:
+        return std::max(0.0, std::round(8.0 * (1 + fault) + 2.0 * noise));
     }
   }
 
@@ -190,13 +197,28 @@ class MixedStream {
     std::string& text = line_.text();
     text.pop_back();
     switch (random_.below(7)) {
-      case 0: text.resize(1 + random_.below(text.size() - 1)); break;       // cut short
-      case 1: text[random_.below(text.size())] = '\xff'; break;             // invalid UTF-8
-      case 2: text.insert(text.size() - 1, ","); break;                     // stray comma
-      case 3: text = R"({"ts":"yesterday","kind":"metric","service":"a","metric":"m","value":1})"; break;
-      case 4: text = R"({"ts":1736899200000000000,"kind":"metric","service":"a","value":1})"; break;
-      case 5: text = R"({"ts":1736899200000000000,"kind":"metric","service":"a","metric":"m","value":"x"})"; break;
-      default: text = std::string(80, '['); break;                          // too deep
+      case 0:
+        text.resize(1 + random_.below(text.size() - 1));
+        break;  // cut short
+      case 1:
+        text[random_.below(text.size())] = '\xff';
+        break;  // invalid UTF-8
+      case 2:
+        text.insert(text.size() - 1, ",");
+        break;  // stray comma
+      case 3:
+        text = R"({"ts":"yesterday","kind":"metric","service":"a","metric":"m","value":1})";
+        break;
+      case 4:
+        text = R"({"ts":1736899200000000000,"kind":"metric","service":"a","value":1})";
+        break;
+      case 5:
+        text =
+            R"({"ts":1736899200000000000,"kind":"metric","service":"a","metric":"m","value":"x"})";
+        break;
+      default:
+        text = std::string(80, '[');
+        break;  // too deep
     }
     text += '\n';
   }

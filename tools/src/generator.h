@@ -12,18 +12,18 @@ namespace grace::tools {
 // Synthetic telemetry with known truth. The same options give the same bytes on every machine: the
 // random numbers are SplitMix64 (Steele, Lea, Flood 2014) and values are printed with few decimals.
 struct GeneratorOptions {
-  std::string profile = "mixed";      // one of generator_profiles()
+  std::string profile = "mixed";        // one of generator_profiles()
   std::uint64_t event_count = 100'000;  // scenarios have their own length and ignore it
   std::uint64_t seed = 1;
   std::int64_t start_ns = 1'736'899'200'000'000'000;  // 2025-01-15T00:00:00Z
-  double events_per_second = 200.0;   // of event time
+  double events_per_second = 200.0;                   // of event time
   std::uint32_t service_count = 200;
-  double bad_line_share = 0.0;        // [0, 0.5]: lines broken in one of many ways
+  double bad_line_share = 0.0;  // [0, 0.5]: lines broken in one of many ways
 };
 
 // One thing that goes wrong in the stream, for scoring what was found.
 struct GroundTruth {
-  std::string fault;    // latency_ramp, error_burst, cascade, capacity_shortfall ...
+  std::string fault;  // latency_ramp, error_burst, cascade, capacity_shortfall ...
   std::string service;
   std::int64_t begin_ns = 0;
   std::int64_t end_ns = 0;

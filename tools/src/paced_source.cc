@@ -36,10 +36,7 @@ std::int64_t peek_timestamp(std::string_view text) {
 
 PacedSource::PacedSource(std::unique_ptr<ingest::Source> inner, double speed,
                          const core::Clock& clock)
-    : Source(live(inner->traits())),
-      inner_(std::move(inner)),
-      speed_(speed),
-      clock_(clock) {}
+    : Source(live(inner->traits())), inner_(std::move(inner)), speed_(speed), clock_(clock) {}
 
 bool PacedSource::is_due() {
   const std::int64_t event_ns = peek_timestamp({held_->text(), held_->size_bytes});

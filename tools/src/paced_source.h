@@ -12,8 +12,7 @@ namespace grace::tools {
 // pass with the ones before them. Thread: the ingest stage's.
 class PacedSource final : public ingest::Source {
  public:
-  PacedSource(std::unique_ptr<ingest::Source> inner, double speed,
-              const core::Clock& clock);
+  PacedSource(std::unique_ptr<ingest::Source> inner, double speed, const core::Clock& clock);
   [[nodiscard]] ingest::ReadStatus read(core::Chunk& chunk,
                                         const ingest::ReadLimits& limits) override;
   [[nodiscard]] ingest::InputPosition begin() const noexcept override { return inner_->begin(); }
@@ -24,7 +23,7 @@ class PacedSource final : public ingest::Source {
 
   std::unique_ptr<ingest::Source> inner_;
   double speed_;
-  const core::Clock& clock_;  // outlives the source
+  const core::Clock& clock_;           // outlives the source
   std::unique_ptr<core::Chunk> held_;  // read, not due yet
   ingest::ReadStatus held_status_ = ingest::ReadStatus::kIdle;
   bool holding_ = false;

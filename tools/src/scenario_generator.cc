@@ -89,7 +89,9 @@ class Recording {
   LineBuilder line_;
 };
 
-double minutes(std::int64_t ns) { return static_cast<double>(ns) / kNsPerMinute; }
+double minutes(std::int64_t ns) {
+  return static_cast<double>(ns) / kNsPerMinute;
+}
 
 }  // namespace
 
@@ -134,7 +136,8 @@ std::vector<GroundTruth> write_scenario_2(const GeneratorOptions& options, std::
   recording.topology(begin, "user_store", "data", "[]", 3, "high");
   recording.topology(begin, "auth_service", "auth", R"(["user_store"])", 3, "high");
   recording.topology(begin, "api_gateway", "edge", R"(["auth_service"])", 4, "high");
-  recording.topology(begin, "user_portal", "edge", R"(["api_gateway","auth_service"])", 2, "medium");
+  recording.topology(begin, "user_portal", "edge", R"(["api_gateway","auth_service"])", 2,
+                     "medium");
   recording.topology(begin, "mobile_backend", "edge", R"(["auth_service"])", 2, "medium");
   bool deployed = false;
   bool approval_written = false;

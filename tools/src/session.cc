@@ -152,7 +152,8 @@ std::string to_json(const Summary& summary) {
       .key("dead_letters")
       .begin_object()
       .field("written", summary.dead_letters.written)
-      .field("dropped", summary.dead_letters.dropped_by_bound + summary.dead_letters.dropped_by_rate +
+      .field("dropped", summary.dead_letters.dropped_by_bound +
+                            summary.dead_letters.dropped_by_rate +
                             summary.dead_letters.dropped_by_queue + summary.dead_letters.failed)
       .end_object()
       .field("wall_seconds", summary.wall_seconds)
@@ -166,8 +167,9 @@ std::string to_json(const Summary& summary) {
 std::string to_text(const Summary& summary) {
   std::string out;
   const pipeline::EventCounts& counts = summary.counts;
-  append(out, "events      %" PRIu64 " received = %" PRIu64 " accepted + %" PRIu64
-              " rejected + %" PRIu64 " dropped\n",
+  append(out,
+         "events      %" PRIu64 " received = %" PRIu64 " accepted + %" PRIu64 " rejected + %" PRIu64
+         " dropped\n",
          counts.received, counts.accepted, counts.rejected_total(), counts.dropped);
   for (std::size_t i = 0; i < parse::kRejectReasonCount; ++i) {
     if (counts.rejected[i] == 0) continue;

@@ -18,7 +18,8 @@ namespace grace::tools {
 [[nodiscard]] core::SubsystemList make_subsystems(const AppConfig& config);
 
 // A --source of `grace run`: "host", "stdin" or "-", "tcp:ADDRESS:PORT", "unix:PATH", "file:PATH",
-// "journal:DIR"; a bare path is a file. kInvalidArgument says what is wrong. `clock` outlives the source.
+// "journal:DIR"; a bare path is a file. kInvalidArgument says what is wrong. `clock` outlives the
+// source.
 [[nodiscard]] core::Result<std::unique_ptr<ingest::Source>> make_source(const std::string& spec,
                                                                         const AppConfig& config,
                                                                         const core::Clock& clock);
@@ -26,8 +27,8 @@ namespace grace::tools {
 // What a finished (or running) engine did, as `grace replay --json` prints it.
 struct Summary {
   pipeline::EventCounts counts;
-  std::string trigger_stats_json = "{}";   // get_stats() shape
-  std::string suppressed_json = "{}";      // by gate
+  std::string trigger_stats_json = "{}";  // get_stats() shape
+  std::string suppressed_json = "{}";     // by gate
   std::uint64_t incidents = 0;
   std::map<std::string, std::uint64_t> runs;  // by status
   std::string decision_digest;

@@ -12,7 +12,8 @@ struct Unit {
 };
 
 // An unsigned integer followed by one of the units. nullopt on anything else or on overflow.
-std::optional<std::int64_t> parse_with_unit(std::string_view text, std::initializer_list<Unit> units) {
+std::optional<std::int64_t> parse_with_unit(std::string_view text,
+                                            std::initializer_list<Unit> units) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || number < 0) return std::nullopt;

@@ -1,11 +1,12 @@
 #pragma once
+#include <toml++/toml.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "grace/core/error.h"
@@ -49,8 +50,8 @@ class TomlTable {
   void get(std::string_view key, std::string& out);
   void get(std::string_view key, std::vector<std::string>& out);
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  void get(std::string_view key, T& out) {
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void get(std::string_view key,
+                                                                       T& out) {
     const std::optional<std::int64_t> number = integer(key);
     if (!number) return;
     if (*number < 0 || static_cast<std::uint64_t>(*number) > std::numeric_limits<T>::max()) {

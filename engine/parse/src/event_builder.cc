@@ -271,24 +271,23 @@ bool EventBuilder::set_action(Event& event) {
   if (event.service.size_bytes != 0) {
     event.service_key = core::hash_bytes(event.view(event.service));
   }
-  event.route_key = owner_key(event);
+  // All of one actor's actions meet in one partition, in order, whatever session they belong to.
+  event.route_key = event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor))
+                                                : event.service_key;
+  event.session_key = session_key(event);
   return true;
 }
 
-// Who an action belongs to: its trace or session where the payload names one, else its actor, else
-// what it was done to. All of one owner's actions meet in one partition, in order.
-std::uint64_t EventBuilder::owner_key(const Event& event) {
-  if (fields_->session_present != 0 && event.detail.size_bytes != 0) {
-    const auto index = static_cast<std::size_t>(std::countr_zero(fields_->session_present));
-    const bool escaped = (fields_->session_escaped >> index & 1) != 0;
-    const std::uint32_t scratch_used_bytes = chunk_->scratch_used_bytes;
-    const std::uint64_t key =
-        core::hash_bytes(event.view(unescaped(fields_->session[index], escaped)));
-    chunk_->scratch_used_bytes = scratch_used_bytes;
-    return key;
-  }
-  return event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor))
-                                     : event.service_key;
+// The trace or session that the payload names; 0 when it names none.
+std::uint32_t EventBuilder::session_key(const Event& event) {
+  if (fields_->session_present == 0 || event.detail.size_bytes == 0) return 0;
+  const auto index = static_cast<std::size_t>(std::countr_zero(fields_->session_present));
+  const bool escaped = (fields_->session_escaped >> index & 1) != 0;
+  const std::uint32_t scratch_used_bytes = chunk_->scratch_used_bytes;
+  const std::uint64_t hash =
+      core::hash_bytes(event.view(unescaped(fields_->session[index], escaped)));
+  chunk_->scratch_used_bytes = scratch_used_bytes;
+  return static_cast<std::uint32_t>(hash) | 1;  // never the "none" of 0
 }
 
 bool EventBuilder::set_mesh(Event& event) {

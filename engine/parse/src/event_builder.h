@@ -44,7 +44,7 @@ class EventBuilder {
   // Labels or payload: raw JSON of an object, empty when absent. False: wrong type.
   [[nodiscard]] bool object(Field field, core::TextRef& out);
   [[nodiscard]] core::TextRef unescaped(Span span, bool escaped);
-  [[nodiscard]] std::uint64_t owner_key(const core::Event& event);
+  [[nodiscard]] std::uint32_t session_key(const core::Event& event);
   [[nodiscard]] std::optional<std::int64_t> read_time(std::string_view text) noexcept;
   [[nodiscard]] const char* at(Span span) const noexcept {
     return chunk_->text() + place_.window_offset + span.begin;

@@ -359,12 +359,24 @@ core::Result<std::unique_ptr<Engine>> Engine::open(EngineConfig config, Parts pa
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
-void Engine::start() { impl_->start(); }
-void Engine::request_stop() noexcept { impl_->request_stop(); }
-bool Engine::finished() const noexcept { return impl_->finished(); }
-core::Result<void> Engine::wait() { return impl_->wait(); }
-EventCounts Engine::counts() const { return impl_->counts(); }
-ingest::IngestFigures Engine::ingest_figures() const { return impl_->ingest_figures(); }
+void Engine::start() {
+  impl_->start();
+}
+void Engine::request_stop() noexcept {
+  impl_->request_stop();
+}
+bool Engine::finished() const noexcept {
+  return impl_->finished();
+}
+core::Result<void> Engine::wait() {
+  return impl_->wait();
+}
+EventCounts Engine::counts() const {
+  return impl_->counts();
+}
+ingest::IngestFigures Engine::ingest_figures() const {
+  return impl_->ingest_figures();
+}
 parse::DeadLetterCounters Engine::dead_letter_counters() const {
   return impl_->dead_letter_counters();
 }
@@ -372,6 +384,8 @@ bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
                      std::chrono::milliseconds timeout) {
   return impl_->inspect(look, timeout);
 }
-std::uint64_t Engine::durable_sequence() const { return impl_->durable_sequence(); }
+std::uint64_t Engine::durable_sequence() const {
+  return impl_->durable_sequence();
+}
 
 }  // namespace grace::pipeline

@@ -24,7 +24,9 @@ void OrderedStage::apply(const core::ControlEvent& control) {
   using core::ControlKind;
   switch (control.kind) {
     case ControlKind::kApprove:
-    case ControlKind::kReject: decide_run(control); break;
+    case ControlKind::kReject:
+      decide_run(control);
+      break;
     case ControlKind::kFeedback: {
       const auto& feedback = std::get<core::FeedbackControl>(control.body);
       const auto done = triggers_->feedback(feedback.trigger_id, feedback.right, control.actor,
@@ -32,15 +34,23 @@ void OrderedStage::apply(const core::ControlEvent& control) {
       if (!done) record_refusal(control, done.error().message);
       break;
     }
-    case ControlKind::kOutcome: settle_outside_run(control); break;
+    case ControlKind::kOutcome:
+      settle_outside_run(control);
+      break;
     case ControlKind::kTopology:
       if (!topology_.upsert(std::get<core::ServiceNode>(control.body))) {
         record_refusal(control, "the topology is full");
       }
       break;
-    case ControlKind::kSilence: silence(control); break;
-    case ControlKind::kPause: scheduler_->pause(control.actor, control.reason, moment()); break;
-    case ControlKind::kResume: scheduler_->resume(control.actor, control.reason, moment()); break;
+    case ControlKind::kSilence:
+      silence(control);
+      break;
+    case ControlKind::kPause:
+      scheduler_->pause(control.actor, control.reason, moment());
+      break;
+    case ControlKind::kResume:
+      scheduler_->resume(control.actor, control.reason, moment());
+      break;
     case ControlKind::kAck:
       if (!scheduler_->acknowledge(std::get<core::AckControl>(control.body).what, control.actor,
                                    moment())) {
@@ -50,10 +60,13 @@ void OrderedStage::apply(const core::ControlEvent& control) {
     case ControlKind::kStepResult:
       scheduler_->on_step_result(std::get<core::StepResult>(control.body), moment());
       break;
-    case ControlKind::kUndo: undo(control); break;
+    case ControlKind::kUndo:
+      undo(control);
+      break;
     case ControlKind::kDeploy:  // concerns detectors only
     case ControlKind::kTick:
-    case ControlKind::kNone: break;
+    case ControlKind::kNone:
+      break;
   }
 }
 

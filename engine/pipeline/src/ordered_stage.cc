@@ -48,7 +48,9 @@ OrderedStage::~OrderedStage() {
   }
 }
 
-void OrderedStage::recovered() { scheduler_->recovered(moment()); }
+void OrderedStage::recovered() {
+  scheduler_->recovered(moment());
+}
 
 // ---------------------------------------------------------------------------------------------
 // Merging
@@ -103,8 +105,12 @@ void OrderedStage::handle(OrderedItem& item) {
   if (item.sequence != sequence_) rank_ = 0;
   sequence_ = item.sequence;
   switch (item.kind) {
-    case ItemKind::kTick: on_tick(item.sequence, item.content.watermark_ns); break;
-    case ItemKind::kObservation: on_observation(item.content.observation, item.sequence); break;
+    case ItemKind::kTick:
+      on_tick(item.sequence, item.content.watermark_ns);
+      break;
+    case ItemKind::kObservation:
+      on_observation(item.content.observation, item.sequence);
+      break;
     case ItemKind::kFinding: {
       const std::unique_ptr<core::Finding> owned(item.content.finding);
       item.content.finding = nullptr;
@@ -118,7 +124,9 @@ void OrderedStage::handle(OrderedItem& item) {
         on_control(item.content.event);
       }
       break;
-    case ItemKind::kShardEnd: GRACE_ASSERT(false, "marks are counted, not handled"); break;
+    case ItemKind::kShardEnd:
+      GRACE_ASSERT(false, "marks are counted, not handled");
+      break;
   }
   settle_queued();
 }
@@ -236,7 +244,8 @@ schedule::BuiltinResult OrderedStage::adjust_threshold(const core::PlaybookRun& 
     }
     const double from = entry->value;
     if (!learned_.adjust(directive->parameter, directive->to, at.now_ns)) {
-      result.message = directive->parameter + " was moved less than a period ago, or is at its bound";
+      result.message =
+          directive->parameter + " was moved less than a period ago, or is at its bound";
       return result;
     }
     record_threshold(nullptr, *entry, from, "adjusted", trigger->confidence);
@@ -276,8 +285,8 @@ bool OrderedStage::emit(std::string_view event_type, const core::PlaybookRun& ru
 
 void OrderedStage::inspect_here(const std::function<void(const OrderedView&)>& look) {
   const std::string digest = recorder_.digest();
-  look(OrderedView{now_ns_, *triggers_, *scheduler_, learned_, topology_, digest,
-                   recorder_.count(), recorder_.failed_count(), observations_dropped_});
+  look(OrderedView{now_ns_, *triggers_, *scheduler_, learned_, topology_, digest, recorder_.count(),
+                   recorder_.failed_count(), observations_dropped_});
 }
 
 bool OrderedStage::inspect(const std::function<void(const OrderedView&)>& look,
@@ -287,8 +296,7 @@ bool OrderedStage::inspect(const std::function<void(const OrderedView&)>& look,
   if (!inspected_.wait_until(lock, deadline, [&] { return inspection_ == nullptr; })) return false;
   inspection_ = &look;
   inspection_waits_.store(true, std::memory_order_relaxed);  // relaxed: see the member
-  const bool answered =
-      inspected_.wait_until(lock, deadline, [&] { return inspection_ != &look; });
+  const bool answered = inspected_.wait_until(lock, deadline, [&] { return inspection_ != &look; });
   if (!answered) inspection_ = nullptr;
   lock.unlock();
   inspected_.notify_all();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "durable_executor.h"
 #include "grace/core/control.h"
 #include "grace/core/detector.h"
 #include "grace/core/learned_state.h"
@@ -17,7 +18,6 @@
 #include "grace/pipeline/engine.h"
 #include "grace/pipeline/trigger_manager.h"
 #include "grace/schedule/scheduler.h"
-#include "durable_executor.h"
 #include "ordered_item.h"
 #include "recorder.h"
 #include "worker.h"
@@ -130,8 +130,8 @@ class OrderedStage final : public core::Stage,
 
   // --- place in the total order ---
   std::uint64_t sequence_ = 0;
-  std::uint32_t rank_ = 0;      // findings so far at this sequence
-  std::int64_t now_ns_ = 0;     // watermark
+  std::uint32_t rank_ = 0;   // findings so far at this sequence
+  std::int64_t now_ns_ = 0;  // watermark
   std::size_t observations_in_tick_ = 0;
   std::uint64_t observations_dropped_ = 0;
 

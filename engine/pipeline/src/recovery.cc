@@ -19,14 +19,16 @@ core::Result<void> recover_from_ledger(const std::string& directory, OrderedStag
   ledger::RecordView view;
   for (;;) {
     switch (reader->next(view)) {
-      case ledger::ReadStatus::kEnd: return {};
+      case ledger::ReadStatus::kEnd:
+        return {};
       case ledger::ReadStatus::kCorrupt:
         return core::make_error(core::ErrorCode::kCorrupt, reader->error().message, 0,
                                 reader->error().offset);
       case ledger::ReadStatus::kIo:
         return core::make_error(core::ErrorCode::kIo, reader->error().message,
                                 reader->error().os_error, reader->error().offset);
-      case ledger::ReadStatus::kRecord: break;
+      case ledger::ReadStatus::kRecord:
+        break;
     }
     if (view.type != ledger::RecordType::kJson) continue;
     const auto json = parse::JsonValue::parse(view.text());

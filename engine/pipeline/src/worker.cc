@@ -247,8 +247,7 @@ bool Worker::route(const core::Event& event) {
     item.content.watermark_ns = mark.ts_ns;
     emit(item);
   }
-  if (event.kind == core::EventKind::kMetric || event.kind == core::EventKind::kAction)
-      [[likely]] {
+  if (event.kind == core::EventKind::kMetric || event.kind == core::EventKind::kAction) [[likely]] {
     core::Event* const slot = claim(event.partition() % exchange_.worker_count);
     if (slot == nullptr) return false;
     *slot = event;

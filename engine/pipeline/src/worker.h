@@ -51,7 +51,7 @@ struct alignas(core::kCacheLineBytes) WorkerCounters {
 
 struct WorkerConfig {
   std::size_t index = 0;
-  std::uint64_t first_chunk = 0;  // number of the first chunk of this run
+  std::uint64_t first_chunk = 0;         // number of the first chunk of this run
   std::int64_t tick_ns = 1'000'000'000;  // event-time tick period
   parse::ParseConfig parse;
 };
@@ -115,8 +115,8 @@ class Worker final : public core::Stage {
 
   // --- parsing side ---
   parse::ChunkParser parser_;
-  core::Chunk* chunk_ = nullptr;    // being parsed
-  bool end_pending_ = false;        // all of it is routed but for the end marks
+  core::Chunk* chunk_ = nullptr;  // being parsed
+  bool end_pending_ = false;      // all of it is routed but for the end marks
   // First event time that is past the last tick this chunk has sent: its own running maximum,
   // rounded. Ticks that earlier chunks had reached are sent again and ignored by the receivers.
   std::int64_t chunk_next_tick_ns_ = 0;
@@ -127,7 +127,7 @@ class Worker final : public core::Stage {
   std::vector<Outlet> out_;         // by shard; closed outside parse_step()
 
   // --- detecting side ---
-  std::uint64_t shard_chunk_ = 0;   // chunk that the shard takes from next
+  std::uint64_t shard_chunk_ = 0;  // chunk that the shard takes from next
   std::int64_t watermark_ns_ = 0;
   std::vector<Cell> cells_;
   std::array<std::uint8_t, core::kPartitionCount> cell_of_partition_{};

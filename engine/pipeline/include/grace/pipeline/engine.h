@@ -50,7 +50,7 @@ struct EngineConfig {
   std::size_t item_ring_slots = 4096;    // each worker's ring to the ordered stage
   std::size_t chunks_in_flight_max = 0;  // 0: 2 x workers + 4. Memory: see chunk_capacity_bytes
   core::IdlePolicy worker_idle = core::IdlePolicy::kYield;
-  bool pin_workers = false;              // worker i on CPU i
+  bool pin_workers = false;  // worker i on CPU i
 };
 [[nodiscard]] core::Result<EngineConfig> validated(EngineConfig config);
 
@@ -88,17 +88,16 @@ struct OrderedView {
 class Engine {
  public:
   struct Parts {
-    const core::SubsystemList& subsystems;                  // outlives the engine
-    std::vector<std::unique_ptr<ingest::Source>> sources;   // index = Chunk::source_index
-    ingest::InternalSource* internal = nullptr;             // one of `sources`; null: no live lines
-    core::StepExecutor& executor;                           // outlives the engine
-    const schedule::PlaybookSet& playbooks;                 // outlives the engine
+    const core::SubsystemList& subsystems;                 // outlives the engine
+    std::vector<std::unique_ptr<ingest::Source>> sources;  // index = Chunk::source_index
+    ingest::InternalSource* internal = nullptr;            // one of `sources`; null: no live lines
+    core::StepExecutor& executor;                          // outlives the engine
+    const schedule::PlaybookSet& playbooks;                // outlives the engine
     // Declares what the meta loop may move, before detectors are made. May be empty.
     std::function<void(core::LearnedState&)> declare_adjustables;
-    const core::Clock& clock;                               // outlives the engine
+    const core::Clock& clock;  // outlives the engine
   };
-  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config,
-                                                                  Parts parts);
+  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config, Parts parts);
   ~Engine();  // stops and waits
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
