@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <unordered_set>
+#include <utility>
 
 namespace grace::core {
 namespace {
@@ -40,13 +41,51 @@ bool Topology::upsert(ServiceNode node) {
   for (const std::string& dependency : node.depends_on) {
     insert_sorted(dependents_[dependency], node.service);
   }
+  index_.reset();  // before nodes_ changes: it holds views of its names
   std::string service = node.service;
   nodes_.insert_or_assign(std::move(service), std::move(node));
   return true;
 }
 
+Topology::Index& Topology::index() const {
+  if (index_ != nullptr) return *index_;
+  index_ = std::make_unique<Index>();
+  const auto id_of = [&](const std::string& name) {
+    return index_->ids.emplace(name, static_cast<std::uint32_t>(index_->ids.size())).first->second;
+  };
+  for (const auto& [name, node] : nodes_) {
+    id_of(name);
+    for (const std::string& dependency : node.depends_on) id_of(dependency);
+  }
+  index_->depends_on.resize(index_->ids.size());
+  index_->reaches.resize(index_->ids.size());
+  for (const auto& [name, node] : nodes_) {
+    std::vector<std::uint32_t>& edges = index_->depends_on[id_of(name)];
+    for (const std::string& dependency : node.depends_on) edges.push_back(id_of(dependency));
+  }
+  return *index_;
+}
+
+const std::vector<std::uint64_t>& Topology::reach(Index& index, std::uint32_t from) {
+  std::vector<std::uint64_t>& bits = index.reaches[from];
+  if (!bits.empty()) return bits;
+  bits.resize(index.ids.size() / 64 + 1);
+  std::vector<std::uint32_t> open{from};
+  while (!open.empty()) {
+    const std::uint32_t at = open.back();
+    open.pop_back();
+    for (const std::uint32_t next : index.depends_on[at]) {
+      const std::uint64_t bit = std::uint64_t{1} << (next % 64);
+      if ((bits[next / 64] & bit) != 0) continue;
+      bits[next / 64] |= bit;
+      open.push_back(next);
+    }
+  }
+  return bits;
+}
+
 const ServiceNode* Topology::find(std::string_view service) const {
-  const auto at = nodes_.find(std::string(service));
+  const auto at = nodes_.find(service);
   return at == nodes_.end() ? nullptr : &at->second;
 }
 
@@ -81,42 +120,42 @@ BlastRadius Topology::blast_radius(std::string_view service) const {
 std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_view b,
                                                 std::uint32_t hops_max) const {
   if (a == b) return 0;
-  const auto directed = [&](std::string_view from,
-                            std::string_view to) -> std::optional<std::uint32_t> {
-    std::unordered_map<std::string, std::uint32_t> depth{{std::string(from), 0}};
-    std::deque<std::string> open{std::string(from)};
-    while (!open.empty()) {
-      const std::string at = open.front();
-      open.pop_front();
-      const ServiceNode* const node = find(at);
-      if (node == nullptr || depth[at] >= hops_max) continue;
-      for (const std::string& next : node->depends_on) {
-        if (!depth.emplace(next, depth[at] + 1).second) continue;
-        if (next == to) return depth[next];
-        open.push_back(next);
+  Index& graph = index();
+  const auto from = graph.ids.find(a);
+  const auto to = graph.ids.find(b);
+  if (from == graph.ids.end() || to == graph.ids.end()) return std::nullopt;
+  // Breadth first over what is known to lead there at all.
+  const auto directed = [&](std::uint32_t begin,
+                            std::uint32_t end) -> std::optional<std::uint32_t> {
+    if ((reach(graph, begin)[end / 64] >> (end % 64) & 1) == 0) return std::nullopt;
+    std::vector<bool> seen(graph.ids.size());
+    std::vector<std::uint32_t> frontier{begin};
+    for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
+      std::vector<std::uint32_t> next_frontier;
+      for (const std::uint32_t at : frontier) {
+        for (const std::uint32_t next : graph.depends_on[at]) {
+          if (next == end) return depth;
+          if (seen[next]) continue;
+          seen[next] = true;
+          next_frontier.push_back(next);
+        }
       }
+      frontier = std::move(next_frontier);
     }
     return std::nullopt;
   };
-  const auto forward = directed(a, b);
-  const auto backward = directed(b, a);
+  const auto forward = directed(from->second, to->second);
+  const auto backward = directed(to->second, from->second);
   if (forward && backward) return std::min(*forward, *backward);
   return forward ? forward : backward;
 }
 
 bool Topology::depends(std::string_view dependent, std::string_view dependency) const {
-  std::unordered_set<std::string> seen{std::string(dependent)};
-  std::deque<std::string> open{std::string(dependent)};
-  while (!open.empty()) {
-    const ServiceNode* const node = find(open.front());
-    open.pop_front();
-    if (node == nullptr) continue;
-    for (const std::string& next : node->depends_on) {
-      if (next == dependency) return true;
-      if (seen.insert(next).second) open.push_back(next);
-    }
-  }
-  return false;
+  Index& graph = index();
+  const auto from = graph.ids.find(dependent);
+  const auto to = graph.ids.find(dependency);
+  if (from == graph.ids.end() || to == graph.ids.end()) return false;
+  return (reach(graph, from->second)[to->second / 64] >> (to->second % 64) & 1) != 0;
 }
 
 std::vector<std::string> Topology::services() const {

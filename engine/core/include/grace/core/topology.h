@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,10 +55,32 @@ class Topology {
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
 
  private:
+  // Equal hashes for std::string and std::string_view: look-ups make no copies.
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  template <typename Value>
+  using ByName = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+  // The graph over numbers, made at the first question after a change: detectors ask tens of
+  // thousands of times between two changes. Names are views into nodes_.
+  struct Index {
+    std::unordered_map<std::string_view, std::uint32_t> ids;  // services and all they depend on
+    std::vector<std::vector<std::uint32_t>> depends_on;       // by id
+    // Bit set of what an id reaches; empty until asked for. Memory: ids^2 / 8 bytes at most.
+    std::vector<std::vector<std::uint64_t>> reaches;
+  };
+  [[nodiscard]] Index& index() const;
+  [[nodiscard]] static const std::vector<std::uint64_t>& reach(Index& index, std::uint32_t from);
+
   std::size_t services_max_;
   std::uint64_t refused_count_ = 0;
-  std::unordered_map<std::string, ServiceNode> nodes_;
-  std::unordered_map<std::string, std::vector<std::string>> dependents_;  // reverse edges, sorted
+  ByName<ServiceNode> nodes_;
+  ByName<std::vector<std::string>> dependents_;  // reverse edges, sorted
+  mutable std::unique_ptr<Index> index_;         // null after a change
 };
 
 }  // namespace grace::core
