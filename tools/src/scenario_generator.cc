@@ -98,8 +98,8 @@ double minutes(std::int64_t ns) {
 std::vector<GroundTruth> write_scenario_1(const GeneratorOptions& options, std::ostream& out) {
   Recording recording(options, out);
   const std::int64_t begin = recording.at(10, 0);
-  const std::int64_t climb = recording.at(13, 50);
-  const std::int64_t scaled = recording.at(14, 2);
+  const std::int64_t climb = recording.at(13, 51);
+  const std::int64_t scaled = recording.at(14, 1, 30);
   const std::int64_t end = recording.at(14, 40);
   recording.topology(begin, "database", "data", "[]", 2, "high");
   recording.topology(begin, "api_service", "core", R"(["database"])", 4, "medium");
@@ -113,7 +113,7 @@ std::vector<GroundTruth> write_scenario_1(const GeneratorOptions& options, std::
     } else if (ts >= scaled) {
       requests *= 1.24;  // the load stays, more instances carry it
       const double since = minutes(ts - scaled);
-      latency += since < 1.0 ? 64.8 * (1.0 - since) : 0.0;
+      latency += since < 0.5 ? 100.0 * (0.5 - since) : 0.0;
     }
     Random& random = recording.random;
     recording.metric(ts, "api_service", "core", "latency_ms", latency + 4.0 * random.normal());
@@ -126,10 +126,15 @@ std::vector<GroundTruth> write_scenario_1(const GeneratorOptions& options, std::
   return {{"latency_ramp", "api_service", climb, scaled}};
 }
 
+// A flag switched on at 09:12 makes token checks expensive: from 09:13 the service is slow and
+// busy, from 09:15:15 it fails. Latency and load are what the spine sees, the audit trail is what
+// the log analyzer sees: two sources on different events.
 std::vector<GroundTruth> write_scenario_2(const GeneratorOptions& options, std::ostream& out) {
   Recording recording(options, out);
   const std::int64_t begin = recording.at(7, 0);
-  const std::int64_t failing = recording.at(9, 14, 40);
+  const std::int64_t slow = recording.at(9, 13);
+  const std::int64_t failing = recording.at(9, 15, 15);
+  const std::int64_t burst_end = failing + 35 * kNsPerSecond;
   const std::int64_t approved = recording.at(9, 18);
   const std::int64_t disabled = recording.at(9, 20);
   const std::int64_t end = recording.at(9, 40);
@@ -139,23 +144,19 @@ std::vector<GroundTruth> write_scenario_2(const GeneratorOptions& options, std::
   recording.topology(begin, "user_portal", "edge", R"(["api_gateway","auth_service"])", 2,
                      "medium");
   recording.topology(begin, "mobile_backend", "edge", R"(["auth_service"])", 2, "medium");
-  bool deployed = false;
-  bool approval_written = false;
   std::uint32_t step = 0;
   for (std::int64_t ts = begin; ts < end; ts += 5 * kNsPerSecond, ++step) {
-    if (!deployed && ts >= recording.at(9, 12)) {
+    if (ts == recording.at(9, 12)) {
       recording.deploy(ts, "auth_service", "flag:new_token_format=on");
-      deployed = true;
     }
-    if (!approval_written && ts >= approved) {
+    if (ts == approved) {
       recording.approve(ts, "auth_service", "rollback_flag", "alice",
                         "the new token format breaks old clients");
-      approval_written = true;
     }
-    // Seven errors by 09:15:10, then one in four validations until the flag is off again.
-    const bool burst = ts >= failing && ts < failing + 35 * kNsPerSecond;
-    const bool tail = ts >= failing + 35 * kNsPerSecond && ts < disabled && step % 4 == 0;
-    const bool error = burst || tail;
+    // Seven errors in half a minute, then one in four validations until the flag is off again.
+    const bool error =
+        (ts >= failing && ts < burst_end) || (ts >= burst_end && ts < disabled && step % 4 == 0);
+    const bool strained = ts >= slow && ts < disabled;
     Random& random = recording.random;
     recording.action(ts, "auth", "auth_validate", "auth_service", "auth", !error,
                      error ? 3.0 : 12.0 + 2.0 * random.uniform(),
@@ -163,32 +164,34 @@ std::vector<GroundTruth> write_scenario_2(const GeneratorOptions& options, std::
     recording.action(ts + kNsPerSecond, "gateway", "route_request", "api_gateway", "edge", true,
                      20.0 + 4.0 * random.uniform(), R"({"code":200})");
     if (step % 3 == 0) {
+      const double strain = strained ? 1.0 : 0.0;
+      recording.metric(ts + 2 * kNsPerSecond, "auth_service", "auth", "latency_ms",
+                       13.0 + 2.0 * strain + 0.5 * random.normal());
       recording.metric(ts + 2 * kNsPerSecond, "auth_service", "auth", "cpu_usage_percent",
-                       35.0 + 1.5 * random.normal());
+                       35.0 + 6.0 * strain + 1.5 * random.normal());
+      recording.metric(ts + 2 * kNsPerSecond, "auth_service", "auth", "memory_usage_percent",
+                       42.0 + 3.0 * strain + 0.8 * random.normal());
     }
   }
-  return {{"error_burst", "auth_service", failing, disabled}};
+  return {{"error_burst", "auth_service", slow, disabled}};
 }
 
 std::vector<GroundTruth> write_scenario_3(const GeneratorOptions& options, std::ostream& out) {
   Recording recording(options, out);
   const std::int64_t begin = recording.at(8, 0);
-  const std::int64_t rise = recording.at(10, 54);
-  const std::int64_t scaled = recording.at(11, 3);
-  const std::int64_t plateau = recording.at(11, 15);
+  const std::int64_t rise = recording.at(10, 52);
+  const std::int64_t scaled = recording.at(11, 2);
   const std::int64_t end = recording.at(11, 40);
   recording.topology(begin, "object_store", "data", "[]", 3, "high");
   recording.topology(begin, "api_cluster", "core", R"(["object_store"])", 5, "medium");
   recording.topology(begin, "public_site", "edge", R"(["api_cluster"])", 4, "medium");
   for (std::int64_t ts = begin; ts < end; ts += 15 * kNsPerSecond) {
-    const double risen = minutes(std::clamp(ts, rise, plateau) - rise);
-    const double demand = 650.0 + 38.1 * risen;  // 1450 requests a second at 11:15
-    const double capacity = ts < scaled ? 1000.0 : 1600.0;
+    // 58 requests a second more every minute, up to 1450.
+    const double demand = std::min(1450.0, 380.0 + 58.0 * minutes(std::max(ts, rise) - rise));
     Random& random = recording.random;
-    recording.metric(ts, "api_cluster", "core", "requests_rps", demand + 8.0 * random.normal());
-    recording.metric(ts, "api_cluster", "core", "capacity_rps", capacity);
-    recording.metric(ts, "api_cluster", "core", "cpu_usage_percent",
-                     std::min(100.0, 70.0 * demand / capacity + 1.0 * random.normal()));
+    recording.metric(ts, "api_cluster", "core", "requests_rps", demand + 6.0 * random.normal());
+    recording.metric(ts, "api_cluster", "core", "capacity_rps", ts < scaled ? 1000.0 : 1600.0);
+    recording.metric(ts, "api_cluster", "core", "latency_ms", 80.0 + 2.0 * random.normal());
     recording.metric(ts + kNsPerSecond, "object_store", "data", "latency_ms",
                      6.0 + 0.3 * random.normal());
   }

@@ -171,7 +171,8 @@ void OrderedStage::undo(const core::ControlEvent& control) {
 void OrderedStage::record_threshold(const core::ControlEvent* control,
                                     const core::Adjustable& entry, double from,
                                     std::string_view result, double confidence) {
-  const std::string_view actor = control == nullptr ? "meta_loop" : control->actor;
+  const std::string_view actor =
+      control == nullptr ? std::string_view("meta_loop") : control->actor;
   std::string payload;
   core::JsonWriter(payload)
       .begin_object()
@@ -181,7 +182,8 @@ void OrderedStage::record_threshold(const core::ControlEvent* control,
       .field("to", entry.value)
       .field("min", entry.min)
       .field("max", entry.max)
-      .field("reasoning", control == nullptr ? "a directive of the meta loop" : control->reason)
+      .field("reasoning", control == nullptr ? std::string_view("a directive of the meta loop")
+                                             : std::string_view(control->reason))
       .field("confidence", confidence)
       .end_object();
   recorder_.append(

@@ -171,8 +171,11 @@ TrustDecision TrustCore::match_policies(const TrustQuery& query) const {
     if (!matches(policy, query)) continue;
     decision.verdict = policy.verdict;
     decision.rule = policy.name;
-    decision.reasoning.push_back("policy '" + policy.name + "' (" + to_string(policy.place) +
-                                 ") says " + std::string(to_string(policy.verdict)));
+    // By name and line, without the file: where a configuration lies must not change what is
+    // recorded, nor the decision digest.
+    decision.reasoning.push_back("policy '" + policy.name + "' (line " +
+                                 std::to_string(policy.place.line) + ") says " +
+                                 std::string(to_string(policy.verdict)));
     return decision;
   }
   decision.verdict = Verdict::kRequireApproval;
