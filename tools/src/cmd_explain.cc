@@ -77,7 +77,8 @@ core::Result<Story> collect_story(const ExplainArguments& arguments,
       story.runs.push_back(record.json);
     } else if (action.starts_with("decision_") &&
                (of_incident || ids.contains(payload["trigger_id"].as_string()) ||
-                ids.contains(payload["run_id"].as_string()))) {
+                ids.contains(payload["run_id"].as_string()) ||
+                ids.contains(payload["subject"].as_string()))) {
       story.decisions.push_back(record.json);
     }
     return true;

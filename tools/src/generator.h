@@ -16,7 +16,7 @@ struct GeneratorOptions {
   std::uint64_t event_count = 100'000;  // scenarios have their own length and ignore it
   std::uint64_t seed = 1;
   std::int64_t start_ns = 1'736'899'200'000'000'000;  // 2025-01-15T00:00:00Z
-  double events_per_second = 200.0;                   // of event time
+  double events_per_second = 1000.0;                  // of event time
   std::uint32_t service_count = 200;
   double bad_line_share = 0.0;  // [0, 0.5]: lines broken in one of many ways
 };
