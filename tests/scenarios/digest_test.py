@@ -20,8 +20,9 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         stream = os.path.join(scratch, "stream.ndjson")
         with open(stream, "wb") as file:
-            subprocess.run([grace, "gen", "--profile", "mixed", "--count", str(count), "--seed", "7",
-                            "--rate", "200", "--bad-lines", "0.001"], stdout=file, check=True)
+            subprocess.run([grace, "gen", "--profile", "mixed", "--count", str(count),
+                            "--seed", "7", "--rate", "200", "--bad-lines", "0.001"],
+                           stdout=file, check=True)
         digests = set()
         peak = 0
         for workers in WORKERS:
@@ -44,8 +45,8 @@ def main():
         if summary["records"] < 10 or rejected == 0:
             raise SystemExit("the stream made the engine decide nothing: a test of nothing")
         runs = len(WORKERS) * len(CHUNKS) * REPETITIONS
-        print(f"{runs} runs of {count} events: digest {digests.pop()}, {summary['records']} records, "
-              f"peak memory {peak / 2**20:.0f} MiB")
+        print(f"{runs} runs of {count} events: digest {digests.pop()}, "
+              f"{summary['records']} records, peak memory {peak / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Replays the founding document's three scenarios from raw telemetry, really executing the demo's
-playbooks, and holds them to what the document says: the transcript as a whole, line by line, and the
-points that matter one by one. Every way of cutting and sharing out the work gives one digest.
+playbooks, and holds them to what the document says: the transcript as a whole, line by line, and
+the points that matter one by one. Every way of cutting and sharing out the work gives one digest.
 
 Usage: scenario_test.py GRACE SOURCE_DIR [--update]    (--update rewrites the expected transcripts)
 """
@@ -59,7 +59,8 @@ def transcript_line(record):
 
 class Ledger:
     def __init__(self, grace, directory):
-        check(json.loads(run(grace, "ledger", "verify", directory, "--json"))["ok"], "ledger verifies")
+        report = json.loads(run(grace, "ledger", "verify", directory, "--json"))
+        check(report["ok"], "the ledger verifies")
         lines = run(grace, "ledger", "cat", directory, "--json").splitlines()
         self.records = [json.loads(line) for line in lines]
 
@@ -125,7 +126,7 @@ def scenario_3(ledger):
     ledger.find("decision_approval", "allow", playbook="scale_up_instances")
     ledger.find("playbook_run", "succeeded", playbook="scale_up_instances")
     note = ledger.find("decision_outcome", "prevented")
-    check(note["payload"]["decision"] == "Proactive scaling prevented incident", "prevented is noted")
+    check(note["payload"]["decision"] == "Proactive scaling prevented incident", "it is noted")
     moved = ledger.find("decision_threshold", "adjusted", parameter="capacity.shortfall_min")
     payload = moved["payload"]
     check(payload["min"] <= payload["to"] <= payload["max"] and payload["to"] != payload["from"],
@@ -163,14 +164,16 @@ def main():
             with open(expected_path, "w") as file:
                 file.write(transcript)
         with open(expected_path) as file:
-            check(file.read() == transcript, f"transcript of scenario {number} is as expected:\n{transcript}")
+            check(file.read() == transcript,
+                  f"the transcript of scenario {number} is as expected:\n{transcript}")
         for workers in WORKERS:
             for chunk in CHUNKS:
                 for _ in range(2):
                     again = replay(grace, config, recording, workers=workers, chunk=chunk)
                     check(again["decision_digest"] == summary["decision_digest"],
                           f"one digest, also with {workers} workers and chunks of {chunk}")
-        print(f"scenario {number}: {len(ledger.records)} records, digest {summary['decision_digest']}")
+        print(f"scenario {number}: {len(ledger.records)} records, "
+              f"digest {summary['decision_digest']}")
     no_saturation(os.path.join(folder, "scenario_3.ndjson.gz"))
 
 
