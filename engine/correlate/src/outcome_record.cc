@@ -71,7 +71,11 @@ void record_weight(core::RecordSink& records, const core::Outcome& outcome,
   json.field("from", weight.before);
   json.field("to", weight.after);
   json.field("counted", weight.counted);
+  // All that LearnedState::learn() read: a restart learns it again from this record.
   json.field("outcome", core::to_string(outcome.kind));
+  json.field("diagnosis_code", trigger.finding.diagnosis_code);
+  json.field("raw_confidence", trigger.finding.confidence);
+  json.field("weak", trigger.weak);
   json.field("trigger_id", trigger.trigger_id);
   json.end_object();
   records.append({outcome.settled_ts_ns, "meta_loop", "decision_weight",

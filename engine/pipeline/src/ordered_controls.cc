@@ -204,11 +204,15 @@ void OrderedStage::record_refusal(const core::ControlEvent& control, std::string
       {now_ns_, control.actor, "decision_control", "engine", "control", "refused", payload});
 }
 
-// An earlier process' records: thresholds move again step by step as they did.
+// An earlier process' records: runs go on, thresholds and weights move again as they did.
 void OrderedStage::recover(const core::Record& record) {
   now_ns_ = std::max(now_ns_, record.ts_ns);
   scheduler_->recover(record);
-  if (record.action != "decision_threshold") return;
+  if (record.action == "decision_threshold") recover_threshold(record);
+  if (record.action == "decision_weight") recover_weight(record);
+}
+
+void OrderedStage::recover_threshold(const core::Record& record) {
   const auto payload = parse::JsonValue::parse(record.payload);
   if (!payload) return;
   const std::string_view name = (*payload)["parameter"].as_string();
@@ -217,6 +221,21 @@ void OrderedStage::recover(const core::Record& record) {
   } else {
     static_cast<void>(learned_.adjust(name, (*payload)["to"].as_double(), record.ts_ns));
   }
+}
+
+void OrderedStage::recover_weight(const core::Record& record) {
+  const auto payload = parse::JsonValue::parse(record.payload);
+  if (!payload) return;
+  const auto source = core::source_from((*payload)["source"].as_string());
+  const auto outcome = core::outcome_kind_from((*payload)["outcome"].as_string());
+  if (!source || !outcome) return;
+  core::Trigger trigger;
+  trigger.source = *source;
+  trigger.confidence = (*payload)["confidence"].as_double();
+  trigger.weak = (*payload)["weak"].as_bool();
+  trigger.finding.diagnosis_code = std::string((*payload)["diagnosis_code"].as_string());
+  trigger.finding.confidence = (*payload)["raw_confidence"].as_double();
+  static_cast<void>(learned_.learn(trigger, *outcome));
 }
 
 }  // namespace grace::pipeline

@@ -86,6 +86,8 @@ class OrderedStage final : public core::Stage,
                         double from, std::string_view result, double confidence);
   void record_refusal(const core::ControlEvent& control, std::string_view why);
   void notify_run(const core::PlaybookRun& run);
+  void recover_threshold(const core::Record& record);
+  void recover_weight(const core::Record& record);
   void answer_inspections();
   [[nodiscard]] schedule::Moment moment() const { return {sequence_, now_ns_}; }
   template <typename Call>

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 namespace grace::core {
 
 [[nodiscard]] std::string_view to_string(OutcomeKind kind) noexcept;  // "verified_run"
+[[nodiscard]] std::optional<OutcomeKind> outcome_kind_from(std::string_view text) noexcept;
 // True for the outcomes that say that the trigger was right.
 [[nodiscard]] constexpr bool is_right(OutcomeKind kind) noexcept {
   return kind == OutcomeKind::kVerifiedRun || kind == OutcomeKind::kForecastCameTrue ||
