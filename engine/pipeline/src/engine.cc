@@ -238,6 +238,8 @@ class Engine::Impl {
       chunks_.push_back(std::make_unique<core::Chunk>(capacity));
       GRACE_ASSERT(port_.free_ring().try_push(chunks_.back().get()));
     }
+    // Filled here, from now on by the ordered stage: its thread starts after this one is done.
+    port_.free_ring().unbind_roles();
     ingest::IngestParts ingest_parts;
     ingest_parts.sources = std::move(parts.sources);
     ingest_parts.port = &port_;
