@@ -55,8 +55,9 @@ Reject reject(std::string_view line, RejectReason reason = RejectReason::kWrongT
 
 TEST_F(DeadLetter, KeepsSourceOffsetReasonAndLine) {
   auto file = open();
-  file->offer(reject("{\"a\":\"\xC3\xA9\"}"), "file:/x");
-  file->offer(reject("bad \xFF", RejectReason::kInvalidUtf8), "tcp:1");
+  DeadLetterFile::Producer producer(*file);
+  producer.offer(reject("{\"a\":\"\xC3\xA9\"}"), "file:/x");
+  producer.offer(reject("bad \xFF", RejectReason::kInvalidUtf8), "tcp:1");
   file->close();
   const auto written = lines();
   ASSERT_EQ(written.size(), 2U);
@@ -73,7 +74,8 @@ TEST_F(DeadLetter, KeepsSourceOffsetReasonAndLine) {
 TEST_F(DeadLetter, CutsLongLines) {
   config_.line_copy_bytes_max = 10;
   auto file = open();
-  file->offer(reject(std::string(1000, 'x')), "s");
+  DeadLetterFile::Producer producer(*file);
+  producer.offer(reject(std::string(1000, 'x')), "s");
   file->close();
   const auto written = lines();
   ASSERT_EQ(written.size(), 1U);
@@ -86,7 +88,8 @@ TEST_F(DeadLetter, StopsAtItsBoundsAlsoWhenOpenedAgain) {
   config_.lines_max = 5;
   for (int round = 0; round < 2; ++round) {
     auto file = open();
-    for (int i = 0; i < 4; ++i) file->offer(reject("x"), "s");
+    DeadLetterFile::Producer producer(*file);
+    for (int i = 0; i < 4; ++i) producer.offer(reject("x"), "s");
     file->close();
     const DeadLetterCounters counters = file->counters();
     expect_conserved(counters);
@@ -97,7 +100,8 @@ TEST_F(DeadLetter, StopsAtItsBoundsAlsoWhenOpenedAgain) {
   config_.lines_max = 1000;
   config_.file_bytes_max = std::filesystem::file_size(config_.path) + 100;
   auto file = open();
-  for (int i = 0; i < 4; ++i) file->offer(reject("x"), "s");
+  DeadLetterFile::Producer producer(*file);
+  for (int i = 0; i < 4; ++i) producer.offer(reject("x"), "s");
   file->close();
   EXPECT_LE(std::filesystem::file_size(config_.path), config_.file_bytes_max);
   EXPECT_GT(file->counters().dropped_by_bound, 0U);
@@ -107,7 +111,8 @@ TEST_F(DeadLetter, StopsAtItsBoundsAlsoWhenOpenedAgain) {
 TEST_F(DeadLetter, LimitsTheRate) {
   config_.lines_per_second_max = 1;
   auto file = open();
-  for (int i = 0; i < 1000; ++i) file->offer(reject("x"), "s");
+  DeadLetterFile::Producer producer(*file);
+  for (int i = 0; i < 1000; ++i) producer.offer(reject("x"), "s");
   file->close();
   EXPECT_GE(file->counters().written, 1U);
   EXPECT_GT(file->counters().dropped_by_rate, 0U);
@@ -117,7 +122,8 @@ TEST_F(DeadLetter, LimitsTheRate) {
 TEST_F(DeadLetter, CountsWhatTheDiskRefusesAndGoesOn) {
   config_.path = "/dev/full";
   auto file = open();
-  for (int i = 0; i < 3; ++i) file->offer(reject("x"), "s");
+  DeadLetterFile::Producer producer(*file);
+  for (int i = 0; i < 3; ++i) producer.offer(reject("x"), "s");
   file->close();
   EXPECT_EQ(file->counters().failed, 3U);
   EXPECT_EQ(file->counters().last_os_error, ENOSPC);
@@ -129,7 +135,8 @@ TEST_F(DeadLetter, TakesRejectsFromManyWorkersAtOnce) {
   std::vector<std::thread> workers;
   for (int worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&file] {
-      for (int i = 0; i < 500; ++i) file->offer(reject("{\"x\":"), "s");
+      DeadLetterFile::Producer producer(*file);
+      for (int i = 0; i < 500; ++i) producer.offer(reject("{\"x\":"), "s");
     });
   }
   for (std::thread& worker : workers) worker.join();
@@ -140,10 +147,26 @@ TEST_F(DeadLetter, TakesRejectsFromManyWorkersAtOnce) {
   EXPECT_EQ(lines().size(), counters.written);
 }
 
+TEST_F(DeadLetter, CountsWhatTheQueueCannotHoldUnlessItMayWait) {
+  for (const bool wait : {false, true}) {
+    config_.queue_lines_max = 8;
+    config_.wait_when_full = wait;
+    config_.path = directory_ + (wait ? "/waits.ndjson" : "/drops.ndjson");
+    auto file = open();
+    DeadLetterFile::Producer producer(*file);
+    for (int i = 0; i < 2'000; ++i) producer.offer(reject("x"), "s");
+    file->close();
+    const DeadLetterCounters counters = file->counters();
+    expect_conserved(counters);
+    EXPECT_EQ(counters.dropped_by_queue == 0, wait);
+  }
+}
+
 TEST_F(DeadLetter, WithoutAPathOnlyCounts) {
   config_.path.clear();
   auto file = open();
-  file->offer(reject("x"), "s");
+  DeadLetterFile::Producer producer(*file);
+  producer.offer(reject("x"), "s");
   file->close();
   EXPECT_EQ(file->counters().dropped_by_bound, 1U);
 }

@@ -70,7 +70,10 @@ core::Result<void> apply_arguments(const ReplayArguments& arguments, AppConfig& 
   if (arguments.workers) engine.workers = *arguments.workers;
   engine.ledger_directory = arguments.ledger;
   engine.journal_directory.clear();
+  // A recording can wait: every rejected line is copied, up to the file's bounds.
   engine.dead_letters.path = arguments.dead_letters;
+  engine.dead_letters.lines_per_second_max = 0;
+  engine.dead_letters.wait_when_full = true;
   engine.ingest.tick_interval = std::chrono::nanoseconds(0);
   const auto bad = [](const std::string& message) {
     return core::make_error(core::ErrorCode::kInvalidArgument, message);

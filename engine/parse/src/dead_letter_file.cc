@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <deque>
-#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "grace/core/fanin_queue.h"
 #include "grace/core/json_writer.h"
 
 namespace grace::parse {
@@ -46,6 +46,12 @@ struct Letter {
   std::string line;  // its first line_copy_bytes_max bytes
 };
 
+using LetterQueue = core::FaninQueue<Letter>;
+
+// How long the writer sleeps when nothing is queued, and an offering worker when the queue is full.
+constexpr std::chrono::milliseconds kIdleWait{2};
+constexpr std::chrono::microseconds kFullWait{50};
+
 std::string to_json_line(const Letter& letter) {
   std::string out;
   core::JsonWriter json(out);
@@ -70,12 +76,17 @@ core::Result<DeadLetterConfig> validated(DeadLetterConfig config) {
   if (config.lines_max == 0) return wrong("lines_max");
   if (config.file_bytes_max == 0) return wrong("file_bytes_max");
   if (config.line_copy_bytes_max == 0) return wrong("line_copy_bytes_max");
-  if (config.queue_lines_max == 0) return wrong("queue_lines_max");
+  if (config.queue_lines_max == 0 || config.queue_lines_max > LetterQueue::kDepthMax) {
+    return core::make_error(core::ErrorCode::kConfig, "dead_letter.queue_lines_max must be 1 to " +
+                                                          std::to_string(LetterQueue::kDepthMax));
+  }
+  if (config.producers_max == 0) return wrong("producers_max");
   return config;
 }
 
-// Producers: take mutex_, count, copy the line into queue_. The writer takes what is queued in one
-// go and writes without the lock; it alone touches file_ and its sizes.
+// Producers copy lines into queue_; the writer's thread takes them out, and alone touches the file,
+// its sizes and the tokens. Counters are relaxed throughout: each is a sum of its own, exact when
+// the threads that add to it have stopped.
 class DeadLetterFile::Impl {
  public:
   Impl(DeadLetterConfig config, int file, std::uint64_t file_bytes, std::uint64_t file_lines)
@@ -84,7 +95,8 @@ class DeadLetterFile::Impl {
         file_bytes_(file_bytes),
         file_lines_(file_lines),
         tokens_(config_.lines_per_second_max),
-        refilled_(Clock::now()) {
+        refilled_(Clock::now()),
+        queue_(config_.queue_lines_max, config_.producers_max) {
     writer_ = std::thread([this] { write_loop(); });
   }
   ~Impl() {
@@ -94,19 +106,19 @@ class DeadLetterFile::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  void offer(const Reject& reject, std::string_view source_name);
+  void offer(LetterQueue::Producer& producer, const Reject& reject, std::string_view source_name);
   void close();
-  [[nodiscard]] DeadLetterCounters counters() const {
-    const std::lock_guard lock(mutex_);
-    return counters_;
-  }
+  [[nodiscard]] LetterQueue& queue() noexcept { return queue_; }
+  [[nodiscard]] DeadLetterCounters counters() const;
 
  private:
   using Clock = std::chrono::steady_clock;
+  using Counter = std::atomic<std::uint64_t>;
 
-  [[nodiscard]] bool take_token();  // mutex_ is held
+  static void add(Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+  [[nodiscard]] bool take_token();
   void write_loop();
-  void write_batch(const std::deque<Letter>& batch);
+  void write(const Letter& letter);
   [[nodiscard]] int write_all(std::string_view bytes);  // 0, or errno
 
   const DeadLetterConfig config_;
@@ -114,15 +126,17 @@ class DeadLetterFile::Impl {
   const int file_;
   std::uint64_t file_bytes_;
   std::uint64_t file_lines_;
-  // Under mutex_.
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Letter> queue_;
-  DeadLetterCounters counters_;
-  bool closing_ = false;
-  bool bound_reached_ = false;  // nothing more will fit: do not copy lines for it
   double tokens_;
   Clock::time_point refilled_;
+
+  LetterQueue queue_;
+  Counter offered_{0}, written_{0}, dropped_by_bound_{0}, dropped_by_rate_{0}, dropped_by_queue_{0},
+      failed_{0};
+  std::atomic<int> last_os_error_{0};
+  // [CLOSING] release in close(), acquire in the writer: what was offered before close() is queued.
+  std::atomic<bool> closing_{false};
+  // Relaxed: a hint that nothing more will fit, so that lines need not be copied for nothing.
+  std::atomic<bool> bound_reached_{false};
   std::thread writer_;
 };
 
@@ -142,83 +156,73 @@ bool DeadLetterFile::Impl::take_token() {
   return true;
 }
 
-void DeadLetterFile::Impl::offer(const Reject& reject, std::string_view source_name) {
-  {
-    const std::lock_guard lock(mutex_);
-    ++counters_.offered;
-    if (bound_reached_ || closing_) {
-      ++counters_.dropped_by_bound;
-      return;
-    }
-    if (!take_token()) {
-      ++counters_.dropped_by_rate;
-      return;
-    }
-    if (queue_.size() >= config_.queue_lines_max) {
-      ++counters_.dropped_by_queue;
-      return;
-    }
-    Letter& letter = queue_.emplace_back();
-    letter.reason = reject.reason;
-    letter.sequence = reject.sequence;
-    letter.size_bytes = reject.line.size();
-    letter.source = source_name;
-    letter.line = reject.line.substr(0, config_.line_copy_bytes_max);
+void DeadLetterFile::Impl::offer(LetterQueue::Producer& producer, const Reject& reject,
+                                 std::string_view source_name) {
+  add(offered_);
+  // Relaxed: see the members; an offer during close() may be counted either way.
+  if (bound_reached_.load(std::memory_order_relaxed) || closing_.load(std::memory_order_relaxed)) {
+    return add(dropped_by_bound_);
   }
-  wake_.notify_one();
+  Letter letter;
+  letter.reason = reject.reason;
+  letter.sequence = reject.sequence;
+  letter.size_bytes = reject.line.size();
+  letter.source = source_name;
+  letter.line = reject.line.substr(0, config_.line_copy_bytes_max);
+  while (!producer.try_push(std::move(letter))) {
+    if (!config_.wait_when_full) return add(dropped_by_queue_);
+    std::this_thread::sleep_for(kFullWait);
+  }
 }
 
 void DeadLetterFile::Impl::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closing_ = true;
-  }
-  wake_.notify_one();
+  closing_.store(true, std::memory_order_release);  // [CLOSING]
   if (writer_.joinable()) writer_.join();
 }
 
+DeadLetterCounters DeadLetterFile::Impl::counters() const {
+  const auto get = [](const Counter& counter) {
+    return counter.load(std::memory_order_relaxed);  // relaxed: see the class
+  };
+  DeadLetterCounters out;
+  out.offered = get(offered_);
+  out.written = get(written_);
+  out.dropped_by_bound = get(dropped_by_bound_);
+  out.dropped_by_rate = get(dropped_by_rate_);
+  out.dropped_by_queue = get(dropped_by_queue_);
+  out.failed = get(failed_);
+  out.last_os_error = last_os_error_.load(std::memory_order_relaxed);  // relaxed: see the class
+  return out;
+}
+
 void DeadLetterFile::Impl::write_loop() {
+  std::array<Letter, 64> batch;
   for (;;) {
-    std::deque<Letter> batch;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      batch.swap(queue_);
-    }
-    write_batch(batch);
+    // [CLOSING] acquire, and before looking into the queue: an empty queue seen after it is final.
+    const bool closing = closing_.load(std::memory_order_acquire);
+    const std::size_t count = queue_.try_pop_batch(batch);
+    for (std::size_t i = 0; i < count; ++i) write(batch[i]);
+    if (count > 0) continue;
+    if (closing) return;
+    std::this_thread::sleep_for(kIdleWait);
   }
 }
 
-void DeadLetterFile::Impl::write_batch(const std::deque<Letter>& batch) {
-  DeadLetterCounters done;
-  bool bound_reached = false;
-  for (const Letter& letter : batch) {
-    if (file_ < 0) {
-      ++done.dropped_by_bound;
-      continue;
-    }
-    const std::string text = to_json_line(letter);
-    if (file_lines_ >= config_.lines_max || file_bytes_ + text.size() > config_.file_bytes_max) {
-      bound_reached = true;
-      ++done.dropped_by_bound;
-      continue;
-    }
-    if (const int error = write_all(text); error != 0) {
-      ++done.failed;
-      done.last_os_error = error;
-      continue;
-    }
-    ++file_lines_;
-    file_bytes_ += text.size();
-    ++done.written;
+void DeadLetterFile::Impl::write(const Letter& letter) {
+  if (file_ < 0) return add(dropped_by_bound_);
+  const std::string text = to_json_line(letter);
+  if (file_lines_ >= config_.lines_max || file_bytes_ + text.size() > config_.file_bytes_max) {
+    bound_reached_.store(true, std::memory_order_relaxed);  // relaxed: see the member
+    return add(dropped_by_bound_);
   }
-  const std::lock_guard lock(mutex_);
-  counters_.written += done.written;
-  counters_.dropped_by_bound += done.dropped_by_bound;
-  counters_.failed += done.failed;
-  if (done.last_os_error != 0) counters_.last_os_error = done.last_os_error;
-  bound_reached_ = bound_reached_ || bound_reached;
+  if (!take_token()) return add(dropped_by_rate_);
+  if (const int error = write_all(text); error != 0) {
+    last_os_error_.store(error, std::memory_order_relaxed);  // relaxed: see the class
+    return add(failed_);
+  }
+  ++file_lines_;
+  file_bytes_ += text.size();
+  add(written_);
 }
 
 // A half-written line is taken back, so that the file stays NDJSON when the disk was full.
@@ -267,9 +271,26 @@ core::Result<std::unique_ptr<DeadLetterFile>> DeadLetterFile::open(DeadLetterCon
 
 DeadLetterFile::DeadLetterFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DeadLetterFile::~DeadLetterFile() = default;
-void DeadLetterFile::offer(const Reject& reject, std::string_view source_name) {
-  impl_->offer(reject, source_name);
+
+class DeadLetterFile::Producer::Handle {
+ public:
+  explicit Handle(Impl& impl) : impl_(impl), producer_(impl.queue()) {}
+  void offer(const Reject& reject, std::string_view source_name) {
+    impl_.offer(producer_, reject, source_name);
+  }
+
+ private:
+  Impl& impl_;
+  LetterQueue::Producer producer_;
+};
+
+DeadLetterFile::Producer::Producer(DeadLetterFile& file)
+    : handle_(std::make_unique<Handle>(*file.impl_)) {}
+DeadLetterFile::Producer::~Producer() = default;
+void DeadLetterFile::Producer::offer(const Reject& reject, std::string_view source_name) {
+  handle_->offer(reject, source_name);
 }
+
 void DeadLetterFile::close() {
   impl_->close();
 }

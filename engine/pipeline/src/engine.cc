@@ -69,20 +69,23 @@ class IngestRunner final : public core::Stage {
   ingest::IngestStage& stage_;
 };
 
+// One worker's rejects on their way to the dead-letter file.
 class DeadLetters final : public parse::RejectSink {
  public:
   DeadLetters(parse::DeadLetterFile* file, const std::vector<std::string>& source_names)
-      : file_(file), source_names_(source_names) {}
+      : source_names_(source_names) {
+    if (file != nullptr) producer_.emplace(*file);
+  }
   void rejected(const parse::Reject& reject) override {
-    if (file_ == nullptr) return;
+    if (!producer_) return;
     const std::string_view name = reject.source_index < source_names_.size()
                                       ? std::string_view(source_names_[reject.source_index])
                                       : std::string_view("recorded");
-    file_->offer(reject, name);
+    producer_->offer(reject, name);
   }
 
  private:
-  parse::DeadLetterFile* file_;
+  std::optional<parse::DeadLetterFile::Producer> producer_;
   const std::vector<std::string>& source_names_;
 };
 
@@ -232,7 +235,6 @@ class Engine::Impl {
 
   core::Result<void> build_ingest(Parts& parts) {
     for (const auto& source : parts.sources) source_names_.push_back(source->traits().name);
-    rejects_.emplace(dead_letter_file_.get(), source_names_);
     const std::size_t capacity = ingest::chunk_capacity_bytes(config_.ingest);
     for (std::size_t i = 0; i < config_.chunks_in_flight_max; ++i) {
       chunks_.push_back(std::make_unique<core::Chunk>(capacity));
@@ -262,7 +264,9 @@ class Engine::Impl {
       worker.first_chunk = ingest_->next_chunk_number();
       worker.tick_ns = config_.tick.count();
       worker.parse = config_.parse;
-      workers_.push_back(std::make_unique<Worker>(worker, exchange_, *rejects_, subsystems_));
+      rejects_.push_back(std::make_unique<DeadLetters>(dead_letter_file_.get(), source_names_));
+      workers_.push_back(
+          std::make_unique<Worker>(worker, exchange_, *rejects_.back(), subsystems_));
       core::RunnerConfig runner = runner_config("worker " + std::to_string(i), config_.worker_idle);
       if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
       worker_runners_.push_back(std::make_unique<core::Runner>(
@@ -332,7 +336,7 @@ class Engine::Impl {
   std::vector<core::Chunk*> in_flight_;
   Port port_;
   std::vector<std::string> source_names_;
-  std::optional<DeadLetters> rejects_;
+  std::vector<std::unique_ptr<DeadLetters>> rejects_;  // one a worker
   std::unique_ptr<ingest::IngestStage> ingest_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::optional<Recorder> recorder_;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "grace/core/error.h"
+#include "grace/core/platform.h"
 #include "grace/parse/chunk_parser.h"
 
 namespace grace::parse {
@@ -17,8 +18,13 @@ struct DeadLetterConfig {
   std::uint64_t file_bytes_max = 64ULL << 20;
   std::uint32_t lines_per_second_max = 1'000;  // burst of one second's worth; 0: no limit
   std::size_t line_copy_bytes_max = 4096;      // longer lines are copied cut, "cut":true
+  // True: a full queue holds the worker up until the writer has caught up (recordings, which can
+  // wait). False: the line is counted under dropped_by_queue.
+  bool wait_when_full = false;
   // --- cost ---
-  std::size_t queue_lines_max = 4096;  // memory: about queue_lines_max * line_copy_bytes_max
+  // At most core::FaninQueue's depth, 32,704. Memory: about this x line_copy_bytes_max.
+  std::size_t queue_lines_max = 4096;
+  std::size_t producers_max = core::kWorkersMax;  // threads that offer
 };
 [[nodiscard]] core::Result<DeadLetterConfig> validated(DeadLetterConfig config);
 
@@ -38,9 +44,10 @@ struct DeadLetterCounters {
 // `line` is the text with invalid UTF-8 replaced; where something had to be replaced, "base64"
 // holds the exact bytes. One object a reject.
 //
-// Threads: offer() from any worker (a short mutex: rejects are a cold path, and the rate limit
-// bounds the copying); one thread of its own writes. Never blocks, never fails the stream: what is
-// not written is counted by reason. close() (or destruction) writes what is queued.
+// Threads: each worker offers through a Producer of its own, into a lock-free queue; one thread of
+// the file's own limits the rate and writes. Lines of one worker keep their order, those of
+// different workers do not (offsets tell). Unless wait_when_full, never blocks; never fails the
+// stream: what is not written is counted by reason. close() (or destruction) writes what is queued.
 class DeadLetterFile {
  public:
   // Fails only when the file cannot be opened (appended to when it exists).
@@ -49,12 +56,25 @@ class DeadLetterFile {
   DeadLetterFile(const DeadLetterFile&) = delete;
   DeadLetterFile& operator=(const DeadLetterFile&) = delete;
 
-  void offer(const Reject& reject, std::string_view source_name);
+  class Impl;
+  // One worker's end of the queue. Must not outlive the file.
+  class Producer {
+   public:
+    explicit Producer(DeadLetterFile& file);
+    ~Producer();
+    Producer(const Producer&) = delete;
+    Producer& operator=(const Producer&) = delete;
+    // Copies what it keeps of the line. Counted only, after close().
+    void offer(const Reject& reject, std::string_view source_name);
+
+   private:
+    class Handle;
+    std::unique_ptr<Handle> handle_;
+  };
   void close();
   [[nodiscard]] DeadLetterCounters counters() const;
 
  private:
-  class Impl;
   explicit DeadLetterFile(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
