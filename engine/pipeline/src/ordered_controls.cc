@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "grace/core/assert.h"
+#include "grace/core/hash.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
 #include "grace/parse/json_value.h"
@@ -112,7 +113,11 @@ void OrderedStage::settle_outside_run(const core::ControlEvent& control) {
     }
     run = *known;
   } else {
-    run.run_id = outcome.run_id;
+    // Without an id each line is a run of its own; one with an id that was told twice counts once.
+    run.run_id = outcome.run_id.empty()
+                     ? "outside_" + core::hex(core::combine(core::hash_bytes(outcome.service),
+                                                            control.sequence))
+                     : outcome.run_id;
     run.playbook = outcome.playbook;
     run.service = outcome.service;
     run.requested_by = control.actor;
@@ -147,6 +152,7 @@ void OrderedStage::silence(const core::ControlEvent& control) {
   limit::Silence silence;
   silence.silence_id = wanted.id;
   silence.service = wanted.service;
+  silence.domain = wanted.domain;
   silence.diagnosis_code = wanted.diagnosis_code;
   silence.source = wanted.source;
   silence.start_ts_ns = wanted.starts_ts_ns;
