@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -22,6 +23,12 @@ struct RunOptions {
   std::string journal;
   schedule::Mode mode = schedule::Mode::kAuto;
   std::function<void(tools::AppConfig&)> adjust;
+  // Where steps go; null: a dry run in which every step succeeds.
+  core::StepExecutor* executor = nullptr;
+  // Takes the place of the stream in memory.
+  std::function<std::unique_ptr<ingest::Source>()> make_source;
+  // Changes the list of subsystems before the engine is built.
+  std::function<void(core::SubsystemList&)> adjust_subsystems;
   // Looks at the engine after the stream has ended.
   std::function<void(const pipeline::OrderedView&)> look;
 };
@@ -49,10 +56,13 @@ inline tools::Summary run_stream(std::string text, const RunOptions& options = {
   tools::Summary summary;
   if (!checked) return summary;
   const core::SystemClock clock;
-  schedule::DryRunExecutor executor;
-  const core::SubsystemList subsystems = tools::make_subsystems(checked->app);
+  schedule::DryRunExecutor dry_run;
+  core::StepExecutor& executor = options.executor == nullptr ? dry_run : *options.executor;
+  core::SubsystemList subsystems = tools::make_subsystems(checked->app);
+  if (options.adjust_subsystems) options.adjust_subsystems(subsystems);
   std::vector<std::unique_ptr<ingest::Source>> sources;
-  sources.push_back(std::make_unique<ingest::MemorySource>(std::move(text)));
+  sources.push_back(options.make_source ? options.make_source()
+                                        : std::make_unique<ingest::MemorySource>(std::move(text)));
   auto engine = pipeline::Engine::open(
       checked->app.engine, {subsystems, std::move(sources), nullptr, executor, checked->playbooks,
                             meta_loop::declare_adjustables, clock});
