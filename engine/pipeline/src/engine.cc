@@ -221,6 +221,7 @@ class Engine::Impl {
     if (!config_.journal_directory.empty()) {
       ingest::JournalConfig journal;
       journal.directory = config_.journal_directory;
+      journal.chunk_bytes_max = ingest::chunk_capacity_bytes(config_.ingest);
       auto writer = ingest::JournalWriter::open(journal);
       if (!writer) return tl::unexpected<core::Error>(writer.error());
       journal_ = std::move(*writer);
