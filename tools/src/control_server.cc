@@ -16,6 +16,8 @@ namespace grace::tools {
 namespace {
 
 constexpr int kAnswerTimeoutMs = 10'000;
+constexpr int kFullPollMs = 100;  // without room for a client, look again this often
+constexpr std::chrono::milliseconds kAcceptPause{50};
 
 core::Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
@@ -110,9 +112,15 @@ ControlServer::~ControlServer() {
 
 void ControlServer::run() {
   for (;;) {
-    std::vector<pollfd> polled{{wake_fd_, POLLIN, 0}, {listen_fd_, POLLIN, 0}};
+    const bool room = make_room();
+    // Negative descriptors are skipped by poll(): without room, new clients wait in the backlog.
+    std::vector<pollfd> polled{{wake_fd_, POLLIN, 0}, {room ? listen_fd_ : -1, POLLIN, 0}};
     for (const Client& client : clients_) polled.push_back({client.fd, POLLIN, 0});
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return;
+    const int timeout_ms = room ? -1 : kFullPollMs;
+    if (::poll(polled.data(), polled.size(), timeout_ms) < 0) {
+      if (errno == EINTR) continue;  // revents are not set
+      return;
+    }
     if (polled[0].revents != 0) return;
     for (std::size_t i = clients_.size(); i-- > 0;) {
       if (polled[i + 2].revents == 0 || serve(clients_[i])) continue;
@@ -123,17 +131,30 @@ void ControlServer::run() {
   }
 }
 
+// True: one more client may come. Every request is answered before the next poll, so whoever is
+// silent waits for nothing.
+bool ControlServer::make_room() {
+  if (clients_.size() < kClientsMax) return true;
+  const auto oldest =
+      std::min_element(clients_.begin(), clients_.end(),
+                       [](const Client& a, const Client& b) { return a.heard < b.heard; });
+  if (std::chrono::steady_clock::now() - oldest->heard < kSilenceMax) return false;
+  ::close(oldest->fd);
+  clients_.erase(oldest);
+  return true;
+}
+
 void ControlServer::accept_client() {
   const int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (fd < 0) return;
-  if (clients_.size() >= kClientsMax) {
-    ::close(fd);
+  if (fd < 0) {
+    // Out of descriptors: poll() would report the waiting client without end.
+    if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(kAcceptPause);
     return;
   }
   // A client that does not read its answer is dropped, not waited for.
   timeval limit{1, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  clients_.push_back({fd, peer_of(fd), {}});
+  clients_.push_back({fd, peer_of(fd), {}, std::chrono::steady_clock::now()});
 }
 
 // False: the client is done.
@@ -144,12 +165,17 @@ bool ControlServer::serve(Client& client) {
   if (got == 0) return false;
   client.input.append(bytes, static_cast<std::size_t>(got));
   for (std::size_t end; (end = client.input.find('\n')) != std::string::npos;) {
+    if (end > kRequestBytesMax) break;
     const std::string answer =
         handler_(std::string_view(client.input).substr(0, end), client.actor) + "\n";
     client.input.erase(0, end + 1);
     if (!send_all(client.fd, answer)) return false;
   }
-  return client.input.size() <= kRequestBytesMax;
+  client.heard = std::chrono::steady_clock::now();
+  if (client.input.size() <= kRequestBytesMax) return true;
+  static_cast<void>(send_all(client.fd, "{\"ok\":false,\"error\":\"a request has at most " +
+                                            std::to_string(kRequestBytesMax) + " bytes\"}\n"));
+  return false;
 }
 
 core::Result<std::string> control_request(const std::string& path, std::string_view request) {

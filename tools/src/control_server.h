@@ -1,5 +1,5 @@
 #pragma once
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,12 +16,15 @@ namespace grace::tools {
 // way. The caller's identity is the kernel's word (SO_PEERCRED), never the request's.
 //
 // Threads: one of its own runs `handle`; start and destruction: the owner's.
-// Bounds: kClientsMax connections (further ones are closed at once), kRequestBytesMax a line.
+// Bounds: kClientsMax connections; when all are taken, the one heard of least recently makes room
+// once it has been silent for kSilenceMax, and until then new ones wait in the kernel's backlog.
+// kRequestBytesMax a line: a longer one is answered with an error and its connection closed.
 class ControlServer {
  public:
   // Request line and caller ("user:1000") -> answer, one line without its newline.
   using Handler = std::function<std::string(std::string_view request, const std::string& actor)>;
-  static constexpr std::size_t kClientsMax = 16;
+  static constexpr std::size_t kClientsMax = 32;
+  static constexpr std::chrono::milliseconds kSilenceMax{2'000};
   static constexpr std::size_t kRequestBytesMax = 64 * 1024;
 
   // Replaces a stale socket file; refuses when somebody answers on it.
@@ -36,9 +39,11 @@ class ControlServer {
     int fd = -1;
     std::string actor;
     std::string input;
+    std::chrono::steady_clock::time_point heard;
   };
   ControlServer(int listen_fd, int wake_fd, std::string path, Handler handler);
   void run();
+  [[nodiscard]] bool make_room();
   void accept_client();
   bool serve(Client& client);
 
