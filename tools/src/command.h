@@ -13,6 +13,7 @@ void add_run_command(CLI::App& app, int& exit_code);
 void add_replay_command(CLI::App& app, int& exit_code);
 void add_gen_command(CLI::App& app, int& exit_code);
 void add_ledger_command(CLI::App& app, int& exit_code);
+void add_journal_command(CLI::App& app, int& exit_code);
 void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedback, pause ...
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
