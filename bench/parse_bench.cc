@@ -56,16 +56,19 @@ std::string generate(std::size_t lines) {
     ts_ns += static_cast<std::int64_t>(below(2'000'000));
     int size;
     if (i % 3 != 2) {
-      size = std::snprintf(
-          line, sizeof line,
-          R"({"ts":%lld,"kind":"metric","service":"service_%u","domain":"core","metric":"latency_ms","value":%.3f,"labels":{"host":"n%u"}})"
-          "\n",
-          static_cast<long long>(ts_ns), static_cast<unsigned>(below(50)),
-          static_cast<double>(below(1'000'000)) / 1000.0, static_cast<unsigned>(below(200)));
+      size = std::snprintf(line, sizeof line,
+                           R"({"ts":%lld,"kind":"metric","service":"service_%u","domain":"core",)"
+                           R"("metric":"latency_ms","value":%.3f,"labels":{"host":"n%u"}})"
+                           "\n",
+                           static_cast<long long>(ts_ns), static_cast<unsigned>(below(50)),
+                           static_cast<double>(below(1'000'000)) / 1000.0,
+                           static_cast<unsigned>(below(200)));
     } else {
       size = std::snprintf(
           line, sizeof line,
-          R"({"ts":"2025-01-15T14:%02u:%02u.%03uZ","kind":"action","actor":"user_%u","action":"auth_validate","resource":"service_%u","subsystem":"auth","domain":"core","result":"%s","duration_ms":%.1f,"payload":{"code":%u}})"
+          R"({"ts":"2025-01-15T14:%02u:%02u.%03uZ","kind":"action","actor":"user_%u",)"
+          R"("action":"auth_validate","resource":"service_%u","subsystem":"auth",)"
+          R"("domain":"core","result":"%s","duration_ms":%.1f,"payload":{"code":%u}})"
           "\n",
           static_cast<unsigned>(below(60)), static_cast<unsigned>(below(60)),
           static_cast<unsigned>(below(1000)), static_cast<unsigned>(below(1000)),

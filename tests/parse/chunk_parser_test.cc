@@ -4,41 +4,10 @@
 
 #include "grace/core/hash.h"
 #include "grace/core/time.h"
-#include "parse_fixture.h"
+#include "line_fixture.h"
 
 namespace grace::parse {
 namespace {
-
-const std::string kMetric =
-    R"({"ts":1736950000000000000,"kind":"metric","service":"api_service","domain":"core",)"
-    R"("metric":"latency_ms","value":231.4,"labels":{"host":"n1"}})";
-const std::string kAction =
-    R"({"ts":"2025-01-15T14:30:00Z","kind":"action","actor":"auth","action":"auth_validate",)"
-    R"("resource":"auth_service","subsystem":"auth","domain":"core","result":"error",)"
-    R"("duration_ms":12.5,"payload":{"code":401}})";
-const std::string kMesh =
-    R"({"ts":"2025-01-15T14:30:00Z","event_type":"proactive.anomaly_forecast",)"
-    R"("source":"anomaly_forecaster","actor":"ml","resource":"api_service","payload":)"
-    R"({"diagnosis_code":"latency_spike","confidence":0.87,"impact":"high",)"
-    R"("reasoning":["..."],"suggested_playbooks":["scale_up_instances"]}})";
-
-ParsedEvent accept(const std::string& line, const Feed& feed = {}) {
-  const Parsed parsed = parse_text(line + "\n", feed);
-  EXPECT_TRUE(parsed.rejects.empty()) << line << " -> " << to_string(parsed.rejects.front().reason);
-  if (parsed.events.size() != 1) return ParsedEvent(core::Event{});
-  return parsed.events.front();
-}
-
-std::string reason_of(const std::string& line, const Feed& feed = {},
-                      const ParseConfig& config = {}) {
-  const Parsed parsed = parse_text(line + "\n", feed, config);
-  if (parsed.rejects.size() != 1 || !parsed.events.empty()) {
-    return std::to_string(parsed.events.size()) + " events, " +
-           std::to_string(parsed.rejects.size()) + " rejects";
-  }
-  EXPECT_EQ(parsed.rejects.front().line, line);
-  return std::string(to_string(parsed.rejects.front().reason));
-}
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);
@@ -124,8 +93,8 @@ TEST(ChunkParser, TakesTheLastOfRepeatedKeysAndNullAsAbsent) {
 }
 
 TEST(ChunkParser, ResolvesEscapes) {
-  const ParsedEvent event = accept(
-      R"({"\u0073ervice":"a\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\ude00","metric":"m\u006d","value":1})");
+  const ParsedEvent event = accept(R"({"\u0073ervice":"a\"\\\/\b\f\n\r\t\u00e9\u20AC\ud83d\ude00",)"
+                                   R"("metric":"m\u006d","value":1})");
   EXPECT_EQ(event.service, "a\"\\/\b\f\n\r\t\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
   EXPECT_EQ(event.name, "mm");
   EXPECT_EQ(event.event.service_key, core::hash_bytes(event.service));
@@ -383,116 +352,6 @@ TEST(ChunkParser, LimitsDepth) {
             "too_deep");
   EXPECT_EQ(reason_of(R"({"actor":"s","action":"m","labels":{"a":[[1]]}})", {}, {.depth_max = 3}),
             "too_deep");
-}
-
-TEST(ChunkParser, LimitsLineLength) {
-  ParseConfig config;
-  config.line_bytes_max = 1024;
-  const auto line = [](std::size_t size) {
-    const std::string head = R"({"actor":"u","action":"x","pad":")";
-    return head + std::string(size - head.size() - 2, 'p') + "\"}";
-  };
-  EXPECT_EQ(parse_text(line(1024) + "\r\n", {}, config).events.size(), 1U);
-  EXPECT_EQ(reason_of(line(1025), {}, config), "line_too_long");
-  EXPECT_EQ(reason_of("\"" + line(1025), {}, config), "line_too_long");
-  EXPECT_EQ(reason_of(std::string(1025, ' '), {}, config), "line_too_long");
-  EXPECT_EQ(reason_of(line(100'000), {}, config), "line_too_long");
-  const std::size_t limit = ParseConfig{}.line_bytes_max;
-  EXPECT_EQ(accept(line(limit)).actor, "u");
-  EXPECT_EQ(reason_of(line(limit + 1)), "line_too_long");
-}
-
-TEST(ChunkParser, CountsBlankLinesApart) {
-  const Parsed parsed = parse_text("\n \t\r\n\r\n" + kMetric + "\r\n\n" + kAction + "\n  ");
-  EXPECT_EQ(parsed.events.size(), 2U);
-  EXPECT_EQ(parsed.events[0].line, kMetric);
-  EXPECT_EQ(parsed.counters.lines, 7U);
-  EXPECT_EQ(parsed.counters.blank, 5U);
-  EXPECT_EQ(parsed.counters.received(), 2U);
-  EXPECT_EQ(parsed.counters.rejected_total(), 0U);
-}
-
-TEST(ChunkParser, JudgesAnUnfinishedLastLineOfASource) {
-  const Feed last{.last_of_source = true};
-  EXPECT_EQ(parse_text(kMetric, last).events.size(), 1U);
-  const std::string cut = kMetric.substr(0, kMetric.size() / 2);
-  Parsed parsed = parse_text(kMetric + "\n" + cut, last);
-  EXPECT_EQ(parsed.events.size(), 1U);
-  ASSERT_EQ(parsed.rejects.size(), 1U);
-  EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kTruncated);
-  EXPECT_EQ(parsed.rejects[0].sequence, kMetric.size() + 1);
-  parsed = parse_text(kMetric + "\n" + cut, {});
-  EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kMalformedJson);
-  parsed = parse_text(R"({"a":1})", last);
-  EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kMissingField);
-  // Every cut of a valid line: never an event, always truncated.
-  for (std::size_t size = 1; size < kMetric.size(); ++size) {
-    parsed = parse_text(kMetric.substr(0, size), last);
-    ASSERT_EQ(parsed.events.size(), 0U) << size;
-    ASSERT_EQ(parsed.rejects.size(), 1U) << size;
-    EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kTruncated) << size;
-  }
-}
-
-TEST(ChunkParser, CountsALineCutOverChunksOnce) {
-  ChunkParser parser;
-  Parsed parsed;
-  const std::string piece(5000, 'x');
-  auto first = make_chunk(kMetric + "\n{\"a\":\"" + piece);
-  first->ends_cut = true;
-  auto middle = make_chunk(piece);
-  middle->first_sequence = first->size_bytes;
-  middle->begins_cut = middle->ends_cut = true;
-  auto last = make_chunk(piece + "\"}\n" + kAction + "\n");
-  last->first_sequence = middle->first_sequence + middle->size_bytes;
-  last->begins_cut = true;
-  auto next = make_chunk(kAction + "\n");
-  next->first_sequence = last->first_sequence + last->size_bytes;
-  for (core::Chunk* chunk : {first.get(), middle.get(), last.get(), next.get()}) {
-    drain(parser, *chunk, 3, parsed);
-  }
-  EXPECT_EQ(parsed.events.size(), 3U);
-  ASSERT_EQ(parsed.rejects.size(), 1U);
-  EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kLineTooLong);
-  EXPECT_EQ(parsed.rejects[0].sequence, kMetric.size() + 1);
-  EXPECT_EQ(parser.counters().lines, 4U);
-  EXPECT_EQ(parser.counters().received(),
-            parser.counters().accepted + parser.counters().rejected_total());
-}
-
-// A piece that happens to be a complete value is still a piece.
-TEST(ChunkParser, RefusesAPieceThatLooksComplete) {
-  ChunkParser parser;
-  Parsed parsed;
-  auto chunk = make_chunk(kMetric);
-  chunk->ends_cut = true;
-  drain(parser, *chunk, 3, parsed);
-  auto rest = make_chunk(kMetric + "\n");
-  rest->begins_cut = true;
-  drain(parser, *rest, 3, parsed);
-  EXPECT_EQ(parsed.events.size(), 0U);
-  ASSERT_EQ(parsed.rejects.size(), 1U);
-  EXPECT_EQ(parsed.rejects[0].reason, RejectReason::kLineTooLong);
-}
-
-TEST(ChunkParser, JudgesEachLineAlone) {
-  const std::vector<std::string> bad{
-      R"({"a":1)",  "}",       R"({"a":)",      R"({"a")",   R"({"a":")", R"("})",
-      R"({"a":[)",  "]}",      R"({"a":1,)",    R"("b":2})", "\"",        "\\",
-      R"({"a":"\)", R"(\"})",  "\xE2\x82",      "\xAC",      "{",         "[",
-      R"(1"")",     R"(x\"y)", R"({"a":{"b":)", "1}}",       "tr",        "ue"};
-  for (const std::string& first : bad) {
-    for (const std::string& second : bad) {
-      const Parsed parsed = parse_text(kMetric + "\n" + first + "\n" + second + "\n" + kAction +
-                                       "\n" + first + "\n" + kMetric + "\n");
-      ASSERT_EQ(parsed.events.size(), 3U) << first << "\n" << second;
-      ASSERT_EQ(parsed.rejects.size(), 3U) << first << "\n" << second;
-      EXPECT_EQ(parsed.events[1].line, kAction);
-      EXPECT_EQ(parsed.rejects[0].line, first);
-      EXPECT_EQ(parsed.rejects[1].line, second);
-      EXPECT_EQ(parsed.rejects[2].line, first);
-    }
-  }
 }
 
 TEST(ChunkParser, GivesControlsOnlyToWhoMaySendThem) {
