@@ -329,6 +329,7 @@ void Worker::publish_detector_counts() {
       evicted += detector->evicted_count();
     }
   }
+  // Relaxed, as above.
   counters_.late.store(late, std::memory_order_relaxed);
   counters_.evicted.store(evicted, std::memory_order_relaxed);
 }
