@@ -29,6 +29,15 @@ std::set<std::string> domains_of(const std::vector<const IllService*>& group) {
   return domains;
 }
 
+std::string json_list(const std::vector<std::string>& texts) {
+  std::string list;
+  core::JsonWriter writer(list);
+  writer.begin_array();
+  for (const std::string& text : texts) writer.value(text);
+  writer.end_array();
+  return list;
+}
+
 }  // namespace
 
 CrossDomain::CrossDomain(const AgenticSpineConfig& config, const core::Topology& topology)
@@ -259,12 +268,7 @@ core::Finding CrossDomain::describe(const Group& group, const IllService& root, 
   finding.impact = critical ? core::Impact::kCritical : core::Impact::kHigh;
   finding.suggested_playbooks = {"restart_service", "rollback_flag"};
   finding.ts_ns = now_ns;
-  std::string list;
-  core::JsonWriter writer(list);
-  writer.begin_array();
-  for (const std::string& domain : domains) writer.value(domain);
-  writer.end_array();
-  finding.metadata = {{"affected_domains", list},
+  finding.metadata = {{"affected_domains", json_list(domains)},
                       {"blast_radius", std::to_string(services.size())},
                       {"degraded_services", std::to_string(group.size())},
                       {"topology_known", dependent ? "true" : "false"}};
