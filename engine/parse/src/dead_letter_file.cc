@@ -115,6 +115,7 @@ class DeadLetterFile::Impl {
   using Clock = std::chrono::steady_clock;
   using Counter = std::atomic<std::uint64_t>;
 
+  // Relaxed: see the class.
   static void add(Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] bool take_token();
   void write_loop();
@@ -176,7 +177,7 @@ void DeadLetterFile::Impl::offer(LetterQueue::Producer& producer, const Reject& 
 }
 
 void DeadLetterFile::Impl::close() {
-  closing_.store(true, std::memory_order_release);  // [CLOSING]
+  closing_.store(true, std::memory_order_release);  // [CLOSING] release: see the member
   if (writer_.joinable()) writer_.join();
 }
 
