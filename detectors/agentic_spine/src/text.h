@@ -1,24 +1,14 @@
 #pragma once
-#include <charconv>
-#include <cmath>
 #include <string>
 #include <string_view>
+
+#include "grace/core/format.h"
 
 namespace grace::agentic_spine {
 
 // Sentences of findings. Cold path.
-[[nodiscard]] inline std::string decimal(double value, int digits) {
-  if (!std::isfinite(value)) return "null";
-  char buffer[64];
-  const auto [end, error] =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, digits);
-  return error == std::errc{} ? std::string(buffer, end) : std::string("0");
-}
-
-// Whole percent, one digit below ten: "58%", "0.4%".
-[[nodiscard]] inline std::string percent(double share) {
-  return decimal(100.0 * share, share < 0.0995 && share > 0.0 ? 1 : 0) + "%";
-}
+using core::decimal;
+using core::percent;
 
 // "knowledge" is Knowledge, "ml" is ML.
 [[nodiscard]] inline std::string domain_title(std::string_view domain) {
