@@ -118,7 +118,7 @@ inline Playbook playbook_of(std::string name, std::vector<std::string> argv) {
   step.action = exec_of(std::move(argv));
   playbook.steps.push_back(step);
   VerificationSpec verification;
-  verification.checks.push_back(CheckSpec{});
+  verification.checks.emplace_back();
   playbook.verification = verification;
   return playbook;
 }

@@ -201,13 +201,24 @@ TEST(TimeWindow, KnowsWeekdaysAndMidnight) {
   EXPECT_TRUE(contains(TimeWindow{1 << 2, 0, 24 * 60}, -kHourNs));  // 1969-12-31, a Wednesday
 }
 
+PolicyTest policy_test(std::uint32_t line, std::string name, Verdict expect, std::string rule) {
+  PolicyTest test;
+  test.place.file = "grace.toml";
+  test.place.line = line;
+  test.name = std::move(name);
+  test.given = fine();
+  test.expect = expect;
+  test.expect_rule = std::move(rule);
+  return test;
+}
+
 TEST(PolicyTests, NameFileLineAndWhatCameInstead) {
   TrustConfig config = automatic();
   config.policies = {policy("freeze", Verdict::kDeny)};
   const TrustCore core(config);
-  PolicyTest right{{"grace.toml", 50}, "frozen", fine(), Verdict::kDeny, "freeze"};
-  PolicyTest wrong{{"grace.toml", 55}, "free", fine(), Verdict::kAllow, ""};
-  PolicyTest other_rule{{"grace.toml", 60}, "rule", fine(), Verdict::kDeny, "thaw"};
+  const PolicyTest right = policy_test(50, "frozen", Verdict::kDeny, "freeze");
+  const PolicyTest wrong = policy_test(55, "free", Verdict::kAllow, "");
+  const PolicyTest other_rule = policy_test(60, "rule", Verdict::kDeny, "thaw");
   EXPECT_EQ(run_policy_tests(core, {right, wrong, other_rule}),
             (Names{"grace.toml:55: policy test 'free': expected allow, got deny by rule freeze",
                    "grace.toml:60: policy test 'rule': expected deny by rule thaw, got deny by "
