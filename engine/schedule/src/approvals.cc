@@ -63,7 +63,7 @@ bool Scheduler::Impl::approve(std::string_view run_id, std::string_view actor,
   record_person(kApprovalAction, "approved", actor, run->view.service, run_id, reason);
   run->approved_by_person = true;
   run->view.approved_by = std::string(shortened(actor, 128));
-  run->view.expires_ts_ns = moment_.now_ns + config_.approval_expiry.count() * core::kNsPerMinute;
+  run->view.expires_ts_ns = moment_.now_ns + config_.approval_expiry.count() * core::kNsPerSecond;
   transition(*run, RunState::kApproved,
              with_reason("approved by " + run->view.approved_by, reason));
   try_start(*run);

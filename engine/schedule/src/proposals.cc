@@ -238,7 +238,7 @@ void Scheduler::Impl::propose(const Incident& incident, Choice choice) {
   view.diagnosis_code = incident.diagnosis_code;
   view.proposed_ts_ns = moment_.now_ns;
   view.changed_ts_ns = moment_.now_ns;
-  view.expires_ts_ns = moment_.now_ns + config_.approval_expiry.count() * core::kNsPerMinute;
+  view.expires_ts_ns = moment_.now_ns + config_.approval_expiry.count() * core::kNsPerSecond;
   view.risk = std::string(to_string(choice.playbook->risk));
   view.requested_by = "intelligent_triggers";
   view.confidence = incident.confidence;

@@ -38,7 +38,7 @@ core::Result<ScheduleConfig> validated(ScheduleConfig config) {
                               std::to_string(config.backoff_max.count()) +
                               " minutes: need 1 <= first <= max");
   }
-  if (config.approval_expiry.count() < 1) return bad("approval_expiry", "under one minute");
+  if (config.approval_expiry.count() < 1) return bad("approval_expiry", "under one second");
   if (config.step_result_grace.count() < 1) return bad("step_result_grace", "under one minute");
   if (config.attempts_per_incident_max == 0) return bad("attempts_per_incident_max", "is 0");
   if (config.incidents_max == 0) return bad("incidents_max", "is 0");

@@ -35,7 +35,7 @@ struct ScheduleConfig {
   std::chrono::minutes backoff_first{5};
   std::chrono::minutes backoff_max{120};
   // A person has this long to decide; an approval is good for as long once given.
-  std::chrono::minutes approval_expiry{30};
+  std::chrono::seconds approval_expiry{1800};
   // A step whose result has not come this long after its own timeout fails the run (the executor
   // reports every step, a dead executor's too; this is the net below it). Event time.
   std::chrono::minutes step_result_grace{10};
