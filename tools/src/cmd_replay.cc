@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -134,8 +135,10 @@ int fail(const core::Error& error, int code) {
 }
 
 int exit_code_of(const core::Error& error) {
-  const bool usage =
-      error.code == core::ErrorCode::kInvalidArgument || error.code == core::ErrorCode::kConfig;
+  // An input that is not there is a wrong argument, as a missing ledger or configuration is.
+  const bool usage = error.code == core::ErrorCode::kInvalidArgument ||
+                     error.code == core::ErrorCode::kConfig ||
+                     error.code == core::ErrorCode::kNotFound || error.os_error == ENOENT;
   return usage ? kExitUsage : kExitNegative;
 }
 
@@ -179,7 +182,10 @@ int replay(const ReplayArguments& arguments) {
   static_cast<void>(collect(**engine, summary));  // the engine has stopped: it always answers
   std::cout << (arguments.json ? to_json(summary) + "\n" : to_text(summary));
   if (!ended) return fail(ended.error(), kExitNegative);
-  return kExitOk;
+  for (const ingest::SourceFigures& figures : summary.ingest.sources) {
+    if (figures.read_errors > 0) std::cerr << "grace replay: " << figures.first_error << '\n';
+  }
+  return read_errors(summary.ingest) == 0 ? kExitOk : kExitNegative;
 }
 
 }  // namespace

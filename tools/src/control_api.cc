@@ -137,6 +137,7 @@ std::string ControlApi::stats() {
         .field("lines", source.lines)
         .field("dropped", source.dropped_lines)
         .field("read_errors", source.read_errors)
+        .field("first_error", source.first_error)
         .field("connections_open", source.connections_open)
         .field("connections_refused", source.connections_refused)
         .end_object();

@@ -80,7 +80,7 @@ core::Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::str
   if (fd < 0) return tl::unexpected<core::Error>(io_error("cannot make the socket", path));
   // Private from the first moment: nobody can connect between bind and chmod, before listen.
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
-      ::chmod(path.c_str(), 0600) != 0 || ::listen(fd, 16) != 0) {
+      ::chmod(path.c_str(), 0600) != 0 || ::listen(fd, SOMAXCONN) != 0) {
     const core::Error error = io_error("cannot listen on", path);
     ::close(fd);
     return tl::unexpected<core::Error>(error);

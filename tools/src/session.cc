@@ -118,6 +118,12 @@ bool collect(pipeline::Engine& engine, Summary& summary) {
   });
 }
 
+std::uint64_t read_errors(const ingest::IngestFigures& figures) {
+  std::uint64_t count = 0;
+  for (const ingest::SourceFigures& source : figures.sources) count += source.read_errors;
+  return count;
+}
+
 std::string to_json(const Summary& summary) {
   std::string out;
   core::JsonWriter json(out);
@@ -149,6 +155,7 @@ std::string to_json(const Summary& summary) {
       .field("records", summary.record_count)
       .field("decision_digest", summary.decision_digest)
       .field("input_bytes", summary.ingest.bytes)
+      .field("read_errors", read_errors(summary.ingest))
       .key("dead_letters")
       .begin_object()
       .field("written", summary.dead_letters.written)

@@ -41,6 +41,8 @@ struct Summary {
   ingest::IngestFigures ingest;
   std::uint64_t durable_sequence = 0;
 };
+// How often a source could not be read: its input is not complete.
+[[nodiscard]] std::uint64_t read_errors(const ingest::IngestFigures& figures);
 
 // False when the engine did not answer in time.
 [[nodiscard]] bool collect(pipeline::Engine& engine, Summary& summary);

@@ -4,9 +4,10 @@
 
 namespace grace::ingest {
 void Source::report(core::Error error) {
-  // Relaxed: a statistic with one writer.
-  counters_.read_errors.fetch_add(1, std::memory_order_relaxed);
   if (!first_error_) first_error_ = std::move(error);
+  // [READ_ERROR] release: publishes first_error_, which never changes again. Pairs with the acquire
+  // in figures_of().
+  counters_.read_errors.fetch_add(1, std::memory_order_release);
 }
 
 SourceFigures figures_of(const Source& source, bool ended) {
@@ -22,7 +23,10 @@ SourceFigures figures_of(const Source& source, bool ended) {
   to.bytes = load(from.bytes);
   to.lines = load(from.lines);
   to.chunks = load(from.chunks);
-  to.read_errors = load(from.read_errors);
+  // [READ_ERROR] acquire: who sees an error counted may read the first one. Pairs with the release
+  // in report().
+  to.read_errors = from.read_errors.load(std::memory_order_acquire);
+  if (to.read_errors > 0) to.first_error = source.first_error()->message;
   to.dropped_lines = load(from.dropped_lines);
   to.cut_lines = load(from.cut_lines);
   to.connections_open = load(from.connections_open);

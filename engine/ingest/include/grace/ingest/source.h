@@ -59,6 +59,7 @@ struct SourceFigures {
   std::uint64_t bytes = 0, lines = 0, chunks = 0, read_errors = 0, dropped_lines = 0, cut_lines = 0;
   std::uint64_t connections_open = 0, connections_accepted = 0, connections_closed = 0,
                 connections_refused = 0, connections_timed_out = 0;
+  std::string first_error;  // for a person; empty while read_errors is 0
 };
 
 // A place between two chunks of the input.
