@@ -162,7 +162,8 @@ def a_sick_service_is_healed_and_verified(grace, arguments):
     equal([(r["run_id"], r["status"]) for r in offline], [(run["run_id"], "succeeded")],
           "the same run without an engine")
     states = [record["result"] for record in grace.records()
-              if record["action"] == "playbook_run" and record["payload"]["run_id"] == run["run_id"]]
+              if record["action"] == "playbook_run" and
+              record["payload"]["run_id"] == run["run_id"]]
     equal(states, ["proposed", "approved", "executing", "verifying", "succeeded"], "its states")
     # A replay takes the step's result from the journal and executes nothing.
     os.remove(grace.path("seen"))
@@ -211,7 +212,8 @@ def a_person_rejects(grace, arguments):
         run = run_in(engine, "awaiting_approval")
         engine.control("runs", "reject", run["run_id"], "--reason", "not now")
         run = run_in(engine, "denied")
-        engine.grace.run("runs", "approve", run["run_id"], "--ledger", engine.ledger, code=None)
+        late = engine.control("runs", "approve", run["run_id"], code=1)
+        check(run["status"] in late.stderr, "why it has no effect:", late.stderr)
         time.sleep(1.5)
         equal(engine.control("runs", "show", run["run_id"])["runs"][0]["status"], "denied",
               "a rejected run, approved afterwards")
@@ -223,7 +225,8 @@ def an_expired_approval_does_not_execute(grace, arguments):
     with living(grace, configure(grace, decision="require_approval", expiry="2s")) as engine:
         run = run_in(engine, "awaiting_approval")
         run = run_in(engine, "expired")
-        engine.grace.run("runs", "approve", run["run_id"], "--ledger", engine.ledger, code=None)
+        late = engine.control("runs", "approve", run["run_id"], code=1)
+        check(run["status"] in late.stderr, "why it has no effect:", late.stderr)
         time.sleep(1.5)
         equal(engine.control("runs", "show", run["run_id"])["runs"][0]["status"], "expired",
               "an expired run, approved afterwards")

@@ -1,5 +1,6 @@
 #include "control_api.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "grace/core/json_writer.h"
@@ -8,6 +9,8 @@
 
 namespace grace::tools {
 namespace {
+
+constexpr std::int64_t kSilenceSecondsMax = 31'536'000;  // a year
 
 std::string refusal(std::string_view why) {
   std::string out;
@@ -45,7 +48,9 @@ core::ControlEvent control_of(const parse::JsonValue& request, const std::string
       silence.expire = request["expire"].as_bool();
       const std::int64_t now_ns = core::SystemClock().wall_ns();
       silence.starts_ts_ns = now_ns;
-      silence.ends_ts_ns = now_ns + request["duration_s"].as_int64() * core::kNsPerSecond;
+      const std::int64_t duration_s =
+          std::clamp<std::int64_t>(request["duration_s"].as_int64(), 0, kSilenceSecondsMax);
+      silence.ends_ts_ns = now_ns + duration_s * core::kNsPerSecond;
       control.body = silence;
       break;
     }
@@ -56,6 +61,35 @@ core::ControlEvent control_of(const parse::JsonValue& request, const std::string
       control.kind = core::ControlKind::kNone;
   }
   return control;
+}
+
+// What a request lacks; empty: nothing. The engine would turn such a line away as bad input, which
+// its sender would never hear of.
+std::string missing_in(const core::ControlEvent& control, const parse::JsonValue& request) {
+  if (const auto* decision = std::get_if<core::RunDecision>(&control.body)) {
+    const bool named =
+        !decision->run_id.empty() || (!decision->service.empty() && !decision->playbook.empty());
+    return named ? "" : "run_id, or service and playbook";
+  }
+  if (const auto* feedback = std::get_if<core::FeedbackControl>(&control.body)) {
+    if (feedback->trigger_id.empty()) return "trigger_id";
+    return request["right"].is_bool() ? "" : "right (true or false)";
+  }
+  if (const auto* ack = std::get_if<core::AckControl>(&control.body)) {
+    return ack->what.empty() ? "what" : "";
+  }
+  if (const auto* undo = std::get_if<core::UndoControl>(&control.body)) {
+    return undo->name.empty() ? "name" : "";
+  }
+  if (const auto* silence = std::get_if<core::SilenceControl>(&control.body)) {
+    if (silence->expire) return silence->id.empty() ? "id" : "";
+    if (silence->service.empty() && silence->diagnosis_code.empty() && !silence->source) {
+      return "service, diagnosis_code or source";
+    }
+    const std::int64_t duration_s = request["duration_s"].as_int64();
+    return duration_s >= 1 && duration_s <= kSilenceSecondsMax ? "" : "duration_s (1 to 31536000)";
+  }
+  return "";
 }
 
 void write_learned(core::JsonWriter& json, const core::LearnedState& learned) {
@@ -197,10 +231,11 @@ std::string ControlApi::command(const parse::JsonValue& request, const std::stri
   core::ControlEvent control = control_of(request, actor);
   if (control.kind == core::ControlKind::kNone) return refusal("not a control that people send");
   control.ts_ns = core::SystemClock().wall_ns();
-  std::uint64_t records_before = 0;
+  if (const std::string missing = missing_in(control, request); !missing.empty()) {
+    return refusal(std::string(core::to_string(control.kind)) + ": give " + missing);
+  }
   std::string unknown_run;
   const bool answered = engine_.inspect([&](const pipeline::OrderedView& view) {
-    records_before = view.record_count;
     const auto* decision = std::get_if<core::RunDecision>(&control.body);
     if (decision != nullptr && !decision->run_id.empty() &&
         view.scheduler.find(decision->run_id) == nullptr) {
@@ -210,13 +245,20 @@ std::string ControlApi::command(const parse::JsonValue& request, const std::stri
   if (!answered) return refusal("the engine is busy");
   if (!unknown_run.empty()) return refusal("there is no run '" + unknown_run + "'");
   if (!commands_.push(core::to_json_line(control))) return refusal("too many commands wait");
-  // Every command leaves a record, also one without effect.
+  std::string refused;
   const bool acted = wait_until([&](const pipeline::OrderedView& view) {
-    if (control.kind == core::ControlKind::kPause) return view.scheduler.paused();
-    if (control.kind == core::ControlKind::kResume) return !view.scheduler.paused();
-    return view.record_count > records_before;
+    for (const pipeline::ControlOutcome& outcome : view.control_outcomes) {
+      if (outcome.kind != control.kind || outcome.ts_ns != control.ts_ns ||
+          outcome.actor != control.actor) {
+        continue;
+      }
+      refused = outcome.refusal;
+      return true;
+    }
+    return false;
   });
   if (!acted) return refusal("the command is in the input, but has not acted yet");
+  if (!refused.empty()) return refusal(refused);
   if (const auto* decision = std::get_if<core::RunDecision>(&control.body);
       decision != nullptr && !decision->run_id.empty()) {
     return runs(decision->run_id);

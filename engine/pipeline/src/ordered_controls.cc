@@ -15,7 +15,12 @@ void OrderedStage::on_control(const core::Event& event) {
   if (event.control == core::ControlKind::kTick) return;  // has moved the watermark already
   const auto control = parse::parse_control(event);
   GRACE_ASSERT(control.has_value(), "the parser accepts only controls that it can decode");
+  refusal_.clear();
   apply(*control);
+  if (control->kind != core::ControlKind::kStepResult) {
+    if (control_outcomes_.size() == kControlOutcomesMax) control_outcomes_.pop_front();
+    control_outcomes_.push_back({control->kind, control->ts_ns, control->actor, refusal_});
+  }
   for (auto& detector : detectors_) {
     if (detector != nullptr) detector->on_control(event, *this);
   }
@@ -92,12 +97,13 @@ void OrderedStage::decide_run(const core::ControlEvent& control) {
       return;
     }
   }
-  // Why it had no effect is in the scheduler's own records.
-  if (control.kind == core::ControlKind::kApprove) {
-    static_cast<void>(scheduler_->approve(run_id, control.actor, control.reason, moment()));
-  } else {
-    static_cast<void>(scheduler_->reject(run_id, control.actor, control.reason, moment()));
-  }
+  const auto done = control.kind == core::ControlKind::kApprove
+                        ? scheduler_->approve(run_id, control.actor, control.reason, moment())
+                        : scheduler_->reject(run_id, control.actor, control.reason, moment());
+  if (done) return;
+  const core::PlaybookRun* known = scheduler_->find(run_id);  // the scheduler has recorded it
+  refusal_ = known == nullptr ? "there is no such run"
+                              : "the run is " + std::string(core::to_string(known->state));
 }
 
 // Somebody else ran a playbook, for one of our proposals or on their own, and tells how it went:
@@ -198,6 +204,7 @@ void OrderedStage::record_threshold(const core::ControlEvent* control,
 
 // A control that had no effect: a person must be able to find out why.
 void OrderedStage::record_refusal(const core::ControlEvent& control, std::string_view why) {
+  refusal_ = why;
   std::string payload;
   core::JsonWriter(payload)
       .begin_object()

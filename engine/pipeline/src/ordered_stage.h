@@ -137,6 +137,11 @@ class OrderedStage final : public core::Stage,
   std::size_t observations_in_tick_ = 0;
   std::uint64_t observations_dropped_ = 0;
 
+  // For whoever sent a control and wants to know; the ledger keeps refusals for good.
+  static constexpr std::size_t kControlOutcomesMax = 64;
+  std::deque<ControlOutcome> control_outcomes_;
+  std::string refusal_;  // of the control being applied
+
   // What detectors and playbooks said while something else was being handled; handled in turn.
   std::deque<core::Finding> queued_findings_;
   std::uint64_t findings_dropped_ = 0;

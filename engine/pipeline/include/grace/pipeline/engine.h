@@ -2,6 +2,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "grace/core/clock.h"
+#include "grace/core/control.h"
 #include "grace/core/detector.h"
 #include "grace/core/error.h"
 #include "grace/core/learned_state.h"
@@ -69,6 +71,14 @@ struct EventCounts {
   [[nodiscard]] std::uint64_t rejected_total() const;
 };
 
+// What became of a control event: who sent it when, and why it had no effect (empty: it had).
+struct ControlOutcome {
+  core::ControlKind kind;
+  std::int64_t ts_ns;
+  std::string actor;
+  std::string refusal;
+};
+
 // The ordered stage as others may see it, on its own thread, between two events.
 struct OrderedView {
   std::int64_t now_ns;  // event time
@@ -80,6 +90,8 @@ struct OrderedView {
   std::uint64_t record_count;
   std::uint64_t record_failures;
   std::uint64_t observations_dropped;
+  // The latest people's controls, oldest first.
+  const std::deque<ControlOutcome>& control_outcomes;
 };
 
 // The whole engine: threads, rings and stages. See docs/ARCHITECTURE.md for the drawing.
