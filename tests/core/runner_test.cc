@@ -127,15 +127,11 @@ TEST(RunnerConfig, ValidatorNamesTheField) {
 TEST(HiccupMeter, AccountsForEveryGapOverItsThreshold) {
   // A threshold that every reading passes: all the time must show up as gaps.
   HiccupMeter meter(std::nullopt, -1);
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const HiccupReport report = meter.stop();
-  EXPECT_GT(report.watched_ns, 0);
   EXPECT_GT(report.gap_count, 0U);
   EXPECT_EQ(report.gaps.count(), report.gap_count);
   EXPECT_EQ(report.gaps.max(), report.gap_ns_max);
-  EXPECT_LE(report.lost_ns, report.watched_ns);
-  // All but the last stretch, between the last reading and the end, is in gaps.
-  EXPECT_GE(report.lost_ns + report.gap_ns_max + 1'000'000'000, report.watched_ns);
+  EXPECT_EQ(report.lost_ns, report.watched_ns);
 }
 
 }  // namespace

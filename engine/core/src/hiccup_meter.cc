@@ -29,8 +29,10 @@ void HiccupMeter::watch(std::optional<unsigned> cpu, std::int64_t threshold_ns) 
   const SystemClock clock;
   const std::int64_t begin_ns = clock.monotonic_ns();
   std::int64_t last_ns = begin_ns;
-  // Relaxed: see stop().
-  while (!stop_requested_.load(std::memory_order_relaxed)) {
+  bool last = false;
+  while (!last) {
+    // Relaxed: see stop(). Looked at before the clock, so that the last stretch counts as well.
+    last = stop_requested_.load(std::memory_order_relaxed);
     const std::int64_t now_ns = clock.monotonic_ns();
     const std::int64_t gap_ns = now_ns - last_ns;
     last_ns = now_ns;
@@ -40,7 +42,7 @@ void HiccupMeter::watch(std::optional<unsigned> cpu, std::int64_t threshold_ns) 
     report_.gap_ns_max = std::max(report_.gap_ns_max, gap_ns);
     report_.gaps.record(gap_ns);
   }
-  report_.watched_ns = clock.monotonic_ns() - begin_ns;
+  report_.watched_ns = last_ns - begin_ns;
 }
 
 }  // namespace grace::core
