@@ -221,6 +221,7 @@ def main(cases, description, **options):
     for name in list(os.environ):
         if "TRIGGERS" in name or name.endswith("_MIN_CONFIDENCE"):
             del os.environ[name]
+    signal.signal(signal.SIGTERM, lambda *ignored: sys.exit(143))  # tidies up on the way out
     failed = 0
     for case in cases:
         if arguments.only not in case.__name__:
