@@ -94,7 +94,8 @@ def no_gaps(numbers, firsts, what):
                                   "is due")
 
 
-def feed_and_stop(grace, seconds, firsts):
+def feed_and_stop(grace, seconds, firsts, decided=0):
+    """Feeds for `seconds`, and until the ledger has records beyond number `decided`."""
     port, path = harness.free_port(), grace.path("ingest.sock")
     with grace.engine("--record", grace.path("journal"), "--source", f"tcp:127.0.0.1:{port}",
                       "--source", f"unix:{path}") as engine:
@@ -102,6 +103,8 @@ def feed_and_stop(grace, seconds, firsts):
         for client in clients:
             client.start()
         time.sleep(seconds)
+        harness.wait_for("something is decided", lambda: engine.stats()["durable_sequence"]
+                         > decided, seconds=60)
         summary = engine.stop()  # in the middle: all clients are sending
         stop_seconds = engine.stop_seconds
         for client in clients:
@@ -142,7 +145,8 @@ def keeps_what_it_read_and_goes_on(grace, arguments):
 
     # Again on the same directories: nothing is lost, nothing is used twice.
     again = {client: 10_000_000 for client in range(CLIENTS)}
-    second_summary, _, _ = feed_and_stop(grace, arguments.seconds / 2, again)
+    second_summary, _, _ = feed_and_stop(grace, arguments.seconds / 2, again,
+                                         first["last_sequence"])
     second, _, bytes_after = journal_lines(grace)
     for client, lines in second.items():
         equal(lines[:len(numbers[client])], numbers[client], "what the first run recorded")
