@@ -32,12 +32,17 @@ template <typename T>
 struct FaninSlot {
   explicit FaninSlot(T&& item) noexcept : value(std::move(item)) {}
   FaninSlot(FaninSlot&& other) noexcept : value(take(&other)) { __tsan_release(this); }
-  ~FaninSlot() { __tsan_release(this); }
+  ~FaninSlot() {
+    value.~T();
+    __tsan_release(this);
+  }
   operator T() && noexcept {  // NOLINT(google-explicit-constructor): the queue assigns it to a T
     __tsan_acquire(this);
     return std::move(value);
   }
-  T value;
+  union {
+    T value;  // ended by hand: a member would outlive the release in the destructor's body
+  };
 
  private:
   // Runs before the value is written: the place's former item is gone.
