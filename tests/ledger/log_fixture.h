@@ -36,7 +36,7 @@ class LogTest : public ::testing::Test {
   void TearDown() override {
     producer_ = Producer();
     writer_.reset();
-    EXPECT_EQ(thread_count(), 1) << "a thread outlived its writer";
+    EXPECT_LE(thread_count(), 1) << "a thread outlived its writer";
     std::filesystem::remove_all(directory_);
   }
 
@@ -169,7 +169,7 @@ class LogTest : public ::testing::Test {
       ++count;
     }
 #if defined(__SANITIZE_THREAD__)
-    --count;  // its background thread
+    --count;  // its background thread, which a test without threads never had
 #endif
     return count;
   }
