@@ -51,13 +51,15 @@ Stream make_stream(std::size_t pattern_count, bool errors) {
     Event event;
     event.kind = grace::core::EventKind::kAction;
     event.actor = put(actor);
-    event.name = put("operation_" + std::to_string(i % 10));
+    const std::string name = "operation_" + std::to_string(i % 10);
+    event.name = put(name);
     event.service = put(resource);
     event.subsystem = put("jobs");
     event.result_text = put(errors ? "error" : "success");
     event.result = errors ? grace::core::ActionResult::kError : grace::core::ActionResult::kSuccess;
     event.route_key = grace::core::hash_bytes(actor);
     event.service_key = grace::core::hash_bytes(resource);
+    event.name_key = grace::core::hash_bytes(name);
     stream.events.push_back(event);
   }
   for (Event& event : stream.events) event.text = stream.text.data();

@@ -10,7 +10,8 @@
 namespace grace::log_analyzer {
 
 LogPartition::LogPartition(const LogAnalyzerConfig& config)
-    : error_rule_(config),
+    : no_actor_hash_(core::hash_bytes({})),
+      error_rule_(config),
       duration_rule_(config),
       symbols_(config.symbols_max, config.symbol_bytes_max),
       patterns_(config.patterns_max),
@@ -26,14 +27,10 @@ std::uint64_t LogPartition::evicted_count() const {
 }
 
 void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
-  if (event.kind != core::EventKind::kAction) return;
-  const std::uint64_t actor_hash = core::hash_bytes(event.view(event.actor));
-  const std::uint64_t action_hash = core::hash_bytes(event.view(event.name));
-  const std::uint64_t key =
-      core::combine(actor_hash ^ (action_hash * 0x9e3779b97f4a7c15ULL), event.service_key);
+  const std::uint64_t key = pattern_key(event);
   std::uint32_t slot = patterns_.find(key);
   if (slot == kNoSlot) [[unlikely]] {
-    slot = admit(key, event, actor_hash, action_hash, sink);
+    slot = admit(key, event, sink);
     if (slot == kNoSlot) return;
   }
   patterns_.touch(slot, stamp_);
@@ -52,14 +49,18 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   const bool error = event.result == core::ActionResult::kError;
   if (error) on_error(slot, event);
   if (event.value >= 0.0) on_duration(pattern, event, sink);  // false for NaN: no duration
-  const std::uint64_t session_key = core::combine(actor_hash, event.session_key);
+  const std::uint64_t session_key = core::combine(actor_hash(event), event.session_key);
   sequences_.on_action({pattern.names, pattern.class_key, session_key, pattern.symbol, event.ts_ns,
                         event.sequence, error},
                        pattern.session_slot, stamp_, sink);
 }
 
+std::uint64_t LogPartition::pattern_key(const core::Event& event) const noexcept {
+  return core::combine(actor_hash(event) ^ (event.name_key * 0x9e3779b97f4a7c15ULL),
+                       event.service_key);
+}
+
 std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
-                                  std::uint64_t actor_hash, std::uint64_t action_hash,
                                   core::FindingSink& sink) {
   const ActionNames names{
       symbols_.intern(event.view(event.actor)), symbols_.intern(event.view(event.name)),
@@ -75,10 +76,10 @@ std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
   const std::uint32_t slot = patterns_.insert(key, stamp_);
   Pattern& pattern = patterns_[slot];
   pattern.names = names;
-  pattern.pair_key = core::combine(actor_hash, event.service_key);
-  pattern.symbol = static_cast<std::uint32_t>(action_hash >> 32);
+  pattern.pair_key = core::combine(actor_hash(event), event.service_key);
+  pattern.symbol = static_cast<std::uint32_t>(event.name_key >> 32);
   pattern.class_key =
-      names.subsystem.empty() ? core::mix(actor_hash) : core::hash_bytes(names.subsystem);
+      names.subsystem.empty() ? core::mix(actor_hash(event)) : core::hash_bytes(names.subsystem);
   return slot;
 }
 

@@ -24,6 +24,9 @@ class LogPartition final : public core::PartitionDetector {
  public:
   explicit LogPartition(const LogAnalyzerConfig& config);
   void on_event(const core::Event& event, core::FindingSink& sink) override;
+  [[nodiscard]] bool wants(core::EventKind kind) const override {
+    return kind == core::EventKind::kAction;
+  }
   void on_tick(const core::Tick& tick, core::FindingSink& sink) override;
   [[nodiscard]] std::uint64_t late_count() const override { return late_count_; }
   [[nodiscard]] std::uint64_t evicted_count() const override;
@@ -42,13 +45,17 @@ class LogPartition final : public core::PartitionDetector {
     std::uint32_t duration_slot = kNoSlot;
     ActionNames names{};
   };
-  std::uint32_t admit(std::uint64_t key, const core::Event& event, std::uint64_t actor_hash,
-                      std::uint64_t action_hash, core::FindingSink& sink);
+  [[nodiscard]] std::uint64_t actor_hash(const core::Event& event) const noexcept {
+    return event.actor.size_bytes != 0 ? event.route_key : no_actor_hash_;
+  }
+  [[nodiscard]] std::uint64_t pattern_key(const core::Event& event) const noexcept;
+  std::uint32_t admit(std::uint64_t key, const core::Event& event, core::FindingSink& sink);
   void evict(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
   void on_error(std::uint32_t slot, const core::Event& event);
   void on_duration(Pattern& pattern, const core::Event& event, core::FindingSink& sink);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
 
+  const std::uint64_t no_actor_hash_;
   ErrorRule error_rule_;
   DurationRule duration_rule_;
   core::SymbolTable symbols_;

@@ -59,7 +59,6 @@ const RichModel* ProactivePartition::rich_of(std::uint64_t route_key) noexcept {
 }
 
 void ProactivePartition::on_event(const core::Event& event, core::FindingSink& sink) {
-  if (event.kind != core::EventKind::kMetric) return;
   SeriesSlot* slot = table_.find(event.route_key);
   if (slot == nullptr) [[unlikely]] {
     slot = create(event);

@@ -27,6 +27,9 @@ class ProactivePartition final : public core::PartitionDetector {
   explicit ProactivePartition(const ProactiveConfig& config);
 
   void on_event(const core::Event& event, core::FindingSink& sink) override;
+  [[nodiscard]] bool wants(core::EventKind kind) const override {
+    return kind == core::EventKind::kMetric;
+  }
   [[nodiscard]] std::uint64_t late_count() const override { return late_count_; }
   [[nodiscard]] std::uint64_t evicted_count() const override {
     return table_.evicted_count() + refused_count_;

@@ -271,6 +271,7 @@ bool EventBuilder::set_action(Event& event) {
   if (event.service.size_bytes != 0) {
     event.service_key = core::hash_bytes(event.view(event.service));
   }
+  event.name_key = core::hash_bytes(event.view(event.name));
   // All of one actor's actions meet in one partition, in order, whatever session they belong to.
   event.route_key = event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor))
                                                 : event.service_key;

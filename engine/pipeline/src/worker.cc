@@ -13,6 +13,10 @@ namespace {
 // smaller: other workers waiting for our partitions or our chunks wait less.
 constexpr std::size_t kServeBudget = 256;
 
+bool is_telemetry(const core::Event& event) {
+  return event.kind == core::EventKind::kMetric || event.kind == core::EventKind::kAction;
+}
+
 // Controls that partitions care about go to all of them; the rest concern the ordered stage alone.
 bool concerns_partitions(const core::Event& event) {
   return event.control == core::ControlKind::kTopology ||
@@ -83,9 +87,15 @@ Worker::Worker(const WorkerConfig& config, Exchange& exchange, parse::RejectSink
   static_assert(core::kPartitionCount <= 256 && core::kWorkersMax <= 256);
   for (std::size_t p = config.index; p < core::kPartitionCount; p += exchange.worker_count) {
     cell_of_partition_[p] = static_cast<std::uint8_t>(cells_.size());
-    Cell cell{p, {}};
+    Cell cell{p, {}, {}};
     for (const auto& subsystem : subsystems) {
-      cell.detectors.push_back(subsystem->make_partition(p));
+      auto& detector = cell.detectors.emplace_back(subsystem->make_partition(p));
+      if (detector == nullptr) continue;
+      for (const core::EventKind kind : {core::EventKind::kMetric, core::EventKind::kAction}) {
+        if (!detector->wants(kind)) continue;
+        cell.listeners[static_cast<std::size_t>(kind)].push_back(
+            {detector.get(), cell.detectors.size() - 1});
+      }
     }
     cells_.push_back(std::move(cell));
   }
@@ -137,8 +147,7 @@ std::size_t Worker::serve_inputs(std::size_t budget) {
     bool chunk_ended = false;
     while (taken < ready.size() && !chunk_ended && overflow_.empty()) {
       const core::Event& event = ready[taken++];
-      if (event.kind == core::EventKind::kMetric || event.kind == core::EventKind::kAction)
-          [[likely]] {
+      if (is_telemetry(event)) [[likely]] {
         detect(event);
       } else if (event.kind == kTickMark) {
         on_tick_mark(event);
@@ -159,10 +168,9 @@ void Worker::detect(const core::Event& event) {
   const std::size_t partition = event.partition();
   Cell& cell = cells_[cell_of_partition_[partition]];
   sink_->at(event.sequence, Phase::kFromEvent);
-  for (std::size_t s = 0; s < cell.detectors.size(); ++s) {
-    if (cell.detectors[s] == nullptr) continue;
-    sink_->by(partition, s);
-    cell.detectors[s]->on_event(event, *sink_);
+  for (const Listener& listener : cell.listeners_of(event.kind)) {
+    sink_->by(partition, listener.subsystem);
+    listener.detector->on_event(event, *sink_);
   }
 }
 
@@ -247,7 +255,7 @@ bool Worker::route(const core::Event& event) {
     item.content.watermark_ns = mark.ts_ns;
     emit(item);
   }
-  if (event.kind == core::EventKind::kMetric || event.kind == core::EventKind::kAction) [[likely]] {
+  if (is_telemetry(event)) [[likely]] {
     core::Event* const slot = claim(event.partition() % exchange_.worker_count);
     if (slot == nullptr) return false;
     *slot = event;

@@ -81,9 +81,17 @@ class Worker final : public core::Stage {
 
  private:
   class Sink;
+  struct Listener {  // a detector that wants the events of a kind
+    core::PartitionDetector* detector;
+    std::size_t subsystem;
+  };
   struct Cell {  // one partition's detectors
     std::size_t partition;
     std::vector<std::unique_ptr<core::PartitionDetector>> detectors;  // by subsystem; may be null
+    std::array<std::vector<Listener>, 2> listeners;                   // by kMetric, kAction
+    [[nodiscard]] const std::vector<Listener>& listeners_of(core::EventKind kind) const {
+      return listeners[static_cast<std::size_t>(kind)];
+    }
   };
 
   struct Outlet {  // claimed slots of one event ring, published together

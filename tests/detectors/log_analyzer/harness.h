@@ -59,6 +59,7 @@ inline core::Event make_action(const ActionText& text, std::int64_t ts_ns, std::
   event.kind = core::EventKind::kAction;
   event.route_key = core::hash_bytes(text.actor);
   event.service_key = core::hash_bytes(text.resource);
+  event.name_key = core::hash_bytes(text.action);
   if (!text.session.empty()) {
     event.session_key = static_cast<std::uint32_t>(core::hash_bytes(text.session)) | 1U;
   }
@@ -82,7 +83,7 @@ class Engine final : public core::FindingSink {
     const core::Event event = make_action(text, ts_ns, next_sequence(), buffer);
     for (auto& set : partitions_) {
       auto& partition = set[event.partition()];
-      if (partition != nullptr) partition->on_event(event, *this);
+      if (partition != nullptr && partition->wants(event.kind)) partition->on_event(event, *this);
     }
     flush(event.sequence);
   }

@@ -41,6 +41,11 @@ class PartitionDetector {
   virtual ~PartitionDetector() = default;
   // Metric and action events whose key falls into this partition, in input order.
   virtual void on_event(const Event& event, FindingSink& sink) = 0;
+  // Whether on_event() looks at events of this kind (kMetric, kAction). Asked once, at the start.
+  [[nodiscard]] virtual bool wants(EventKind kind) const {
+    static_cast<void>(kind);
+    return true;
+  }
   // Control events that concern detectors (deploy, topology), at their sequence.
   virtual void on_control(const Event& event, FindingSink& sink) {
     static_cast<void>(event);

@@ -50,7 +50,7 @@ struct TextRef {
 // One telemetry record, parsed. Plain data, copied through rings; the texts stay in the chunk, so
 // an Event must not be kept after the call that delivers it (copy or intern what you keep).
 //
-//  | sequence | ts_ns | route_key | service_key | value | text* | 7 x TextRef | line | kinds |
+//  | sequence | ts_ns | route_key | service_key | name_key | value | text* | 8 x TextRef | kinds |
 struct alignas(kCacheLineBytes) Event {
   // Place of the line's first byte in the input (all input so far, in chunk order): strictly
   // increasing, independent of chunk size and worker count, and the position in the journal.
@@ -61,6 +61,7 @@ struct alignas(kCacheLineBytes) Event {
   // whatever trace or session they belong to. Chooses the partition.
   std::uint64_t route_key = 0;
   std::uint64_t service_key = 0;  // hash of service
+  std::uint64_t name_key = 0;     // action: hash of name; else 0
   // Metric: the sample, finite. Action: duration in ms, NaN when absent. Else NaN.
   double value = std::numeric_limits<double>::quiet_NaN();
   const char* text = nullptr;  // base of all TextRefs
