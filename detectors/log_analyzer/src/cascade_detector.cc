@@ -154,44 +154,42 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   Chain chain;
   const auto begin = telling.begin() + static_cast<std::ptrdiff_t>(best_first);
   chain.onsets.assign(begin, begin + static_cast<std::ptrdiff_t>(std::min(best_count, kChainMax)));
+  if (chain.onsets.size() < components_min_) return chain;
 
   // Those that the topology joins: each follows a dependency, or is followed by a dependent.
   std::vector<const Onset*> joined;
   std::size_t known = 0;
+  std::vector<std::uint32_t> nodes;  // by onset
   for (const Onset* const onset : chain.onsets) {
+    nodes.push_back(topology_.node_of(onset->service));
     known += topology_.find(onset->service) != nullptr ? 1 : 0;
+  }
+  std::uint32_t root_node = core::Topology::kNoNode;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Onset* const onset = chain.onsets[i];
     bool follows = false;
     bool followed = false;
-    for (const Onset* const other : chain.onsets) {
-      if (other == onset) continue;
-      if (other->ts_ns <= onset->ts_ns && topology_.depends(onset->service, other->service)) {
-        follows = true;
-      }
-      if (other->ts_ns >= onset->ts_ns && topology_.depends(other->service, onset->service)) {
-        followed = true;
-      }
+    for (std::size_t k = 0; k < nodes.size(); ++k) {
+      if (k == i) continue;
+      const std::int64_t other_ns = chain.onsets[k]->ts_ns;
+      if (other_ns <= onset->ts_ns && topology_.depends(nodes[i], nodes[k])) follows = true;
+      if (other_ns >= onset->ts_ns && topology_.depends(nodes[k], nodes[i])) followed = true;
     }
-    if (follows || followed) joined.push_back(onset);
-  }
-  // One cascade has one root: what chance is asked about is the same set that is counted.
-  if (!joined.empty()) {
-    const Onset* const root = joined.front();
-    std::erase_if(joined, [&](const Onset* onset) {
-      return onset != root && !topology_.depends(onset->service, root->service);
-    });
-    chain.edges = joined.empty() ? 0 : static_cast<std::uint32_t>(joined.size() - 1);
+    if (!follows && !followed) continue;
+    if (joined.empty()) root_node = nodes[i];
+    // One cascade has one root: what chance is asked about is the same set that is counted.
+    if (joined.empty() || topology_.depends(nodes[i], root_node)) joined.push_back(onset);
   }
   const bool dependent = joined.size() >= components_min_;
   if (dependent) {
+    chain.edges = static_cast<std::uint32_t>(joined.size() - 1);
     chain.onsets = std::move(joined);
-  } else {
-    chain.edges = 0;
   }
   chain.prior_odds = dependent ? kOddsDependent : (known == 0 ? kOddsUnknown : kOddsIndependent);
   // What chance makes: among all components, or only among those that could be drawn in.
   for (const auto& [service, component] : components_) {
     if (chain.onsets.empty() || service == chain.onsets.front()->service) continue;
-    if (dependent && !topology_.depends(service, chain.onsets.front()->service)) continue;
+    if (dependent && !topology_.depends(topology_.node_of(service), root_node)) continue;
     chain.expected += std::min(kChanceMax, onset_chance(component, now_ns));
   }
   return chain;

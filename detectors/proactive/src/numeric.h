@@ -1,7 +1,9 @@
 #pragma once
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 namespace grace::proactive {
@@ -19,8 +21,11 @@ namespace grace::proactive {
   constexpr double kLn2Low = 1.90821492927058770002e-10;
   const auto k = static_cast<std::int64_t>(x * kInverseLn2 + (x < 0 ? -0.5 : 0.5));
   const double r = (x - static_cast<double>(k) * kLn2High) - static_cast<double>(k) * kLn2Low;
+  constexpr std::array<double, 13> kInverse{0,        1.0,      1.0 / 2, 1.0 / 3, 1.0 / 4,
+                                            1.0 / 5,  1.0 / 6,  1.0 / 7, 1.0 / 8, 1.0 / 9,
+                                            1.0 / 10, 1.0 / 11, 1.0 / 12};
   double sum = 1.0;
-  for (int n = 12; n >= 1; --n) sum = 1.0 + sum * r / static_cast<double>(n);
+  for (std::size_t n = 12; n >= 1; --n) sum = 1.0 + sum * r * kInverse[n];
   return sum * std::bit_cast<double>(static_cast<std::uint64_t>(k + 1023) << 52);
 }
 

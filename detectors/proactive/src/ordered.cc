@@ -242,6 +242,26 @@ void ProactiveOrdered::check_fill(FollowedService& service, FollowedSeries& seri
   }
 }
 
+// Looked up again only when the topology or the services followed have changed.
+const std::vector<const FollowedService*>& ProactiveOrdered::dependencies_of(
+    FollowedService& service) const {
+  const std::uint64_t version = context_.topology.version();
+  if (service.dependencies_version == version &&
+      service.dependencies_services == services_.size()) {
+    return service.dependencies;
+  }
+  service.dependencies_version = version;
+  service.dependencies_services = services_.size();
+  service.dependencies.clear();
+  const core::ServiceNode* const node = context_.topology.find(service.service);
+  if (node == nullptr) return service.dependencies;
+  for (const std::string& name : node->depends_on) {  // sorted
+    const auto found = index_.find(core::hash_bytes(name));
+    if (found != index_.end()) service.dependencies.push_back(found->second);
+  }
+  return service.dependencies;
+}
+
 RiskFeatures ProactiveOrdered::features_of(FollowedService& service, std::int64_t ts_ns) {
   RiskFeatures f{};
   const auto at = [&](RiskFactor factor) -> double& { return f[static_cast<std::size_t>(factor)]; };
@@ -272,17 +292,12 @@ RiskFeatures ProactiveOrdered::features_of(FollowedService& service, std::int64_
     at(RiskFactor::kDeploy) = std::max(0.0, 1.0 - age);
   }
   service.risk.dependency = {};
-  if (const core::ServiceNode* const node = context_.topology.find(service.service);
-      node != nullptr) {
-    for (const std::string& dependency : node->depends_on) {  // sorted
-      const auto found = index_.find(core::hash_bytes(dependency));
-      if (found == index_.end()) continue;
-      const RiskFeatures theirs = own(*found->second, false);
-      const double worst = *std::max_element(theirs.begin(), theirs.end());
-      if (worst <= at(RiskFactor::kDependency)) continue;
-      at(RiskFactor::kDependency) = worst;
-      service.risk.dependency = found->second->service;
-    }
+  for (const FollowedService* const dependency : dependencies_of(service)) {
+    const RiskFeatures theirs = own(*dependency, false);
+    const double worst = *std::max_element(theirs.begin(), theirs.end());
+    if (worst <= at(RiskFactor::kDependency)) continue;
+    at(RiskFactor::kDependency) = worst;
+    service.risk.dependency = dependency->service;
   }
   return f;
 }

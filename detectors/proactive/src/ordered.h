@@ -37,6 +37,11 @@ struct FollowedService {
   std::string_view domain;
   std::vector<FollowedSeries> series;  // in order of appearance, at most service_series_max
   ServiceRisk risk;
+  // Those it depends on and that are followed, in the order of their names; as of the topology and
+  // the number of services then.
+  std::vector<const FollowedService*> dependencies;
+  std::uint64_t dependencies_version = 0;
+  std::size_t dependencies_services = 0;
 };
 
 // Joins what partitions cannot see together: demand with capacity, and the risk of a service with
@@ -71,6 +76,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   };
 
   FollowedService* service_of(std::string_view name);
+  const std::vector<const FollowedService*>& dependencies_of(FollowedService& service) const;
   FollowedSeries* series_of(FollowedService& service, const core::Observation& observation);
   void update(FollowedSeries& series, const core::Observation& observation,
               std::uint64_t sequence) const;
@@ -98,7 +104,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   const RefireRule refire_;
   RiskModel risk_;
   std::unordered_map<std::uint64_t, FollowedService*> index_;  // by hash of the name; look-up only
-  std::deque<FollowedService> services_;                       // addresses hold
+  std::deque<FollowedService> services_;                       // addresses hold; only grows
   std::deque<std::string> names_;  // of services first heard of in a control
   std::uint64_t refused_count_ = 0;
 };

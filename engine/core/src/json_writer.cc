@@ -27,10 +27,22 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return length;
 }
 
+// Written as it is: printable ASCII but the quote and the backslash.
+bool is_plain(char c) {
+  return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
 void append_quoted(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   out.push_back('"');
   for (std::size_t i = 0; i < text.size();) {
+    std::size_t plain = i;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    if (plain > i) {
+      out.append(text.substr(i, plain - i));
+      i = plain;
+      continue;
+    }
     const char c = text[i];
     const auto code = static_cast<unsigned char>(c);
     if (code >= 0x80) {
@@ -62,13 +74,9 @@ void append_quoted(std::string& out, std::string_view text) {
         out.append("\\t");
         break;
       default:
-        if (code < 0x20 || code == 0x7F) {
-          out.append("\\u00");
-          out.push_back(kHex[code >> 4]);
-          out.push_back(kHex[code & 15]);
-        } else {
-          out.push_back(c);
-        }
+        out.append("\\u00");
+        out.push_back(kHex[code >> 4]);
+        out.push_back(kHex[code & 15]);
     }
   }
   out.push_back('"');

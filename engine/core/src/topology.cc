@@ -41,6 +41,7 @@ bool Topology::upsert(ServiceNode node) {
   for (const std::string& dependency : node.depends_on) {
     insert_sorted(dependents_[dependency], node.service);
   }
+  ++version_;
   index_.reset();  // before nodes_ changes: it holds views of its names
   std::string service = node.service;
   nodes_.insert_or_assign(std::move(service), std::move(node));
@@ -121,9 +122,9 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
                                                 std::uint32_t hops_max) const {
   if (a == b) return 0;
   Index& graph = index();
-  const auto from = graph.ids.find(a);
-  const auto to = graph.ids.find(b);
-  if (from == graph.ids.end() || to == graph.ids.end()) return std::nullopt;
+  const std::uint32_t from = node_of(a);
+  const std::uint32_t to = node_of(b);
+  if (from == kNoNode || to == kNoNode) return std::nullopt;
   // Breadth first over what is known to lead there at all.
   const auto directed = [&](std::uint32_t begin,
                             std::uint32_t end) -> std::optional<std::uint32_t> {
@@ -144,18 +145,25 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
     }
     return std::nullopt;
   };
-  const auto forward = directed(from->second, to->second);
-  const auto backward = directed(to->second, from->second);
+  const auto forward = directed(from, to);
+  const auto backward = directed(to, from);
   if (forward && backward) return std::min(*forward, *backward);
   return forward ? forward : backward;
 }
 
+std::uint32_t Topology::node_of(std::string_view service) const {
+  const Index& graph = index();
+  const auto at = graph.ids.find(service);
+  return at == graph.ids.end() ? kNoNode : at->second;
+}
+
+bool Topology::depends(std::uint32_t dependent, std::uint32_t dependency) const {
+  if (dependent == kNoNode || dependency == kNoNode) return false;
+  return (reach(index(), dependent)[dependency / 64] >> (dependency % 64) & 1) != 0;
+}
+
 bool Topology::depends(std::string_view dependent, std::string_view dependency) const {
-  Index& graph = index();
-  const auto from = graph.ids.find(dependent);
-  const auto to = graph.ids.find(dependency);
-  if (from == graph.ids.end() || to == graph.ids.end()) return false;
-  return (reach(graph, from->second)[to->second / 64] >> (to->second % 64) & 1) != 0;
+  return depends(node_of(dependent), node_of(dependency));
 }
 
 std::vector<std::string> Topology::services() const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,6 +24,15 @@ namespace grace::core {
 [[nodiscard]] constexpr std::uint64_t combine(std::uint64_t a, std::uint64_t b) noexcept {
   return mix(a * 0x9e3779b97f4a7c15ULL + b);
 }
+
+// For unordered containers by std::string that are asked with views. Their order must reach no
+// output.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return static_cast<std::size_t>(hash_bytes(text));
+  }
+};
 
 // 16 lower-case hexadecimal digits; the tail of trigger, incident and run ids.
 [[nodiscard]] std::string hex(std::uint64_t value);

@@ -1,12 +1,14 @@
 #pragma once
 #include <cstdint>
-#include <functional>
+#include <functional>  // std::equal_to
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "grace/core/hash.h"
 
 namespace grace::core {
 
@@ -50,26 +52,26 @@ class Topology {
       std::string_view a, std::string_view b, std::uint32_t hops_max = kHopsUnlimited) const;
   // True when `dependent` reaches `dependency` over depends_on edges.
   [[nodiscard]] bool depends(std::string_view dependent, std::string_view dependency) const;
+  // The same for many questions about few services: numbers are good until the next upsert().
+  // kNoNode: the topology does not know the name; it depends on nothing.
+  static constexpr std::uint32_t kNoNode = 0xffffffff;
+  [[nodiscard]] std::uint32_t node_of(std::string_view service) const;
+  [[nodiscard]] bool depends(std::uint32_t dependent, std::uint32_t dependency) const;
+  // Changes with every upsert() that was not refused.
+  [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] std::vector<std::string> services() const;  // sorted
   [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
 
  private:
-  // Equal hashes for std::string and std::string_view: look-ups make no copies.
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
   template <typename Value>
   using ByName = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
   // The graph over numbers, made at the first question after a change: detectors ask tens of
   // thousands of times between two changes. Names are views into nodes_.
   struct Index {
-    std::unordered_map<std::string_view, std::uint32_t> ids;  // services and all they depend on
-    std::vector<std::vector<std::uint32_t>> depends_on;       // by id
+    std::unordered_map<std::string_view, std::uint32_t, TextHash> ids;  // and all they depend on
+    std::vector<std::vector<std::uint32_t>> depends_on;                 // by id
     // Bit set of what an id reaches; empty until asked for. Memory: ids^2 / 8 bytes at most.
     std::vector<std::vector<std::uint64_t>> reaches;
   };
@@ -78,6 +80,7 @@ class Topology {
 
   std::size_t services_max_;
   std::uint64_t refused_count_ = 0;
+  std::uint64_t version_ = 0;
   ByName<ServiceNode> nodes_;
   ByName<std::vector<std::string>> dependents_;  // reverse edges, sorted
   mutable std::unique_ptr<Index> index_;         // null after a change

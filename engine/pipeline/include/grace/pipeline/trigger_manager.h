@@ -2,10 +2,11 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "grace/core/error.h"
@@ -166,7 +167,7 @@ class TriggerManager {
   correlate::OutcomeTracker outcomes_;
   TriggerStats stats_;
   std::int64_t now_ns_ = 0;
-  std::map<std::string, Recent, std::less<>> recent_;
+  std::unordered_map<std::string, Recent, core::TextHash, std::equal_to<>> recent_;
   std::deque<std::string> recent_order_;
 };
 
