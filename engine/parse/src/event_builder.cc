@@ -273,8 +273,8 @@ bool EventBuilder::set_action(Event& event) {
   }
   event.name_key = core::hash_bytes(event.view(event.name));
   // All of one actor's actions meet in one partition, in order, whatever session they belong to.
-  event.route_key = event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor))
-                                                : event.service_key;
+  event.route_key =
+      event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor)) : event.service_key;
   event.session_key = session_key(event);
   return true;
 }
