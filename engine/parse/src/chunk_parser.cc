@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "event_builder.h"
 #include "grace/core/assert.h"
@@ -60,6 +61,7 @@ class ChunkParser::Impl {
  public:
   explicit Impl(const ParseConfig& config)
       : config_(config),
+        line_ends_(kWindowBytes + 1),
         index_(std::max<std::size_t>(config.line_bytes_max, kWindowBytes) + 2),
         walker_(config.depth_max),
         builder_(config) {
@@ -75,6 +77,7 @@ class ChunkParser::Impl {
   [[nodiscard]] bool next_window(RejectSink& rejects);
   [[nodiscard]] std::uint32_t window_end_for(std::uint32_t bytes_max) const noexcept;
   [[nodiscard]] bool reject_unindexed(RejectSink& rejects);
+  void count_lone_line() noexcept;
   [[nodiscard]] bool next_line(core::Event& event, RejectSink& rejects);
   [[nodiscard]] std::uint32_t line_end_from(std::uint32_t begin) const noexcept;
   [[nodiscard]] std::uint32_t trimmed(std::uint32_t begin, std::uint32_t end) const noexcept;
@@ -83,6 +86,10 @@ class ChunkParser::Impl {
   void finish_chunk();
 
   ParseConfig config_;
+  // Newlines of the window, from its begin; a window is one line or at most kWindowBytes long.
+  std::vector<std::uint32_t> line_ends_;
+  std::size_t line_end_count_ = 0;
+  std::size_t line_end_next_ = 0;  // that of the line at line_begin_
   StructuralIndex index_;
   LineWalker walker_;
   EventBuilder builder_;
@@ -175,8 +182,6 @@ std::uint32_t ChunkParser::Impl::window_end_for(std::uint32_t bytes_max) const n
 // False: the chunk has no more lines.
 bool ChunkParser::Impl::next_window(RejectSink& rejects) {
   for (;;) {
-    // On another way than lines are found, while the text is still in the cache.
-    chunk_lines_ += count_newlines(chunk_->text() + window_begin_, window_end_ - window_begin_);
     window_begin_ = line_begin_ = window_end_;
     if (window_begin_ == chunk_->size_bytes) return false;
     std::uint32_t bytes_max = kWindowBytes;
@@ -187,6 +192,9 @@ bool ChunkParser::Impl::next_window(RejectSink& rejects) {
       const char* const text = chunk_->text() + window_begin_;
       const std::uint32_t size = window_end_ - window_begin_;
       if (index_.build(text, size)) {
+        line_end_count_ = find_newlines(text, size, line_ends_.data());
+        line_end_next_ = 0;
+        chunk_lines_ += line_end_count_;
         walker_.begin_window(text, size, index_.tokens());
         token_ = 0;
         return true;
@@ -196,6 +204,7 @@ bool ChunkParser::Impl::next_window(RejectSink& rejects) {
       window_end_ = window_end_for(std::max(size / 2, 1U));
     }
     // One line alone, and the index refuses it.
+    count_lone_line();
     const std::uint32_t end = trimmed(window_begin_, line_end_from(window_begin_));
     const char* const line = chunk_->text() + window_begin_;
     const bool utf8 = simdjson::validate_utf8(line, end - window_begin_);
@@ -204,11 +213,17 @@ bool ChunkParser::Impl::next_window(RejectSink& rejects) {
   }
 }
 
+// The window is one line, which is not indexed. begin() has counted an unfinished one.
+void ChunkParser::Impl::count_lone_line() noexcept {
+  if (chunk_->text()[window_end_ - 1] == '\n') ++chunk_lines_;
+}
+
 // A window over kWindowBytes is one long line. True: it is too long for the index as well.
 bool ChunkParser::Impl::reject_unindexed(RejectSink& rejects) {
   const std::uint32_t end = trimmed(window_begin_, line_end_from(window_begin_));
   const bool cut = chunk_->ends_cut && window_end_ == chunk_->size_bytes;
   if (!cut && end - window_begin_ <= config_.line_bytes_max) return false;
+  count_lone_line();
   reject(RejectReason::kLineTooLong, window_begin_, end, rejects);
   return true;
 }
@@ -216,7 +231,9 @@ bool ChunkParser::Impl::reject_unindexed(RejectSink& rejects) {
 // The line at line_begin_, which is in the window. True: `event` holds it.
 bool ChunkParser::Impl::next_line(core::Event& event, RejectSink& rejects) {
   const std::uint32_t begin = line_begin_;
-  const std::uint32_t newline = line_end_from(begin);
+  const bool finished = line_end_next_ < line_end_count_;
+  const std::uint32_t newline =
+      finished ? window_begin_ + line_ends_[line_end_next_++] : chunk_->size_bytes;
   const std::uint32_t line_end = newline - window_begin_;
   const std::uint32_t* const tokens = index_.tokens();
   const std::size_t first = token_;

@@ -88,8 +88,9 @@ class LineWalker {
   Field bad_field_ = Field::kUnknown;
   NumberForm bad_number_ = NumberForm::kInteger;  // the line's first bad one; kInteger: none
   bool too_deep_ = false;
-  struct Guess {  // the key that followed a field last time
-    std::uint64_t word = 0;
+  struct Guess {             // the key that followed a field last time
+    std::uint64_t word = 0;  // the key's bytes, at most 8
+    std::uint64_t mask = 0;  // of these bytes
     std::uint32_t size = 0;  // 0: none; an empty key is no known field
     Field field = Field::kUnknown;
   };

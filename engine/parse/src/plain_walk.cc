@@ -128,11 +128,11 @@ inline Field LineWalker::plain_field(const std::uint32_t* token, Field before) n
   const char* const key = text_ + token[0] + 1;
   const std::uint32_t size = token[1] - token[0] - 2;
   Guess& guess = guesses_[static_cast<std::size_t>(before)];
-  const std::uint64_t word = low_bytes(load8(key), size);
-  if (guess.size == size && guess.word == word && size <= 8) [[likely]]
+  const std::uint64_t word = load8(key);
+  if (guess.size == size && (word & guess.mask) == guess.word) [[likely]]
     return guess.field;
   const Field field = kFieldTable.find(key, size);
-  if (size <= 8) guess = {word, size, field};
+  if (size <= 8) guess = {low_bytes(word, size), kByteMasks.first[size], size, field};
   return field;
 }
 

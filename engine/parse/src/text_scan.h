@@ -1,14 +1,19 @@
 #pragma once
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "grace/core/hash.h"
 
-// Reading short texts eight bytes at a time. All of it may read up to 8 bytes past the end it is
-// given: inside a chunk that is covered by its padding.
+// Reading texts many bytes at a time. Where nothing else is said, up to 8 bytes past the end that
+// is given may be read: inside a chunk its padding covers that.
 namespace grace::parse {
 
 static_assert(std::endian::native == std::endian::little, "words are compared as they are loaded");
@@ -19,9 +24,24 @@ static_assert(std::endian::native == std::endian::little, "words are compared as
   return word;
 }
 
-// The lowest `bytes` bytes of a word; bytes in [0, 8].
+// Masks for the first and the second eight of `bytes` bytes; bytes in [0, 16].
+struct ByteMasks {
+  std::array<std::uint64_t, 17> first{};
+  std::array<std::uint64_t, 17> second{};
+};
+inline constexpr ByteMasks kByteMasks = [] {
+  ByteMasks masks;
+  for (std::size_t bytes = 0; bytes <= 16; ++bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) {
+      (i < 8 ? masks.first : masks.second)[bytes] |= std::uint64_t{0xff} << (8 * (i % 8));
+    }
+  }
+  return masks;
+}();
+
+// The lowest `bytes` bytes of a word, all of it for 8 and more.
 [[nodiscard]] inline std::uint64_t low_bytes(std::uint64_t word, std::size_t bytes) noexcept {
-  return bytes >= 8 ? word : word & ((std::uint64_t{1} << (8 * bytes)) - 1);
+  return word & kByteMasks.first[bytes < 8 ? bytes : 8];
 }
 
 // Up to eight characters of a text as load8() would give them, zeros behind.
@@ -51,40 +71,39 @@ static_assert(std::endian::native == std::endian::little, "words are compared as
   return static_cast<unsigned char>(c - '0') < 10;
 }
 
-// Newlines in a text: the independent count behind ParseCounters::lines. 64 bytes a round in
-// vectors that every target has or the compiler emulates; byte-wide sums are folded before they can
-// wrap.
-[[nodiscard]] inline std::uint64_t count_newlines(const char* at, std::size_t size) noexcept {
-  using Vector = std::int8_t __attribute__((vector_size(16)));
-  constexpr std::size_t kVectors = 4;
-  constexpr std::size_t kRoundsMax = 127;
-  const Vector newline = Vector{} + '\n';
-  std::uint64_t count = 0;
-  while (size >= sizeof(Vector) * kVectors) {
-    Vector sums[kVectors] = {};
-    std::size_t rounds = size / (sizeof(Vector) * kVectors);
-    if (rounds > kRoundsMax) rounds = kRoundsMax;
-    for (std::size_t round = 0; round < rounds; ++round) {
-      for (Vector& sum : sums) {
-        Vector bytes;
-        std::memcpy(&bytes, at, sizeof bytes);
-        sum -= bytes == newline;  // equal lanes are -1
-        at += sizeof bytes;
-      }
+// Places of the newlines in [at, at + size), ascending; returns how many. `out` has room for `size`
+// of them. May read up to 63 bytes past the end.
+inline std::size_t find_newlines(const char* at, std::size_t size, std::uint32_t* out) noexcept {
+  std::size_t count = 0;
+#if defined(__SSE2__)
+  const __m128i newline = _mm_set1_epi8('\n');
+  for (std::size_t begin = 0; begin < size; begin += 64) {
+    std::uint64_t found = 0;
+    for (std::size_t part = 0; part < 4; ++part) {
+      const auto* const bytes = reinterpret_cast<const __m128i*>(at + begin + 16 * part);
+      const int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(bytes), newline));
+      found |= std::uint64_t{static_cast<std::uint32_t>(mask)} << (16 * part);
     }
-    size -= rounds * sizeof(Vector) * kVectors;
-    for (const Vector& sum : sums) {
-      for (std::size_t lane = 0; lane < sizeof(Vector); ++lane) {
-        count += static_cast<std::uint8_t>(sum[lane]);
-      }
+    if (size - begin < 64) found &= (std::uint64_t{1} << (size - begin)) - 1;
+    for (; found != 0; found &= found - 1) {
+      out[count++] =
+          static_cast<std::uint32_t>(begin) + static_cast<std::uint32_t>(std::countr_zero(found));
     }
   }
-  for (std::size_t i = 0; i < size; ++i) count += at[i] == '\n' ? 1 : 0;
+#else
+  for (const char* from = at; from < at + size;) {
+    const void* const found = std::memchr(from, '\n', static_cast<std::size_t>(at + size - from));
+    if (found == nullptr) break;
+    from = static_cast<const char*>(found) + 1;
+    out[count++] = static_cast<std::uint32_t>(from - at - 1);
+  }
+#endif
   return count;
 }
 
 // Hash of a short text (a name, a label). Folds 128-bit products like wyhash: for identity of
-// series inside one engine and its replays, not for storage formats.
+// series inside one engine and its replays, not for storage formats. Reads up to 16 bytes past the
+// end.
 [[nodiscard]] inline std::uint64_t hash_short(const char* at, std::size_t size) noexcept {
   __extension__ using Wide = unsigned __int128;
   constexpr std::uint64_t kA = 0xa0761d6478bd642fULL;
@@ -95,8 +114,8 @@ static_assert(std::endian::native == std::endian::little, "words are compared as
   };
   std::uint64_t state = kB ^ size;
   for (; size > 16; size -= 16, at += 16) state = fold(load8(at) ^ kA, load8(at + 8) ^ state);
-  const std::uint64_t low = low_bytes(load8(at), size);
-  const std::uint64_t high = size > 8 ? low_bytes(load8(at + 8), size - 8) : 0;
+  const std::uint64_t low = load8(at) & kByteMasks.first[size];
+  const std::uint64_t high = load8(at + 8) & kByteMasks.second[size];
   return fold(low ^ kA, high ^ state);
 }
 
