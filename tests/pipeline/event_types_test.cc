@@ -199,7 +199,9 @@ TEST(RawTelemetry, DirectiveAfterAForecastThatProvedRight) {
     scale.risk = schedule::Risk::kLow;
     schedule::StepSpec step;
     step.action.argv = {"/usr/bin/true", "{service}"};
-    scale.parameters.push_back({{}, "service", "[a-z_]+", std::nullopt});
+    schedule::ParameterSpec& service = scale.parameters.emplace_back();
+    service.name = "service";
+    service.pattern = "[a-z_]+";
     scale.steps.push_back(step);
     schedule::CheckSpec check;
     check.kind = schedule::CheckKind::kHeadroom;

@@ -32,8 +32,13 @@ inline void add_playbook(tools::AppConfig& config, schedule::Risk risk = schedul
   schedule::Playbook playbook;
   playbook.name = "restart_api";
   playbook.risk = risk;
-  playbook.parameters.push_back({{}, "service", "[a-z_]+", std::nullopt});
-  playbook.parameters.push_back({{}, "diagnosis", diagnosis_pattern, std::nullopt});
+  // Built in place: GCC 12 warns of the moved temporary's strings (-Wmaybe-uninitialized).
+  for (const auto& [name, pattern] : {std::pair<const char*, std::string>{"service", "[a-z_]+"},
+                                      {"diagnosis", diagnosis_pattern}}) {
+    schedule::ParameterSpec& parameter = playbook.parameters.emplace_back();
+    parameter.name = name;
+    parameter.pattern = pattern;
+  }
   schedule::StepSpec step;
   step.action.argv = {kProgram, "restart", "{service}", "why={diagnosis}"};
   playbook.steps.push_back(step);
