@@ -68,12 +68,38 @@ Hash genesis_root(const LogId& log_id, Integrity integrity) {
   return root;
 }
 
-ChainState chain_at(const SegmentHeader& header) {
+ChainState chain_at(const SegmentStart& start) {
+  const SegmentHeader& header = start.header;
   return ChainState{header.log_id,         header.integrity,         header.first_block_number,
-                    header.first_sequence, header.promised_sequence, header.previous_root};
+                    header.first_sequence, header.promised_sequence, header.previous_root,
+                    start.blocks};
 }
 
-std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, SegmentHeader& out) {
+namespace {
+
+// The tree over earlier blocks, behind the header's fields. Checks that all the rest is zero.
+std::optional<Fault> read_frontier(std::span<const std::byte> bytes, SegmentStart& out) {
+  const bool sha = out.header.integrity == Integrity::kSha256;
+  const std::uint64_t count =
+      sha ? static_cast<std::uint64_t>(std::popcount(out.header.first_block_number)) : 0;
+  const std::uint64_t used = count * sizeof(Hash);
+  if (!all_zero(bytes.subspan(sizeof(SegmentHeader), kFrontierOffset - sizeof(SegmentHeader))) ||
+      !all_zero(bytes.subspan(kFrontierOffset + used))) {
+    return fault(sizeof(SegmentHeader), "reserved bytes of a segment header are not zero");
+  }
+  if (!sha) return std::nullopt;
+  std::array<Hash, 64> hashes;
+  std::memcpy(hashes.data(), bytes.data() + kFrontierOffset, used);
+  auto blocks =
+      Frontier::from(out.header.first_block_number, std::span<const Hash>(hashes).first(count));
+  if (!blocks) return fault(kFrontierOffset, "tree of earlier blocks does not fit their number");
+  out.blocks = *blocks;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, SegmentStart& out) {
   GRACE_LEDGER_ASSERT(bytes.size() == kSegmentHeaderBytes, "%zu", bytes.size());
   const auto header = load<SegmentHeader>(bytes);
   if (header.magic != kSegmentMagic) return fault(0, "segment header has no magic");
@@ -91,18 +117,21 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
       header.promised_sequence >= header.first_sequence) {
     return fault(32, "segment header's numbers contradict each other");
   }
-  if (header.reserved != 0 || !all_zero(bytes.subspan(sizeof(SegmentHeader)))) {
-    return fault(sizeof(SegmentHeader), "reserved bytes of a segment header are not zero");
+  if (header.reserved != 0) {
+    return fault(116, "reserved bytes of a segment header are not zero");
   }
-  out = header;
-  return std::nullopt;
+  out.header = header;
+  return read_frontier(bytes, out);
 }
 
-void write_segment_header(SegmentHeader header, std::span<std::byte> out) {
+void write_segment_header(const SegmentStart& start, std::span<std::byte> out) {
   GRACE_LEDGER_ASSERT(out.size() == kSegmentHeaderBytes, "%zu", out.size());
   std::memset(out.data(), 0, out.size());
+  SegmentHeader header = start.header;
   header.header_crc = 0;
   std::memcpy(out.data(), &header, sizeof(header));
+  const std::span<const Hash> hashes = start.blocks.hashes();
+  std::memcpy(out.data() + kFrontierOffset, hashes.data(), hashes.size_bytes());
   header.header_crc = crc32c(out);
   std::memcpy(out.data(), &header, sizeof(header));
 }
@@ -121,14 +150,26 @@ std::uint32_t record_crc(const RecordHeader& header, std::span<const std::byte> 
   return crc32c_extend(crc32c(bytes_of(header).subspan<4>()), payload);
 }
 
-Hash chain_value(Integrity integrity, std::uint32_t block_crc,
-                 std::span<const std::byte> before_footer, Sha256* hasher) {
-  if (integrity == Integrity::kSha256) {
-    constexpr std::byte kLeafPrefix{0};  // RFC 6962 tells leaves from inner nodes by it
-    hasher->update(std::span(&kLeafPrefix, 1));
-    hasher->update(before_footer);
-    return hasher->finish();
+Hash records_hash(std::uint32_t flags, std::span<const std::byte> records, Sha256& hasher) {
+  if ((flags & kBlockRecordTree) == 0) {
+    hasher.update(records);
+    return hasher.finish();
   }
+  Frontier tree;
+  for (std::uint64_t at = 0; at < records.size();) {
+    const std::uint32_t length = load<RecordHeader>(records, at).length;
+    tree.push(merkle_leaf_hash(records.subspan(at, sizeof(RecordHeader) + length)));
+    at += record_footprint_bytes(length);
+  }
+  return tree.root();
+}
+
+Hash block_leaf_hash(const BlockHeader& header) {
+  return merkle_leaf_hash(bytes_of(header));
+}
+
+Hash chain_value(Integrity integrity, std::uint32_t block_crc, const BlockHeader& header) {
+  if (integrity == Integrity::kSha256) return block_leaf_hash(header);
   Hash value{};
   std::memcpy(value.data(), &block_crc, sizeof(block_crc));
   return value;
@@ -144,7 +185,10 @@ std::optional<Fault> check_block_header(const BlockHeader& header, const ChainSt
   if (header.header_crc != block_header_crc(header, chain.log_id)) {
     return fault(8, "block header CRC does not match");
   }
-  if ((header.flags & ~kBlockSeals) != 0) return misplaced(12, "block flags are unknown");
+  const bool sha = chain.integrity == Integrity::kSha256;
+  if ((header.flags & ~(kBlockSeals | (sha ? kBlockRecordTree : 0))) != 0) {
+    return misplaced(12, "block flags are unknown");
+  }
   if (header.block_number != chain.next_block_number) {
     return misplaced(16, "block number is out of order");
   }
@@ -170,7 +214,7 @@ std::optional<Fault> check_block_header(const BlockHeader& header, const ChainSt
   }
   if (header.previous_hash != chain.root)
     return misplaced(64, "block does not follow the one before");
-  if (header.record_root != Hash{}) return misplaced(96, "record root is set without its flag");
+  if (!sha && header.records_hash != Hash{}) return misplaced(96, "records hash is not zero");
   return std::nullopt;
 }
 
@@ -197,20 +241,22 @@ std::optional<Fault> check_block(std::span<const std::byte> block, const ChainSt
       footer.last_sequence != header.first_sequence + header.record_count - 1) {
     return fault(footer_at + 16, "block footer contradicts its header");
   }
-  if (chain.integrity == Integrity::kSha256 && hasher == nullptr) return std::nullopt;
-  if (footer.chain != chain_value(chain.integrity, block_crc, block.first(footer_at), hasher)) {
+  if (footer.chain != chain_value(chain.integrity, block_crc, header)) {
     return fault(footer_at + 32, "chain value of a block does not match");
+  }
+  if (chain.integrity == Integrity::kSha256 && hasher != nullptr &&
+      header.records_hash != records_hash(header.flags, records, *hasher)) {
+    return fault(96, "hash of a block's records does not match");
   }
   return std::nullopt;
 }
 
-void advance_chain(ChainState& chain, std::span<const std::byte> block) {
-  const auto header = load<BlockHeader>(block);
-  const auto footer = load<BlockFooter>(block, block.size() - sizeof(BlockFooter));
+void advance_chain(ChainState& chain, const BlockHeader& header, const Hash& value) {
   chain.next_block_number = header.block_number + 1;
   chain.next_sequence = header.first_sequence + header.record_count;
   chain.promised_sequence = header.promised_sequence;
-  chain.root = footer.chain;
+  chain.root = value;
+  if (chain.integrity == Integrity::kSha256) chain.blocks.push(chain.root);
 }
 
 }  // namespace grace::ledger::internal

@@ -8,6 +8,7 @@
 
 #include "assert.h"
 #include "grace/ledger/format.h"
+#include "grace/ledger/merkle_tree.h"
 
 namespace grace::ledger::internal {
 
@@ -20,7 +21,8 @@ struct ChainState {
   std::uint64_t next_block_number = 0;
   std::uint64_t next_sequence = 1;
   std::uint64_t promised_sequence = 0;
-  Hash root{};
+  Hash root{};      // chain value of the last block
+  Frontier blocks;  // the tree over all blocks so far; stays empty with kCrc32c
 };
 
 // Why bytes are not what they must be, and how far into them.
@@ -33,21 +35,32 @@ struct Fault {
 
 [[nodiscard]] Hash genesis_root(const LogId& log_id, Integrity integrity);
 
+// What a segment's first 4096 bytes say.
+struct SegmentStart {
+  SegmentHeader header;
+  Frontier blocks;  // empty with kCrc32c
+};
+
 // The state before a segment's first block, as its header claims it.
-[[nodiscard]] ChainState chain_at(const SegmentHeader& header);
+[[nodiscard]] ChainState chain_at(const SegmentStart& start);
 
 // One copy of a segment header: exactly 4096 bytes.
 [[nodiscard]] std::optional<Fault> check_segment_header(std::span<const std::byte> bytes,
-                                                        SegmentHeader& out);
-void write_segment_header(SegmentHeader header, std::span<std::byte> out);
+                                                        SegmentStart& out);
+void write_segment_header(const SegmentStart& start, std::span<std::byte> out);
 
 [[nodiscard]] std::uint32_t block_header_crc(BlockHeader header, const LogId& log_id);
 [[nodiscard]] std::uint32_t footer_crc(BlockFooter footer);
 [[nodiscard]] std::uint32_t record_crc(const RecordHeader& header,
                                        std::span<const std::byte> payload);
-// `hasher` may be null where integrity is kCrc32c.
+// BlockHeader::records_hash of intact records, with kSha256.
+[[nodiscard]] Hash records_hash(std::uint32_t flags, std::span<const std::byte> records,
+                                Sha256& hasher);
+// The leaf of a block in the log's tree.
+[[nodiscard]] Hash block_leaf_hash(const BlockHeader& header);
+// What the footer holds and the next header repeats.
 [[nodiscard]] Hash chain_value(Integrity integrity, std::uint32_t block_crc,
-                               std::span<const std::byte> before_footer, Sha256* hasher);
+                               const BlockHeader& header);
 
 // A header that is intact and of this log, whatever it continues.
 [[nodiscard]] bool is_header_of_log(const BlockHeader& header, const LogId& log_id);
@@ -60,8 +73,8 @@ void write_segment_header(SegmentHeader header, std::span<std::byte> out);
 // The whole block; its header has passed check_block_header() and `block` is as long as it says.
 [[nodiscard]] std::optional<Fault> check_block(std::span<const std::byte> block,
                                                const ChainState& chain, Sha256* hasher);
-// Steps the chain over a block that passed check_block().
-void advance_chain(ChainState& chain, std::span<const std::byte> block);
+// Steps the chain over a block that passed check_block(); `value`: its chain value.
+void advance_chain(ChainState& chain, const BlockHeader& header, const Hash& value);
 
 template <typename T>
 [[nodiscard]] T load(std::span<const std::byte> bytes, std::uint64_t offset = 0) {

@@ -9,7 +9,7 @@
 namespace grace::ledger::internal {
 
 void close_block(ChainState& chain, const OpenBlock& open, std::int64_t wall_time_ns,
-                 std::span<std::byte> block, Sha256* hasher) {
+                 std::span<std::byte> block, Sha256& hasher) {
   GRACE_LEDGER_ASSERT(block.size() == block_footprint_bytes(open.records_bytes), "%zu %lu",
                       block.size(), static_cast<unsigned long>(open.records_bytes));
   GRACE_LEDGER_ASSERT(open.promised_sequence >= chain.promised_sequence &&
@@ -24,6 +24,10 @@ void close_block(ChainState& chain, const OpenBlock& open, std::int64_t wall_tim
   header.wall_time_ns = wall_time_ns;
   header.promised_sequence = open.promised_sequence;
   header.previous_hash = chain.root;
+  if (chain.integrity == Integrity::kSha256) {
+    header.records_hash =
+        records_hash(open.flags, block.subspan(sizeof(BlockHeader), open.records_bytes), hasher);
+  }
   header.header_crc = block_header_crc(header, chain.log_id);
 
   const std::uint64_t footer_at = block.size() - sizeof(BlockFooter);
@@ -32,17 +36,7 @@ void close_block(ChainState& chain, const OpenBlock& open, std::int64_t wall_tim
       crc32c_extend(open.crc_of_crcs, std::as_bytes(std::span<const BlockHeader, 1>(&header, 1)));
   footer.last_sequence = header.first_sequence + header.record_count - 1;
   footer.block_bytes = block.size();
-  // The hash covers the magic, which must not be in place yet: hash the header from here and the
-  // rest from the block.
-  if (chain.integrity == Integrity::kSha256) {
-    constexpr std::byte kLeafPrefix{0};
-    hasher->update(std::span(&kLeafPrefix, 1));
-    hasher->update(std::as_bytes(std::span<const BlockHeader, 1>(&header, 1)));
-    hasher->update(block.subspan(sizeof(BlockHeader), footer_at - sizeof(BlockHeader)));
-    footer.chain = hasher->finish();
-  } else {
-    footer.chain = chain_value(chain.integrity, footer.block_crc, {}, nullptr);
-  }
+  footer.chain = chain_value(chain.integrity, footer.block_crc, header);
   footer.footer_crc = footer_crc(footer);
   std::memcpy(block.data() + footer_at, &footer, sizeof(footer));
   std::memcpy(block.data() + sizeof(header.magic),
@@ -53,10 +47,7 @@ void close_block(ChainState& chain, const OpenBlock& open, std::int64_t wall_tim
   std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(block.data()))
       .store(header.magic, std::memory_order_release);
 
-  chain.next_block_number = header.block_number + 1;
-  chain.next_sequence = header.first_sequence + header.record_count;
-  chain.promised_sequence = header.promised_sequence;
-  chain.root = footer.chain;
+  advance_chain(chain, header, footer.chain);
 }
 
 void write_seal_block(ChainState& chain, std::int64_t wall_time_ns, std::span<std::byte> out) {
@@ -64,7 +55,7 @@ void write_seal_block(ChainState& chain, std::int64_t wall_time_ns, std::span<st
   OpenBlock open;
   open.flags = kBlockSeals;
   open.promised_sequence = chain.promised_sequence;
-  close_block(chain, open, wall_time_ns, out, &hasher);
+  close_block(chain, open, wall_time_ns, out, hasher);
 }
 
 }  // namespace grace::ledger::internal

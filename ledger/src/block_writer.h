@@ -31,6 +31,6 @@ struct OpenBlock {
   std::uint64_t promised_sequence = 0;
 };
 void close_block(ChainState& chain, const OpenBlock& open, std::int64_t wall_time_ns,
-                 std::span<std::byte> block, Sha256* hasher);
+                 std::span<std::byte> block, Sha256& hasher);
 
 }  // namespace grace::ledger::internal

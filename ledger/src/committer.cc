@@ -69,9 +69,9 @@ WriterCore::Pass WriterCore::drain() {
 }
 
 bool WriterCore::has_room(std::uint64_t footprint_bytes) const {
-  return committer_.segment != nullptr &&
+  return !committer_.segment.empty() &&
          committer_.block_at + block_footprint_bytes(footprint_bytes) + kSealBlockBytes <=
-             committer_.segment->capacity();
+             committer_.segment.size();
 }
 
 bool WriterCore::append_record(RecordType type, std::span<const std::byte> payload) {
@@ -79,16 +79,16 @@ bool WriterCore::append_record(RecordType type, std::span<const std::byte> paylo
   const std::uint64_t footprint = record_footprint_bytes(payload.size());
   if (!has_room(me.open.records_bytes + footprint)) {
     if (me.open.record_count > 0) close_open_block(0);
-    if (!has_room(footprint) && !begin_segment()) return false;
+    if (!has_room(footprint) && !take_segment()) return false;
   }
   if (me.open.record_count == 0) me.opened_at = std::chrono::steady_clock::now();
   RecordHeader header;
   header.length = static_cast<std::uint32_t>(payload.size());
-  header.sequence = me.chain.next_sequence + me.open.record_count;
+  header.sequence = me.next_sequence + me.open.record_count;
   header.type = type;
   header.crc = record_crc(header, payload);
   std::byte* const at =
-      me.segment->bytes().data() + me.block_at + sizeof(BlockHeader) + me.open.records_bytes;
+      me.segment.data() + me.block_at + sizeof(BlockHeader) + me.open.records_bytes;
   std::memcpy(at, &header, sizeof(header));
   // Padding after the payload is zero already: a segment is made of zeros and written once.
   if (!payload.empty()) std::memcpy(at + sizeof(header), payload.data(), payload.size());
@@ -100,104 +100,48 @@ bool WriterCore::append_record(RecordType type, std::span<const std::byte> paylo
   return true;
 }
 
-std::uint64_t WriterCore::promise() const {
-  // Without syncs, being written is all that is ever promised.
-  if (config_.sync == SyncMode::kNone) return committer_.chain.next_sequence - 1;
-  // [DURABLE] acquire: the promise goes to disk only after the sync it speaks of. Pairs with the
-  // release in run_syncer().
-  return durable_sequence_.load(std::memory_order_acquire);
-}
-
 void WriterCore::close_open_block(std::uint32_t flags) {
   Committer& me = committer_;
-  me.open.flags = flags;
-  me.open.promised_sequence = promise();
-  const std::uint64_t bytes = block_footprint_bytes(me.open.records_bytes);
-  close_block(me.chain, me.open, wall_clock_ns(config_),
-              me.segment->bytes().subspan(me.block_at, bytes), &me.hasher);
-  me.block_at += bytes;
-  {
-    const std::lock_guard lock(mutex_);
-    stats_.records += me.open.record_count;
-    stats_.payload_bytes += me.open_payload_bytes;
-    stats_.blocks += 1;
-    stats_.block_bytes += bytes;
+  FilledBlock block;
+  block.new_segment = std::move(me.new_segment);
+  block.at = me.block_at;
+  block.open = me.open;
+  block.open.flags = flags;
+  if (config_.record_trees && me.open.record_count > 0) block.open.flags |= kBlockRecordTree;
+  block.payload_bytes = me.open_payload_bytes;
+  // [RINGS] acquire: pairs with the release in lease_ring().
+  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    block.positions.push_back(rings_[index]->consumed_position());
   }
+  me.next_sequence += me.open.record_count;
+  me.block_at += block_footprint_bytes(me.open.records_bytes);
   me.open = OpenBlock{};
   me.open_payload_bytes = 0;
-  publish_commit((flags & kBlockSeals) != 0);
-  if (!me.asked_ahead && me.block_at >= me.segment->capacity() / kAheadFraction) {
+  hand_over(std::move(block));
+  if (!me.asked_ahead && me.block_at >= me.segment.size() / kAheadFraction) {
     preparer_->want_ahead();
     me.asked_ahead = true;
   }
 }
 
-// Everything up to block_at is in the mapping: hands it to the syncer.
-void WriterCore::publish_commit(bool sealed) {
-  const std::uint64_t sequence = committer_.chain.next_sequence - 1;
-  // [RINGS] acquire: pairs with the release in lease_ring().
-  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
-  {
-    const std::lock_guard lock(mutex_);
-    committer_.segment->written_end = committer_.block_at;
-    committer_.segment->sealed = sealed;
-    handed_sequence_ = sequence;
-    for (std::uint32_t index = 0; index < count; ++index) {
-      written_positions_[index] = rings_[index]->consumed_position();
-      rings_[index]->set_written(written_positions_[index]);
-    }
-    unsynced_ = true;
-    // [WRITTEN] release: after the block's magic. Pairs with the acquire in written_sequence().
-    written_sequence_.store(sequence, std::memory_order_release);
-  }
-  syncer_wake_.notify_one();
-  if (config_.sync == SyncMode::kNone) progress_.notify_all();
-}
-
 // Seals the current segment, if there is one, and goes on in the next.
-bool WriterCore::begin_segment() {
+bool WriterCore::take_segment() {
   Committer& me = committer_;
-  if (me.segment != nullptr) close_open_block(kBlockSeals);
+  if (!me.segment.empty()) close_open_block(kBlockSeals);
+  if (failed_.load(std::memory_order_acquire)) return false;  // [FAIL]
   bool waited = false;
-  {
-    // Full segments wait for their sync: with too many of them, so does the committer.
-    std::unique_lock lock(mutex_);
-    waited = live_.size() > config_.segments_unsynced_max;
-    progress_.wait(lock, [this] {
-      return live_.size() <= config_.segments_unsynced_max || error_.has_value();
-    });
-    if (error_) return false;
-  }
-  bool waited_for_segment = false;
-  auto segment = preparer_->take(waited_for_segment);
+  auto segment = preparer_->take(waited);
   if (!segment) {
     fail(segment.error());
     return false;
   }
-  SegmentHeader header;
-  header.log_id = me.chain.log_id;
-  header.segment_number = me.next_segment_number;
-  header.first_sequence = me.chain.next_sequence;
-  header.first_block_number = me.chain.next_block_number;
-  header.integrity = me.chain.integrity;
-  header.previous_root = me.chain.root;
-  header.created_ns = wall_clock_ns(config_);
-  header.promised_sequence = promise();
-  me.chain.promised_sequence = header.promised_sequence;
-  if (auto begun = (*segment)->begin(header); !begun) {
-    fail(begun.error());
-    return false;
-  }
-  me.next_segment_number += 1;
-  me.segment = segment->get();
+  me.new_segment = std::move(*segment);
+  me.segment = me.new_segment->bytes();
   me.block_at = kFirstBlockOffset;
   me.asked_ahead = false;
-  {
-    const std::lock_guard lock(mutex_);
-    live_.push_back(std::move(*segment));
-    stats_.segments_begun += 1;
-    stats_.segment_waits += waited || waited_for_segment ? 1 : 0;
-  }
+  const std::lock_guard lock(mutex_);
+  stats_.segment_waits += waited ? 1 : 0;
   return true;
 }
 
@@ -229,20 +173,33 @@ void WriterCore::idle(std::uint64_t asked, Deadline now) {
 
 // The last act: the log is sealed once all of it is durable, so that the seal promises all of it.
 void WriterCore::finish() {
-  if (!failed_.load(std::memory_order_acquire) && committer_.segment != nullptr) {  // [FAIL]
+  Committer& me = committer_;
+  // With a segment of which nothing was handed over yet there is nothing to seal.
+  if (!failed_.load(std::memory_order_acquire) && !me.segment.empty() &&  // [FAIL]
+      me.new_segment == nullptr) {
     {
       std::unique_lock lock(mutex_);
       progress_.wait(lock, [this] {
-        // Relaxed: changes under mutex_.
-        return error_.has_value() || config_.sync == SyncMode::kNone ||
-               durable_sequence_.load(std::memory_order_relaxed) >= handed_sequence_;
+        // Relaxed, both: they change under mutex_.
+        const std::uint64_t safe = config_.sync == SyncMode::kNone
+                                       ? written_sequence_.load(std::memory_order_relaxed)
+                                       : durable_sequence_.load(std::memory_order_relaxed);
+        return error_.has_value() || safe + 1 >= committer_.next_sequence;
       });
     }
     if (!failed_.load(std::memory_order_acquire)) close_open_block(kBlockSeals);  // [FAIL]
   }
+  if (closer_thread_.joinable()) {
+    {
+      const std::lock_guard lock(filled_mutex_);
+      filled_ended_ = true;
+    }
+    filled_changed_.notify_all();
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
-    committer_done_ = true;
+    closing_done_ = true;
   }
   syncer_wake_.notify_one();
 }

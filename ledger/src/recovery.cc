@@ -140,7 +140,7 @@ Result<void> Recovery::walk(std::size_t from) {
     if (header->segment_number != numbers_[index]) {
       return corrupt(index, 32, "the file's name and its header's number differ");
     }
-    const ChainState claimed = chain_at(*header);
+    const ChainState claimed = (*segment)->chain();
     if (!begun) out_.chain = claimed;
     begun = true;
     if (header->integrity != config_.integrity) {
@@ -151,6 +151,7 @@ Result<void> Recovery::walk(std::size_t from) {
     }
     if (claimed.log_id != out_.chain.log_id || claimed.root != out_.chain.root ||
         claimed.next_block_number != out_.chain.next_block_number ||
+        claimed.blocks != out_.chain.blocks ||
         claimed.next_sequence != out_.chain.next_sequence) {
       return corrupt(index, 0, "segment does not follow the one before");
     }

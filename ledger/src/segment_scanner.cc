@@ -68,8 +68,8 @@ Result<SegmentHeader> SegmentScanner::read_header() {
   std::fill(both.begin(), both.end(), std::byte{0});
   const auto got = source_->read(0, both);
   if (!got) return tl::unexpected<Error>(got.error());
-  SegmentHeader first;
-  SegmentHeader second;
+  SegmentStart first;
+  SegmentStart second;
   auto first_fault = check_segment_header(both.first(kSegmentHeaderBytes), first);
   auto second_fault = check_segment_header(both.last(kSegmentHeaderBytes), second);
   if (second_fault) second_fault->offset += kSegmentHeaderBytes;
@@ -86,7 +86,8 @@ Result<SegmentHeader> SegmentScanner::read_header() {
   if (!header_fault_ && *got < both.size()) {
     header_fault_ = Fault{*got, "file ends inside its second header", false};
   }
-  return first_fault ? second : first;
+  start_ = first_fault ? second : first;
+  return start_.header;
 }
 
 SegmentScanner::Step SegmentScanner::read_block_header(const ChainState& chain) {
@@ -132,7 +133,7 @@ SegmentScanner::Step SegmentScanner::next(ChainState& chain) {
   block_offset_ = offset_;
   offset_ += bytes.size();
   sealed_ = (header_.flags & kBlockSeals) != 0;
-  advance_chain(chain, bytes);
+  advance_chain(chain, header_, load<BlockFooter>(bytes, bytes.size() - sizeof(BlockFooter)).chain);
   return Step::kBlock;
 }
 
@@ -152,10 +153,7 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
   block_offset_ = offset_;
   offset_ += header_.block_bytes;
   sealed_ = (header_.flags & kBlockSeals) != 0;
-  chain.next_block_number = header_.block_number + 1;
-  chain.next_sequence = header_.first_sequence + header_.record_count;
-  chain.promised_sequence = header_.promised_sequence;
-  chain.root = footer.chain;
+  advance_chain(chain, header_, footer.chain);
   return Step::kBlock;
 }
 

@@ -62,6 +62,8 @@ class SegmentScanner {
   // Reads both copies of the header. kCorrupt if neither is valid, or if they differ; if just one
   // is valid it is used and header_fault() names the other.
   [[nodiscard]] Result<SegmentHeader> read_header();
+  // What read_header() found: the chain before the segment's first block.
+  [[nodiscard]] ChainState chain() const { return chain_at(start_); }
   [[nodiscard]] const std::optional<Fault>& header_fault() const { return header_fault_; }
 
   // The block at offset() must continue `chain`, which moves over it if it does.
@@ -84,6 +86,7 @@ class SegmentScanner {
   [[nodiscard]] Step io(Error error);
 
   std::unique_ptr<ByteSource> source_;
+  SegmentStart start_;
   std::optional<Sha256> hasher_;
   std::vector<std::byte> buffer_;  // one block: grows to the largest met, at most kBlockBytesMax
   std::span<const std::byte> block_;

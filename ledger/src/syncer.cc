@@ -9,7 +9,7 @@ void WriterCore::run_syncer() {
   std::vector<std::uint64_t> positions;
   std::unique_lock lock(mutex_);
   for (;;) {
-    syncer_wake_.wait(lock, [this] { return unsynced_ || committer_done_ || error_.has_value(); });
+    syncer_wake_.wait(lock, [this] { return unsynced_ || closing_done_ || error_.has_value(); });
     // When the committer failed, what it had closed is still made durable.
     if (!unsynced_ || (error_ && error_->code == ErrorCode::kSyncFailed)) return;
     unsynced_ = false;

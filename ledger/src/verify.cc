@@ -134,7 +134,7 @@ Result<bool> Verification::verify_segment(std::size_t index) {
     fault_at(number, segment.header_fault()->offset,
              segment.header_fault()->reason + " (the other copy is intact)");
   }
-  const ChainState claimed = internal::chain_at(*header);
+  const ChainState claimed = segment.chain();
   if (report_.segments == 0) {
     report_.log_id_hex = to_hex(claimed.log_id);
     report_.integrity = claimed.integrity;
@@ -149,6 +149,7 @@ Result<bool> Verification::verify_segment(std::size_t index) {
                          claimed.integrity != chain_.integrity ||
                          claimed.next_sequence != chain_.next_sequence ||
                          claimed.next_block_number != chain_.next_block_number ||
+                         claimed.blocks != chain_.blocks ||
                          claimed.promised_sequence < chain_.promised_sequence)) {
     fault_at(number, 0, "segment does not follow the one before");
   }
@@ -241,7 +242,7 @@ VerifyReport verify_segment_bytes(std::span<const std::byte> file, const Visit& 
     add_fault(report, {ErrorCode::kCorrupt, number, segment.header_fault()->offset, 0,
                        segment.header_fault()->reason});
   }
-  ChainState chain = internal::chain_at(*header);
+  ChainState chain = segment.chain();
   report.segments = 1;
   report.first_segment = number;
   report.first_sequence = chain.next_sequence;
@@ -300,7 +301,7 @@ Result<LogStats> log_stats(const std::string& directory) {
     SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
     const auto header = segment.read_header();
     if (!header) return tl::unexpected<Error>(header.error());
-    ChainState chain = internal::chain_at(*header);
+    ChainState chain = segment.chain();
     if (first) {
       stats.first_sequence = chain.next_sequence;
       first_block = chain.next_block_number;

@@ -15,8 +15,9 @@ WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered
       rings_(config_.producers_max),
       leased_(config_.producers_max, false),
       written_positions_(config_.producers_max, 0) {
-  committer_.chain = recovered.chain;
-  committer_.next_segment_number = recovered.next_segment_number;
+  committer_.next_sequence = recovered.chain.next_sequence;
+  closer_.chain = recovered.chain;
+  closer_.next_segment_number = recovered.next_segment_number;
   handed_sequence_ = recovery_.last_sequence;
   // Relaxed: no other thread exists yet.
   written_sequence_.store(recovery_.last_sequence, std::memory_order_relaxed);
@@ -48,13 +49,20 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
 }
 
 Result<void> WriterCore::start(const std::vector<std::string>& pending) {
-  preparer_ = std::make_unique<SegmentPreparer>(config_, committer_.next_segment_number);
+  preparer_ = std::make_unique<SegmentPreparer>(config_, closer_.next_segment_number);
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
-  bool begun = !recovery_.created || begin_segment();
-  if (begun && recovery_.created) publish_commit(false);
+  bool begun = !recovery_.created;
+  if (!begun && take_segment()) {
+    begun = begin_segment(std::move(committer_.new_segment));
+    if (begun) publish_commit({}, 0);
+  }
   if (begun && !pending.empty()) begun = record_recovery(pending).has_value();
-  first_sequence_ = committer_.chain.next_sequence;
+  first_sequence_ = committer_.next_sequence;
+  // [HAND] From here on the committer hands blocks over instead of closing them.
+  if (config_.hash_aside && config_.integrity == Integrity::kSha256) {
+    closer_thread_ = std::thread([this] { run_closer(); });
+  }
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
   if (pending.empty()) return health();
@@ -218,8 +226,14 @@ Result<void> WriterCore::close() {
   }
   committer_wake_.notify_all();
   if (committer_thread_.joinable()) committer_thread_.join();
+  if (closer_thread_.joinable()) closer_thread_.join();
   if (syncer_thread_.joinable()) syncer_thread_.join();
   if (preparer_ != nullptr) preparer_->stop();
+  // Taken and never begun: only where the writer has failed.
+  if (committer_.new_segment != nullptr) committer_.new_segment->discard();
+  committer_.new_segment.reset();
+  for (const auto& segment : closer_.abandoned) segment->discard();
+  closer_.abandoned.clear();
   live_.clear();
   lock_.release();
   if (const auto error = failure()) return tl::unexpected<Error>(*error);

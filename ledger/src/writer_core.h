@@ -23,12 +23,14 @@ namespace grace::ledger::internal {
 
 // What stands behind Writer and Producer.
 //
-//   producers == rings ==> committer --(CommitPoint, under mutex_)--> syncer
-//                             ^                                          |
-//             preparer == ready segments             durable positions, progress_
+//   producers == rings ==> committer == FilledBlock ==> closer --(under mutex_)--> syncer
+//                             ^                                                      |
+//             preparer == ready segments                       durable positions, progress_
 //
-// The committer's own variables (committer_) are touched by the opening thread before the threads
-// start, and by nobody else after.
+// The committer copies records into the mapping and gives them their sequences; the closer hashes a
+// filled block, completes it and begins segments. Without config_.hash_aside the committer's thread
+// does both. committer_ and closer_ are touched by the opening thread before the threads start, and
+// each by its own thread after.
 class WriterCore {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -81,13 +83,27 @@ class WriterCore {
   [[nodiscard]] Pass drain();
   [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> payload);
   [[nodiscard]] bool has_room(std::uint64_t footprint_bytes) const;
-  [[nodiscard]] bool begin_segment();
+  [[nodiscard]] bool take_segment();
   void close_open_block(std::uint32_t flags);
-  void publish_commit(bool sealed);
-  [[nodiscard]] std::uint64_t promise() const;
   [[nodiscard]] bool is_due(Deadline now) const;
   void idle(std::uint64_t asked, Deadline now);
   void finish();
+
+  // --- closer (closer.cc) ---
+  // A block whose records are in place. Its place in the log is known to the closer alone.
+  struct FilledBlock {
+    std::unique_ptr<MappedSegment> new_segment;  // the block is the first of this segment
+    std::uint64_t at = 0;                        // where it begins in its segment
+    OpenBlock open;
+    std::uint64_t payload_bytes = 0;
+    std::vector<std::uint64_t> positions;  // by ring: what the log holds up to this block
+  };
+  void run_closer();
+  void hand_over(FilledBlock&& block);
+  void close_filled(FilledBlock& block);
+  [[nodiscard]] bool begin_segment(std::unique_ptr<MappedSegment> segment);
+  void publish_commit(const FilledBlock& block, std::uint64_t block_bytes);
+  [[nodiscard]] std::uint64_t promise() const;
 
   // --- syncer (syncer.cc) ---
   void run_syncer();
@@ -106,18 +122,34 @@ class WriterCore {
 
   // The committer's alone.
   struct Committer {
-    ChainState chain;
-    std::uint64_t next_segment_number = 1;
-    MappedSegment* segment = nullptr;  // owned by live_; null until the first record
-    std::uint64_t block_at = 0;        // where the open block begins
+    std::uint64_t next_sequence = 1;             // of the open block's first record
+    std::unique_ptr<MappedSegment> new_segment;  // taken, and goes with the next block
+    std::span<std::byte> segment;                // empty until the first record
+    std::uint64_t block_at = 0;                  // where the open block begins
     OpenBlock open;
     std::uint64_t open_payload_bytes = 0;
     Deadline opened_at{};
     std::uint64_t closes_done = 0;
     std::chrono::microseconds idle_sleep{0};
     bool asked_ahead = false;
-    Sha256 hasher;
   } committer_;
+
+  // The closer's alone.
+  struct Closer {
+    ChainState chain;
+    std::uint64_t next_segment_number = 1;
+    MappedSegment* segment = nullptr;  // owned by live_
+    // Those that could not be begun: the committer may still be writing into one.
+    std::vector<std::unique_ptr<MappedSegment>> abandoned;
+    Sha256 hasher;
+  } closer_;
+
+  // From committer to closer, at most kFilledMax: full, the committer waits.
+  static constexpr std::size_t kFilledMax = 4;
+  std::mutex filled_mutex_;
+  std::condition_variable filled_changed_;
+  std::deque<FilledBlock> filled_;  // guarded by filled_mutex_
+  bool filled_ended_ = false;       // guarded by filled_mutex_: the committer hands over no more
 
   // Rings: slots are filled in order and never emptied; a returned ring is leased again.
   std::vector<std::unique_ptr<ByteRing>> rings_;
@@ -133,7 +165,7 @@ class WriterCore {
   std::vector<std::uint64_t> written_positions_;     // by ring
   std::uint64_t handed_sequence_ = 0;
   bool unsynced_ = false;
-  bool committer_done_ = false;
+  bool closing_done_ = false;  // no more blocks will be closed
   bool woken_ = false;
   std::optional<Error> error_;
   WriterStats stats_;
@@ -148,6 +180,7 @@ class WriterCore {
   std::mutex close_mutex_;  // one close() at a time
   std::unique_ptr<SegmentPreparer> preparer_;
   std::thread committer_thread_;
+  std::thread closer_thread_;
   std::thread syncer_thread_;
 };
 

@@ -18,7 +18,8 @@ class FormatTest : public LogTest {
 
 // Files written by an earlier build of this version stay readable.
 TEST_F(FormatTest, KeptSamplesVerify) {
-  for (const std::string name : {"closed_sha256.segment", "closed_crc32c.segment"}) {
+  for (const std::string name :
+       {"closed_sha256.segment", "closed_crc32c.segment", "closed_record_tree.segment"}) {
     const Bytes bytes = sample(name);
     std::vector<std::string> texts;
     const VerifyReport verified =

@@ -65,13 +65,16 @@ struct SegmentHeader {
   std::uint64_t promised_sequence = 0;  // as in BlockHeader, when this segment was begun
   std::uint32_t features = 0;           // a reader refuses bits it does not know; none exist yet
   std::uint32_t reserved = 0;
-  // Up to byte 4096: zeros, covered by the CRC. Bytes 1024 to 4095 are kept for the RFC 6962
-  // frontier of all earlier blocks (at most 64 hashes).
+  // Then zeros; from kFrontierOffset on, with kSha256, the hashes of the complete subtrees that
+  // make up the tree over all earlier blocks, largest first: one for each 1 bit of
+  // first_block_number. Zeros again up to byte 4096. All of it is covered by the CRC.
 };
 static_assert(sizeof(SegmentHeader) == 120);
+inline constexpr std::uint64_t kFrontierOffset = 1024;
+static_assert(kFrontierOffset + 64 * sizeof(Hash) <= kSegmentHeaderBytes);
 
 inline constexpr std::uint32_t kBlockSeals = 1;       // flags: the last block of its segment
-inline constexpr std::uint32_t kBlockRecordTree = 2;  // flags: record_root is set. Reserved
+inline constexpr std::uint32_t kBlockRecordTree = 2;  // flags: records_hash is a tree's root
 
 struct BlockHeader {
   std::uint64_t magic = kBlockMagic;
@@ -89,7 +92,9 @@ struct BlockHeader {
   // only written, in a log without syncs). Damage at or below it is never a torn tail.
   std::uint64_t promised_sequence = 0;
   Hash previous_hash{};  // chain value of the block before
-  Hash record_root{};    // RFC 6962 root over the records; zeros until flags say otherwise
+  // kSha256: SHA-256 of all records_bytes; with kBlockRecordTree the RFC 6962 root over the records,
+  // each without its padding. kCrc32c: zeros.
+  Hash records_hash{};
 };
 static_assert(sizeof(BlockHeader) == 128);
 
@@ -99,7 +104,7 @@ struct BlockFooter {
   std::uint32_t footer_crc = 0;  // CRC-32C of these 64 bytes with this field zero
   std::uint64_t last_sequence = 0;
   std::uint64_t block_bytes = 0;  // again, so that a reader can walk backwards
-  // kSha256: SHA-256(0x00, all bytes of the block before the footer): an RFC 6962 leaf.
+  // kSha256: SHA-256(0x00, the block's header): an RFC 6962 leaf.
   // kCrc32c: block_crc in the first four bytes, zeros after.
   Hash chain{};
 };

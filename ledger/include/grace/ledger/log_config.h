@@ -27,6 +27,9 @@ struct LogConfig {
   // Longest sleep of the committer while nothing arrives: adds to the age of the first record after
   // a quiet time. flush() and wait_durable() cut it short.
   std::chrono::microseconds idle_wait_max{4000};
+  // With kSha256: each block holds the root of a Merkle tree over its records, so that one record
+  // can be proven without the others. About half a microsecond a record.
+  bool record_trees = false;
 
   // --- cost ---
   std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls
@@ -38,6 +41,9 @@ struct LogConfig {
   std::uint32_t segments_unsynced_max =
       4;                 // full segments waiting for their sync: then appends wait
   bool prefault = true;  // false: pages are faulted in by the committer as it writes
+  // With kSha256: blocks are hashed on a thread of their own while the committer fills the next
+  // ones. false: the committer hashes them itself, and there is one thread less.
+  bool hash_aside = true;
 
   // --- seams ---
   FileSystem* file_system = nullptr;          // borrowed, outlives the writer; null: the real one
