@@ -151,8 +151,7 @@ Result<void> Recovery::walk(std::size_t from) {
     }
     if (claimed.log_id != out_.chain.log_id || claimed.root != out_.chain.root ||
         claimed.next_block_number != out_.chain.next_block_number ||
-        claimed.blocks != out_.chain.blocks ||
-        claimed.next_sequence != out_.chain.next_sequence) {
+        claimed.blocks != out_.chain.blocks || claimed.next_sequence != out_.chain.next_sequence) {
       return corrupt(index, 0, "segment does not follow the one before");
     }
     Step step = Step::kBlock;
