@@ -32,6 +32,7 @@ class Recovery {
   Result<void> walk(std::size_t from);
   Result<void> end_at(std::size_t index, std::uint64_t offset, const std::string& reason);
   Result<void> save_and_cut(std::size_t index, std::uint64_t offset, std::uint64_t used_bytes);
+  Result<void> remove_empty(std::size_t index);
   Result<void> seal(std::size_t index, std::uint64_t offset);
   Result<std::unique_ptr<SegmentScanner>> scanner(std::size_t index);
   tl::unexpected<Error> located(Error error, std::size_t index) const;
@@ -178,7 +179,7 @@ Result<void> Recovery::walk(std::size_t from) {
 // The valid log ends at `offset` of segment `index`. Decides whether what follows is a torn tail.
 Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std::string& reason) {
   out_.report.clean = false;
-  std::uint64_t used_bytes = 0;
+  std::vector<std::uint64_t> used_bytes;  // from `index` on
   bool anything = false;
   const std::uint64_t block_offset = offset - offset % kBlockAlignment;
   for (std::size_t at = index; at < numbers_.size(); ++at) {
@@ -197,17 +198,21 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
                      reason + ", yet record " + std::to_string(out_.chain.next_sequence) +
                          " there had been made durable: run verify, repair by hand");
     }
-    if (at == index) used_bytes = tail->used_bytes;
+    used_bytes.push_back(tail->used_bytes);
     anything = anything || tail->used_bytes > 0;
   }
   if (anything) {
     out_.report.cut_segment = numbers_[index];
     out_.report.cut_offset = block_offset;
-    for (std::size_t at = numbers_.size() - 1; at > index; --at) {
-      if (auto done = save_and_cut(at, 0, 0); !done) return done;
-    }
-    if (used_bytes > 0) {
-      if (auto done = save_and_cut(index, block_offset, used_bytes); !done) return done;
+  }
+  // From the last on, so that a crash in between leaves no gap.
+  for (std::size_t at = numbers_.size(); at-- > index;) {
+    const std::uint64_t from = at == index ? block_offset : 0;
+    const std::uint64_t used = used_bytes[at - index];
+    if (used > 0) {
+      if (auto done = save_and_cut(at, from, used); !done) return done;
+    } else if (from == 0) {
+      if (auto done = remove_empty(at); !done) return done;
     }
   }
   numbers_.resize(index + (block_offset > 0 ? 1 : 0));
@@ -257,6 +262,18 @@ Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
     return make_io_error("sync directory", config_.directory, synced);
   }
   out_.report.quarantine_file = saved;
+  return {};
+}
+
+// A segment whose name became durable and none of its bytes: nothing to save, and a reader would
+// take it for one whose header was destroyed.
+Result<void> Recovery::remove_empty(std::size_t index) {
+  const std::string path = segment_path(config_.directory, numbers_[index]);
+  if (const int removed = fs_.remove(path); removed < 0) {
+    return make_io_error("remove", path, removed);
+  }
+  const int synced = fs_.sync_directory(config_.directory);
+  if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
   return {};
 }
 
