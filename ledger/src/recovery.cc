@@ -92,7 +92,9 @@ Result<void> Recovery::start_new_log() {
   return {};
 }
 
-// Whether something in this segment promises all that came before it.
+// Whether something in this segment promises a record of it, and with that all that came before:
+// its header, and the seal of the segment before. That all earlier records are promised is not
+// enough: their segment's seal may have been lost after them.
 Result<bool> Recovery::is_promised(std::size_t index, bool& readable) {
   readable = false;
   auto segment = scanner(index);
@@ -108,10 +110,8 @@ Result<bool> Recovery::is_promised(std::size_t index, bool& readable) {
                          "the log was created with another integrity than is configured", 0, 0, 56},
                    index);
   }
-  const std::uint64_t before = header->first_sequence - 1;
-  if (header->promised_sequence >= before) return true;
-  const auto tail = inspect_tail((*segment)->source(), kFirstBlockOffset, header->log_id,
-                                 std::max<std::uint64_t>(before, 1));
+  const auto tail =
+      inspect_tail((*segment)->source(), kFirstBlockOffset, header->log_id, header->first_sequence);
   if (!tail) return tl::unexpected<Error>(tail.error());
   return tail->promised;
 }
