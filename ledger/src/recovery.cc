@@ -33,6 +33,7 @@ class Recovery {
   Result<void> end_at(std::size_t index, std::uint64_t offset, const std::string& reason);
   Result<void> save_and_cut(std::size_t index, std::uint64_t offset, std::uint64_t used_bytes);
   Result<void> remove_empty(std::size_t index);
+  Result<void> mend_headers();
   Result<void> seal(std::size_t index, std::uint64_t offset);
   Result<std::unique_ptr<SegmentScanner>> scanner(std::size_t index);
   tl::unexpected<Error> located(Error error, std::size_t index) const;
@@ -42,6 +43,12 @@ class Recovery {
   const LogConfig& config_;
   FileSystem& fs_;
   std::vector<std::uint64_t> numbers_;
+  struct DamagedHeader {
+    std::size_t index;
+    std::uint64_t first_sequence;
+    std::uint64_t damaged_at;
+  };
+  std::vector<DamagedHeader> damaged_headers_;  // of which the other copy is intact
   Recovered out_;
 };
 
@@ -138,6 +145,10 @@ Result<void> Recovery::walk(std::size_t from) {
       return located(header.error(), index);
     }
     if (!header) return end_at(index, 0, header.error().message);
+    if (const auto& fault = (*segment)->header_fault()) {
+      const bool first = fault->offset < kSegmentHeaderBytes;
+      damaged_headers_.push_back({index, header->first_sequence, first ? 0 : kSegmentHeaderBytes});
+    }
     if (header->segment_number != numbers_[index]) {
       return corrupt(index, 32, "the file's name and its header's number differ");
     }
@@ -173,7 +184,7 @@ Result<void> Recovery::walk(std::size_t from) {
       return corrupt(index, (*segment)->offset(), "bytes after the segment's seal");
     }
   }
-  return {};
+  return mend_headers();
 }
 
 // The valid log ends at `offset` of segment `index`. Decides whether what follows is a torn tail.
@@ -216,6 +227,7 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
     }
   }
   numbers_.resize(index + (block_offset > 0 ? 1 : 0));
+  if (auto mended = mend_headers(); !mended) return mended;
   if (block_offset > 0) return seal(index, block_offset);
   return {};
 }
@@ -274,6 +286,30 @@ Result<void> Recovery::remove_empty(std::size_t index) {
   }
   const int synced = fs_.sync_directory(config_.directory);
   if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
+  return {};
+}
+
+// Of a header that was not durable yet one copy may be torn; left so, verify() would report it for
+// ever. Where a record of its segment is promised, both copies were durable: what damaged one of
+// them was no crash, and stays for a person to see.
+Result<void> Recovery::mend_headers() {
+  for (const DamagedHeader& header : damaged_headers_) {
+    if (header.index >= numbers_.size()) continue;  // cut off whole
+    if (header.first_sequence <= out_.chain.promised_sequence) continue;
+    const std::string path = segment_path(config_.directory, numbers_[header.index]);
+    std::vector<std::byte> intact(kSegmentHeaderBytes);
+    auto source = FileSource::open(path);
+    if (!source) return tl::unexpected<Error>(source.error());
+    const auto got = (*source)->read(kSegmentHeaderBytes - header.damaged_at, intact);
+    if (!got) return tl::unexpected<Error>(got.error());
+    const int fd = fs_.open(path, O_RDWR, 0);
+    if (fd < 0) return make_io_error("open", path, fd);
+    const std::int64_t written = fs_.write_at(fd, intact, header.damaged_at);
+    const int synced = written < 0 ? 0 : fs_.sync_file(fd);
+    (void)fs_.close(fd);
+    if (written < 0) return make_io_error("mend header of", path, written);
+    if (synced < 0) return make_io_error("sync", path, synced);
+  }
   return {};
 }
 
