@@ -38,11 +38,12 @@ class Recovery {
   Result<std::unique_ptr<SegmentScanner>> scanner(std::size_t index);
   tl::unexpected<Error> located(Error error, std::size_t index) const;
   tl::unexpected<Error> corrupt(std::size_t index, std::uint64_t offset, std::string reason) const;
-  Result<void> sync_walked(std::size_t from);
+  Result<void> sync_walked();
 
   const LogConfig& config_;
   FileSystem& fs_;
   std::vector<std::uint64_t> numbers_;
+  std::size_t walked_from_ = 0;
   struct DamagedHeader {
     std::size_t index;
     std::uint64_t first_sequence;
@@ -65,10 +66,10 @@ tl::unexpected<Error> Recovery::corrupt(std::size_t index, std::uint64_t offset,
 }
 
 // A killed writer leaves blocks in the page cache that it had not synced: what is kept becomes
-// durable before the new writer reports or promises it.
-Result<void> Recovery::sync_walked(std::size_t from) {
+// durable before the new writer reports it, or a seal promises it.
+Result<void> Recovery::sync_walked() {
   if (config_.sync == SyncMode::kNone) return {};
-  for (std::size_t index = from; index < numbers_.size(); ++index) {
+  for (std::size_t index = walked_from_; index < numbers_.size(); ++index) {
     const std::string path = segment_path(config_.directory, numbers_[index]);
     const int fd = fs_.open(path, O_RDONLY, 0);
     if (fd < 0) return make_io_error("open", path, fd);
@@ -137,6 +138,7 @@ Result<std::size_t> Recovery::first_to_read() {
 
 Result<void> Recovery::walk(std::size_t from) {
   bool begun = false;
+  walked_from_ = from;
   for (std::size_t index = from; index < numbers_.size(); ++index) {
     auto segment = scanner(index);
     if (!segment) return tl::unexpected<Error>(segment.error());
@@ -228,8 +230,11 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
   }
   numbers_.resize(index + (block_offset > 0 ? 1 : 0));
   if (auto mended = mend_headers(); !mended) return mended;
-  if (block_offset > 0) return seal(index, block_offset);
-  return {};
+  if (block_offset == 0) return {};
+  // Earlier segments, too: a loss of power during what follows must not find a seal that promises
+  // what only the page cache had.
+  if (auto synced = sync_walked(); !synced) return synced;
+  return seal(index, block_offset);
 }
 
 // Offset 0 moves the whole file away; otherwise the bytes are copied, then cut off.
@@ -350,7 +355,7 @@ Result<Recovered> Recovery::run() {
     const auto from = first_to_read();
     if (!from) return tl::unexpected<Error>(from.error());
     if (auto walked = walk(*from); !walked) return tl::unexpected<Error>(walked.error());
-    if (auto synced = sync_walked(*from); !synced) return tl::unexpected<Error>(synced.error());
+    if (auto synced = sync_walked(); !synced) return tl::unexpected<Error>(synced.error());
   }
   if (numbers_.empty()) {
     if (auto started = start_new_log(); !started) return tl::unexpected<Error>(started.error());
