@@ -18,6 +18,8 @@ namespace {
 
 using Step = SegmentScanner::Step;
 
+constexpr const char* kGapReason = "the segment before this one is missing";
+
 // One log's recovery: the steps share the directory's listing and the chain.
 class Recovery {
  public:
@@ -28,6 +30,9 @@ class Recovery {
  private:
   Result<void> start_new_log();
   Result<std::size_t> first_to_read();
+  [[nodiscard]] bool follows_gap(std::size_t index) const {
+    return numbers_[index] != numbers_[index - 1] + 1;
+  }
   Result<bool> is_promised(std::size_t index, bool& readable);
   Result<void> walk(std::size_t from);
   Result<void> end_at(std::size_t index, std::uint64_t offset, const std::string& reason);
@@ -140,6 +145,8 @@ Result<void> Recovery::walk(std::size_t from) {
   bool begun = false;
   walked_from_ = from;
   for (std::size_t index = from; index < numbers_.size(); ++index) {
+    // Two names that no sync covered: the second may have outlived the first.
+    if (begun && follows_gap(index)) return end_at(index, 0, kGapReason);
     auto segment = scanner(index);
     if (!segment) return tl::unexpected<Error>(segment.error());
     const auto header = (*segment)->read_header();
@@ -341,11 +348,6 @@ Result<Recovered> Recovery::run() {
   auto listed = list_segments(config_.directory);
   if (!listed) return tl::unexpected<Error>(listed.error());
   numbers_ = std::move(*listed);
-  for (std::size_t index = 1; index < numbers_.size(); ++index) {
-    if (numbers_[index] != numbers_[index - 1] + 1) {
-      return corrupt(index, 0, "the segment before this one is missing");
-    }
-  }
   for (const std::string& path : list_ending(config_.directory, ".prepared")) {
     if (const int removed = fs_.remove(path); removed < 0) {
       return make_io_error("remove", path, removed);
@@ -354,6 +356,9 @@ Result<Recovered> Recovery::run() {
   if (!numbers_.empty()) {
     const auto from = first_to_read();
     if (!from) return tl::unexpected<Error>(from.error());
+    for (std::size_t index = 1; index <= *from; ++index) {
+      if (follows_gap(index)) return corrupt(index, 0, kGapReason);
+    }
     if (auto walked = walk(*from); !walked) return tl::unexpected<Error>(walked.error());
     if (auto synced = sync_walked(); !synced) return tl::unexpected<Error>(synced.error());
   }
