@@ -6,6 +6,16 @@
 #include "json.h"
 
 namespace grace::ledger::internal {
+namespace {
+
+std::string parent_directory(const std::string& directory) {
+  const auto end = directory.find_last_not_of('/');
+  const auto slash = end == std::string::npos ? end : directory.rfind('/', end);
+  if (slash == std::string::npos) return end == std::string::npos ? "/" : ".";
+  return slash == 0 ? "/" : directory.substr(0, slash);
+}
+
+}  // namespace
 
 WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered)
     : config_(std::move(config)),
@@ -35,6 +45,12 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
   FileSystem& fs = *config->file_system;
   const int made = fs.make_directory(config->directory);
   if (made < 0 && made != -EEXIST) return make_io_error("make directory", config->directory, made);
+  if (made >= 0 && config->sync == SyncMode::kGroup) {
+    // What is durable in a directory is lost if the directory's own name is.
+    const std::string parent = parent_directory(config->directory);
+    const int synced = fs.sync_directory(parent);
+    if (synced < 0) return make_io_error("sync directory", parent, synced);
+  }
   auto lock = DirectoryLock::acquire(config->directory);
   if (!lock) return tl::unexpected<Error>(lock.error());
   auto recovered = recover(*config);
@@ -53,10 +69,14 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
   bool begun = !recovery_.created;
-  if (!begun && take_segment()) {
-    begun = begin_segment(std::move(committer_.new_segment));
-    if (begun) publish_commit({}, 0);
+  if (!begun && take_segment()) begun = begin_segment(std::move(committer_.new_segment));
+  if (begun && recovery_.created && config_.sync == SyncMode::kGroup) {
+    // Or a later segment's name might outlive this one's, and the log seem to begin there.
+    const int synced = config_.file_system->sync_directory(config_.directory);
+    if (synced < 0) fail(io_error("sync directory", config_.directory, synced));
+    begun = synced >= 0;
   }
+  if (begun && recovery_.created) publish_commit({}, 0);
   if (begun && !pending.empty()) begun = record_recovery(pending).has_value();
   first_sequence_ = committer_.next_sequence;
   // [HAND] From here on the committer hands blocks over instead of closing them.
