@@ -401,6 +401,23 @@ TEST(VerifyInclusion, RefusesEachSpoiltProof) {
   }
 }
 
+// A root that was made to fit: of a tree one level higher than the size allows.
+TEST(VerifyInclusion, RefusesAProofThatClimbsAboveTheRoot) {
+  const Hashes leaves = leaves_up_to(20);
+  const LeafRange range({}, leaves);
+  const Hash other = leaf_of("other");
+  for (std::size_t size = 1; size <= leaves.size(); ++size) {
+    const Hash root = range.root_at(size).value();
+    for (std::size_t index = 0; index < size; ++index) {
+      Hashes proof = range.inclusion_proof(index, size).value();
+      proof.push_back(other);
+      for (const Hash& above : {merkle_node_hash(other, root), merkle_node_hash(root, other)}) {
+        ASSERT_FALSE(verify_inclusion(leaves[index], index, size, proof, above));
+      }
+    }
+  }
+}
+
 TEST(VerifyInclusion, RefusesTheEmptyTree) {
   const Hash leaf = leaf_of("leaf");
   EXPECT_FALSE(verify_inclusion(leaf, 0, 0, {}, leaf));
@@ -432,6 +449,24 @@ TEST(VerifyConsistency, RefusesEachSpoiltProof) {
       ASSERT_FALSE(verify_consistency(old_size, size, root, old_root, proof));
       ASSERT_FALSE(verify_consistency(old_size + 1, size, old_root, root, proof));
       ASSERT_FALSE(verify_consistency(old_size, size * 2, old_root, root, proof));
+    }
+  }
+}
+
+TEST(VerifyConsistency, RefusesAProofThatClimbsAboveTheRoots) {
+  const LeafRange range({}, leaves_up_to(20));
+  const Hash other = leaf_of("other");
+  for (std::size_t size = 1; size <= range.size(); ++size) {
+    const Hash root = range.root_at(size).value();
+    for (std::size_t old_size = 1; old_size <= size; ++old_size) {
+      const Hash old_root = range.root_at(old_size).value();
+      Hashes proof = range.consistency_proof(old_size, size).value();
+      proof.push_back(other);
+      const Hash old_above = merkle_node_hash(other, old_root);
+      ASSERT_FALSE(
+          verify_consistency(old_size, size, old_above, merkle_node_hash(other, root), proof));
+      ASSERT_FALSE(
+          verify_consistency(old_size, size, old_root, merkle_node_hash(root, other), proof));
     }
   }
 }

@@ -201,7 +201,10 @@ TEST(NoteSigner, RefusesTextsThatNoNoteMayHold) {
   for (const std::string& text :
        {std::string(), std::string("abc"), std::string("\xff\n"), std::string("tab\t\n"),
         std::string("\r\n"), std::string("\0\n", 2), std::string("\xed\xa0\x80\n"),
-        std::string("\xc0\x80\n"), std::string(kNoteBytesMax, '\n')}) {
+        std::string("\xc0\x80\n"), std::string("\xc1\x81\n"), std::string("\xe0\x9f\xbf\n"),
+        std::string("\xf0\x8f\xbf\xbf\n"), std::string("\xf4\x90\x80\x80\n"),
+        std::string("\xf8\x88\x80\x80\x80\n"), std::string("\x80\n"), std::string("\xe2\x80\n"),
+        std::string(kNoteBytesMax, '\n')}) {
     const auto note = signer.sign(text);
     ASSERT_FALSE(note);
     EXPECT_EQ(note.error().code, ErrorCode::kInvalidArgument);

@@ -26,10 +26,10 @@
 // no SHA-256.
 namespace grace::ledger {
 
-[[nodiscard]] Hash merkle_leaf_hash(std::span<const std::byte> entry);  // SHA-256(0x00 || entry)
-[[nodiscard]] Hash merkle_node_hash(const Hash& left,
-                                    const Hash& right);  // SHA-256(0x01 || l || r)
-[[nodiscard]] Hash merkle_empty_root();                  // SHA-256("")
+// SHA-256(0x00 || entry), SHA-256(0x01 || left || right) and SHA-256("").
+[[nodiscard]] Hash merkle_leaf_hash(std::span<const std::byte> entry);
+[[nodiscard]] Hash merkle_node_hash(const Hash& left, const Hash& right);
+[[nodiscard]] Hash merkle_empty_root();
 
 // The complete subtrees that leaves [0, size) fall into, one for each bit of size: all that must be
 // kept of a tree in order to extend it and to know its root ("compact range"). A value; 2 KiB,
