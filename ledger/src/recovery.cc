@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -19,6 +20,17 @@ namespace {
 using Step = SegmentScanner::Step;
 
 constexpr const char* kGapReason = "the segment before this one is missing";
+
+// All of it, however many calls that takes: 0 or -errno.
+int write_all(FileSystem& fs, int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const std::int64_t written = fs.write_at(fd, bytes, offset);
+    if (written <= 0) return written < 0 ? static_cast<int>(written) : -EIO;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return 0;
+}
 
 // One log's recovery: the steps share the directory's listing and the chain.
 class Recovery {
@@ -272,7 +284,7 @@ Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
     bytes.resize(*got);
     const int fd = fs_.open(saved, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     if (fd < 0) return make_io_error("create", saved, fd);
-    const std::int64_t written = fs_.write_at(fd, bytes, 0);
+    const int written = write_all(fs_, fd, bytes, 0);
     const int synced = written < 0 ? 0 : fs_.sync_file(fd);
     (void)fs_.close(fd);
     if (written < 0) return make_io_error("write", saved, written);
@@ -316,7 +328,7 @@ Result<void> Recovery::mend_headers() {
     if (!got) return tl::unexpected<Error>(got.error());
     const int fd = fs_.open(path, O_RDWR, 0);
     if (fd < 0) return make_io_error("open", path, fd);
-    const std::int64_t written = fs_.write_at(fd, intact, header.damaged_at);
+    const int written = write_all(fs_, fd, intact, header.damaged_at);
     const int synced = written < 0 ? 0 : fs_.sync_file(fd);
     (void)fs_.close(fd);
     if (written < 0) return make_io_error("mend header of", path, written);
@@ -336,7 +348,7 @@ Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
   if (outcome >= 0) {
     out_.chain.promised_sequence = out_.chain.next_sequence - 1;
     write_seal_block(out_.chain, wall_clock_ns(config_), bytes);
-    outcome = static_cast<int>(std::min<std::int64_t>(0, fs_.write_at(fd, bytes, offset)));
+    outcome = write_all(fs_, fd, bytes, offset);
   }
   if (outcome >= 0) outcome = fs_.sync_file(fd);
   (void)fs_.close(fd);
