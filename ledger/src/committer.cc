@@ -129,7 +129,8 @@ void WriterCore::close_open_block(std::uint32_t flags) {
 bool WriterCore::take_segment() {
   Committer& me = committer_;
   if (!me.segment.empty()) close_open_block(kBlockSeals);
-  if (failed_.load(std::memory_order_acquire)) return false;  // [FAIL]
+  // [FAIL] acquire pairs with the release in fail().
+  if (failed_.load(std::memory_order_acquire)) return false;
   bool waited = false;
   auto segment = preparer_->take(waited);
   if (!segment) {
@@ -174,8 +175,9 @@ void WriterCore::idle(std::uint64_t asked, Deadline now) {
 // The last act: the log is sealed once all of it is durable, so that the seal promises all of it.
 void WriterCore::finish() {
   Committer& me = committer_;
-  // With a segment of which nothing was handed over yet there is nothing to seal.
-  if (!failed_.load(std::memory_order_acquire) && !me.segment.empty() &&  // [FAIL]
+  // With a segment of which nothing was handed over yet there is nothing to seal. [FAIL] acquire
+  // pairs with the release in fail().
+  if (!failed_.load(std::memory_order_acquire) && !me.segment.empty() &&
       me.new_segment == nullptr) {
     {
       std::unique_lock lock(mutex_);

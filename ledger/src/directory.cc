@@ -84,6 +84,10 @@ std::string prepared_path(const std::string& directory, std::uint64_t number) {
 std::string quarantine_directory(const std::string& directory) {
   return directory + "/quarantine";
 }
+std::string checkpoint_path(const std::string& directory) {
+  return directory + "/checkpoint";
+}
+
 std::string lock_path(const std::string& directory) {
   return directory + "/LOCK";
 }

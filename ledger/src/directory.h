@@ -12,6 +12,7 @@ namespace grace::ledger::internal {
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string prepared_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string quarantine_directory(const std::string& directory);
+[[nodiscard]] std::string checkpoint_path(const std::string& directory);
 [[nodiscard]] std::string lock_path(const std::string& directory);
 
 // Numbers of all segments, ascending; what has another name is none of ours.

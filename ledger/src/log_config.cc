@@ -56,6 +56,13 @@ Result<LogConfig> validated(LogConfig config) {
   if (config.segments_unsynced_max == 0 || config.segments_unsynced_max > 64) {
     return wrong("segments_unsynced_max", config.segments_unsynced_max, "from 1 to 64");
   }
+  if (config.checkpoint.signer != nullptr && config.integrity != Integrity::kSha256) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "checkpoints need integrity sha256: a log with crc32c has no tree to sign");
+  }
+  if (config.checkpoint.interval.count() <= 0) {
+    return make_error(ErrorCode::kInvalidArgument, "checkpoint interval must be positive");
+  }
   if (config.file_system == nullptr) config.file_system = &real_file_system();
   return config;
 }

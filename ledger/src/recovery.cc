@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -18,6 +19,19 @@ namespace {
 
 using Step = SegmentScanner::Step;
 
+constexpr const char* kGapReason = "the segment before this one is missing";
+
+// All of it, however many calls that takes: 0 or -errno.
+int write_all(FileSystem& fs, int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const std::int64_t written = fs.write_at(fd, bytes, offset);
+    if (written <= 0) return written < 0 ? static_cast<int>(written) : -EIO;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return 0;
+}
+
 // One log's recovery: the steps share the directory's listing and the chain.
 class Recovery {
  public:
@@ -28,19 +42,31 @@ class Recovery {
  private:
   Result<void> start_new_log();
   Result<std::size_t> first_to_read();
+  [[nodiscard]] bool follows_gap(std::size_t index) const {
+    return numbers_[index] != numbers_[index - 1] + 1;
+  }
   Result<bool> is_promised(std::size_t index, bool& readable);
   Result<void> walk(std::size_t from);
   Result<void> end_at(std::size_t index, std::uint64_t offset, const std::string& reason);
   Result<void> save_and_cut(std::size_t index, std::uint64_t offset, std::uint64_t used_bytes);
+  Result<void> remove_empty(std::size_t index);
+  Result<void> mend_headers();
   Result<void> seal(std::size_t index, std::uint64_t offset);
   Result<std::unique_ptr<SegmentScanner>> scanner(std::size_t index);
   tl::unexpected<Error> located(Error error, std::size_t index) const;
   tl::unexpected<Error> corrupt(std::size_t index, std::uint64_t offset, std::string reason) const;
-  Result<void> sync_walked(std::size_t from);
+  Result<void> sync_walked();
 
   const LogConfig& config_;
   FileSystem& fs_;
   std::vector<std::uint64_t> numbers_;
+  std::size_t walked_from_ = 0;
+  struct DamagedHeader {
+    std::size_t index;
+    std::uint64_t first_sequence;
+    std::uint64_t damaged_at;
+  };
+  std::vector<DamagedHeader> damaged_headers_;  // of which the other copy is intact
   Recovered out_;
 };
 
@@ -57,10 +83,10 @@ tl::unexpected<Error> Recovery::corrupt(std::size_t index, std::uint64_t offset,
 }
 
 // A killed writer leaves blocks in the page cache that it had not synced: what is kept becomes
-// durable before the new writer reports or promises it.
-Result<void> Recovery::sync_walked(std::size_t from) {
+// durable before the new writer reports it, or a seal promises it.
+Result<void> Recovery::sync_walked() {
   if (config_.sync == SyncMode::kNone) return {};
-  for (std::size_t index = from; index < numbers_.size(); ++index) {
+  for (std::size_t index = walked_from_; index < numbers_.size(); ++index) {
     const std::string path = segment_path(config_.directory, numbers_[index]);
     const int fd = fs_.open(path, O_RDONLY, 0);
     if (fd < 0) return make_io_error("open", path, fd);
@@ -91,7 +117,9 @@ Result<void> Recovery::start_new_log() {
   return {};
 }
 
-// Whether something in this segment promises all that came before it.
+// Whether something in this segment promises a record of it, and with that all that came before:
+// its header, and the seal of the segment before. That all earlier records are promised is not
+// enough: their segment's seal may have been lost after them.
 Result<bool> Recovery::is_promised(std::size_t index, bool& readable) {
   readable = false;
   auto segment = scanner(index);
@@ -107,10 +135,8 @@ Result<bool> Recovery::is_promised(std::size_t index, bool& readable) {
                          "the log was created with another integrity than is configured", 0, 0, 56},
                    index);
   }
-  const std::uint64_t before = header->first_sequence - 1;
-  if (header->promised_sequence >= before) return true;
-  const auto tail = inspect_tail((*segment)->source(), kFirstBlockOffset, header->log_id,
-                                 std::max<std::uint64_t>(before, 1));
+  const auto tail =
+      inspect_tail((*segment)->source(), kFirstBlockOffset, header->log_id, header->first_sequence);
   if (!tail) return tl::unexpected<Error>(tail.error());
   return tail->promised;
 }
@@ -129,7 +155,10 @@ Result<std::size_t> Recovery::first_to_read() {
 
 Result<void> Recovery::walk(std::size_t from) {
   bool begun = false;
+  walked_from_ = from;
   for (std::size_t index = from; index < numbers_.size(); ++index) {
+    // Two names that no sync covered: the second may have outlived the first.
+    if (begun && follows_gap(index)) return end_at(index, 0, kGapReason);
     auto segment = scanner(index);
     if (!segment) return tl::unexpected<Error>(segment.error());
     const auto header = (*segment)->read_header();
@@ -137,6 +166,10 @@ Result<void> Recovery::walk(std::size_t from) {
       return located(header.error(), index);
     }
     if (!header) return end_at(index, 0, header.error().message);
+    if (const auto& fault = (*segment)->header_fault()) {
+      const bool first = fault->offset < kSegmentHeaderBytes;
+      damaged_headers_.push_back({index, header->first_sequence, first ? 0 : kSegmentHeaderBytes});
+    }
     if (header->segment_number != numbers_[index]) {
       return corrupt(index, 32, "the file's name and its header's number differ");
     }
@@ -151,8 +184,7 @@ Result<void> Recovery::walk(std::size_t from) {
     }
     if (claimed.log_id != out_.chain.log_id || claimed.root != out_.chain.root ||
         claimed.next_block_number != out_.chain.next_block_number ||
-        claimed.blocks != out_.chain.blocks ||
-        claimed.next_sequence != out_.chain.next_sequence) {
+        claimed.blocks != out_.chain.blocks || claimed.next_sequence != out_.chain.next_sequence) {
       return corrupt(index, 0, "segment does not follow the one before");
     }
     Step step = Step::kBlock;
@@ -173,13 +205,13 @@ Result<void> Recovery::walk(std::size_t from) {
       return corrupt(index, (*segment)->offset(), "bytes after the segment's seal");
     }
   }
-  return {};
+  return mend_headers();
 }
 
 // The valid log ends at `offset` of segment `index`. Decides whether what follows is a torn tail.
 Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std::string& reason) {
   out_.report.clean = false;
-  std::uint64_t used_bytes = 0;
+  std::vector<std::uint64_t> used_bytes;  // from `index` on
   bool anything = false;
   const std::uint64_t block_offset = offset - offset % kBlockAlignment;
   for (std::size_t at = index; at < numbers_.size(); ++at) {
@@ -198,22 +230,30 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
                      reason + ", yet record " + std::to_string(out_.chain.next_sequence) +
                          " there had been made durable: run verify, repair by hand");
     }
-    if (at == index) used_bytes = tail->used_bytes;
+    used_bytes.push_back(tail->used_bytes);
     anything = anything || tail->used_bytes > 0;
   }
   if (anything) {
     out_.report.cut_segment = numbers_[index];
     out_.report.cut_offset = block_offset;
-    for (std::size_t at = numbers_.size() - 1; at > index; --at) {
-      if (auto done = save_and_cut(at, 0, 0); !done) return done;
-    }
-    if (used_bytes > 0) {
-      if (auto done = save_and_cut(index, block_offset, used_bytes); !done) return done;
+  }
+  // From the last on, so that a crash in between leaves no gap.
+  for (std::size_t at = numbers_.size(); at-- > index;) {
+    const std::uint64_t from = at == index ? block_offset : 0;
+    const std::uint64_t used = used_bytes[at - index];
+    if (used > 0) {
+      if (auto done = save_and_cut(at, from, used); !done) return done;
+    } else if (from == 0) {
+      if (auto done = remove_empty(at); !done) return done;
     }
   }
   numbers_.resize(index + (block_offset > 0 ? 1 : 0));
-  if (block_offset > 0) return seal(index, block_offset);
-  return {};
+  if (auto mended = mend_headers(); !mended) return mended;
+  if (block_offset == 0) return {};
+  // Earlier segments, too: a loss of power during what follows must not find a seal that promises
+  // what only the page cache had.
+  if (auto synced = sync_walked(); !synced) return synced;
+  return seal(index, block_offset);
 }
 
 // Offset 0 moves the whole file away; otherwise the bytes are copied, then cut off.
@@ -244,7 +284,7 @@ Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
     bytes.resize(*got);
     const int fd = fs_.open(saved, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     if (fd < 0) return make_io_error("create", saved, fd);
-    const std::int64_t written = fs_.write_at(fd, bytes, 0);
+    const int written = write_all(fs_, fd, bytes, 0);
     const int synced = written < 0 ? 0 : fs_.sync_file(fd);
     (void)fs_.close(fd);
     if (written < 0) return make_io_error("write", saved, written);
@@ -261,6 +301,42 @@ Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
   return {};
 }
 
+// A segment whose name became durable and none of its bytes: nothing to save, and a reader would
+// take it for one whose header was destroyed.
+Result<void> Recovery::remove_empty(std::size_t index) {
+  const std::string path = segment_path(config_.directory, numbers_[index]);
+  if (const int removed = fs_.remove(path); removed < 0) {
+    return make_io_error("remove", path, removed);
+  }
+  const int synced = fs_.sync_directory(config_.directory);
+  if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
+  return {};
+}
+
+// Of a header that was not durable yet one copy may be torn; left so, verify() would report it for
+// ever. Where a record of its segment is promised, both copies were durable: what damaged one of
+// them was no crash, and stays for a person to see.
+Result<void> Recovery::mend_headers() {
+  for (const DamagedHeader& header : damaged_headers_) {
+    if (header.index >= numbers_.size()) continue;  // cut off whole
+    if (header.first_sequence <= out_.chain.promised_sequence) continue;
+    const std::string path = segment_path(config_.directory, numbers_[header.index]);
+    std::vector<std::byte> intact(kSegmentHeaderBytes);
+    auto source = FileSource::open(path);
+    if (!source) return tl::unexpected<Error>(source.error());
+    const auto got = (*source)->read(kSegmentHeaderBytes - header.damaged_at, intact);
+    if (!got) return tl::unexpected<Error>(got.error());
+    const int fd = fs_.open(path, O_RDWR, 0);
+    if (fd < 0) return make_io_error("open", path, fd);
+    const int written = write_all(fs_, fd, intact, header.damaged_at);
+    const int synced = written < 0 ? 0 : fs_.sync_file(fd);
+    (void)fs_.close(fd);
+    if (written < 0) return make_io_error("mend header of", path, written);
+    if (synced < 0) return make_io_error("sync", path, synced);
+  }
+  return {};
+}
+
 Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
   const std::string path = segment_path(config_.directory, numbers_[index]);
   const int fd = fs_.open(path, O_RDWR, 0);
@@ -272,7 +348,7 @@ Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
   if (outcome >= 0) {
     out_.chain.promised_sequence = out_.chain.next_sequence - 1;
     write_seal_block(out_.chain, wall_clock_ns(config_), bytes);
-    outcome = static_cast<int>(std::min<std::int64_t>(0, fs_.write_at(fd, bytes, offset)));
+    outcome = write_all(fs_, fd, bytes, offset);
   }
   if (outcome >= 0) outcome = fs_.sync_file(fd);
   (void)fs_.close(fd);
@@ -284,11 +360,6 @@ Result<Recovered> Recovery::run() {
   auto listed = list_segments(config_.directory);
   if (!listed) return tl::unexpected<Error>(listed.error());
   numbers_ = std::move(*listed);
-  for (std::size_t index = 1; index < numbers_.size(); ++index) {
-    if (numbers_[index] != numbers_[index - 1] + 1) {
-      return corrupt(index, 0, "the segment before this one is missing");
-    }
-  }
   for (const std::string& path : list_ending(config_.directory, ".prepared")) {
     if (const int removed = fs_.remove(path); removed < 0) {
       return make_io_error("remove", path, removed);
@@ -297,8 +368,11 @@ Result<Recovered> Recovery::run() {
   if (!numbers_.empty()) {
     const auto from = first_to_read();
     if (!from) return tl::unexpected<Error>(from.error());
+    for (std::size_t index = 1; index <= *from; ++index) {
+      if (follows_gap(index)) return corrupt(index, 0, kGapReason);
+    }
     if (auto walked = walk(*from); !walked) return tl::unexpected<Error>(walked.error());
-    if (auto synced = sync_walked(*from); !synced) return tl::unexpected<Error>(synced.error());
+    if (auto synced = sync_walked(); !synced) return tl::unexpected<Error>(synced.error());
   }
   if (numbers_.empty()) {
     if (auto started = start_new_log(); !started) return tl::unexpected<Error>(started.error());

@@ -149,6 +149,9 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
   if (footer.magic != kFooterMagic || footer.footer_crc != footer_crc(footer)) {
     return invalid({footer_at, "block footer CRC does not match", false});
   }
+  if (chain.integrity == Integrity::kSha256 && footer.chain != block_leaf_hash(header_)) {
+    return invalid({footer_at + 32, "chain value of a block does not match", false});
+  }
   block_ = {};
   block_offset_ = offset_;
   offset_ += header_.block_bytes;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "block.h"
@@ -72,6 +73,13 @@ class SegmentScanner {
   [[nodiscard]] Step skip(ChainState& chain);
 
   [[nodiscard]] std::span<const std::byte> block() const { return block_; }
+  // Gives the buffer that begins with block() away; reads into another one from now on.
+  [[nodiscard]] std::vector<std::byte> take_buffer() { return std::move(buffer_); }
+  void give_buffer(std::vector<std::byte> buffer) {
+    buffer_ = std::move(buffer);
+    if (buffer_.size() < kFirstBlockOffset) buffer_.resize(kFirstBlockOffset);
+    block_ = {};
+  }
   [[nodiscard]] const BlockHeader& header() const { return header_; }
   [[nodiscard]] std::uint64_t block_offset() const { return block_offset_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }  // where the next block begins

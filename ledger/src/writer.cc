@@ -103,6 +103,12 @@ std::uint64_t Writer::written_sequence() const noexcept {
 std::uint64_t Writer::durable_sequence() const noexcept {
   return core_->durable_sequence();
 }
+std::uint64_t Writer::signed_sequence() const {
+  return core_->signed_sequence();
+}
+std::uint64_t Writer::witnessed_sequence() const {
+  return core_->witnessed_sequence();
+}
 WriterStats Writer::stats() const {
   return core_->stats();
 }

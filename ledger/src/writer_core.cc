@@ -1,11 +1,51 @@
 #include "writer_core.h"
 
 #include <algorithm>
+#include <fstream>
 
+#include "grace/ledger/checkpoint.h"
+#include "grace/ledger/log_proofs.h"
 #include "io_error.h"
 #include "json.h"
 
 namespace grace::ledger::internal {
+namespace {
+
+std::string parent_directory(const std::string& directory) {
+  const auto end = directory.find_last_not_of('/');
+  const auto slash = end == std::string::npos ? end : directory.rfind('/', end);
+  if (slash == std::string::npos) return end == std::string::npos ? "/" : ".";
+  return slash == 0 ? "/" : directory.substr(0, slash);
+}
+
+// What this log has signed of itself must still be true: or it was cut or put back by somebody.
+Result<void> check_held_checkpoint(const LogConfig& config, bool log_is_new) {
+  if (config.checkpoint.signer == nullptr) return {};
+  const std::string path = checkpoint_path(config.directory);
+  std::ifstream file(path, std::ios::binary);
+  if (!file.good()) return {};
+  std::string note(kNoteBytesMax + 1, '\0');
+  file.read(note.data(), static_cast<std::streamsize>(note.size()));
+  note.resize(static_cast<std::size_t>(file.gcount()));
+  const auto opened =
+      open_checkpoint(note, config.checkpoint.known_keys(*config.checkpoint.signer));
+  // Signed with an earlier key: who holds that one can check it, with verify.
+  if (!opened && opened.error().code == ErrorCode::kNotFound) return {};
+  Error error;
+  if (!opened) {
+    error = opened.error();
+  } else if (log_is_new) {
+    error = {ErrorCode::kCorrupt, "the log that it speaks of is gone", 0, 0, 0};
+  } else {
+    const auto checked = check_log(config.directory, opened->checkpoint);
+    if (checked || checked.error().code == ErrorCode::kNotFound) return {};
+    error = checked.error();
+  }
+  error.message = path + ": " + error.message;
+  return tl::unexpected<Error>(std::move(error));
+}
+
+}  // namespace
 
 WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered)
     : config_(std::move(config)),
@@ -35,10 +75,19 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
   FileSystem& fs = *config->file_system;
   const int made = fs.make_directory(config->directory);
   if (made < 0 && made != -EEXIST) return make_io_error("make directory", config->directory, made);
+  if (made >= 0 && config->sync == SyncMode::kGroup) {
+    // What is durable in a directory is lost if the directory's own name is.
+    const std::string parent = parent_directory(config->directory);
+    const int synced = fs.sync_directory(parent);
+    if (synced < 0) return make_io_error("sync directory", parent, synced);
+  }
   auto lock = DirectoryLock::acquire(config->directory);
   if (!lock) return tl::unexpected<Error>(lock.error());
   auto recovered = recover(*config);
   if (!recovered) return tl::unexpected<Error>(recovered.error());
+  if (auto held = check_held_checkpoint(*config, recovered->report.created); !held) {
+    return tl::unexpected<Error>(held.error());
+  }
   const std::vector<std::string> pending = recovered->pending;
   std::unique_ptr<WriterCore> core(
       new WriterCore(std::move(*config), std::move(*lock), std::move(*recovered)));
@@ -53,10 +102,14 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
   bool begun = !recovery_.created;
-  if (!begun && take_segment()) {
-    begun = begin_segment(std::move(committer_.new_segment));
-    if (begun) publish_commit({}, 0);
+  if (!begun && take_segment()) begun = begin_segment(std::move(committer_.new_segment));
+  if (begun && recovery_.created && config_.sync == SyncMode::kGroup) {
+    // Or a later segment's name might outlive this one's, and the log seem to begin there.
+    const int synced = config_.file_system->sync_directory(config_.directory);
+    if (synced < 0) fail(io_error("sync directory", config_.directory, synced));
+    begun = synced >= 0;
   }
+  if (begun && recovery_.created) publish_commit({}, 0);
   if (begun && !pending.empty()) begun = record_recovery(pending).has_value();
   first_sequence_ = committer_.next_sequence;
   // [HAND] From here on the committer hands blocks over instead of closing them.
@@ -65,6 +118,11 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   }
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
+  if (config_.checkpoint.signer != nullptr) {
+    checkpointer_ = std::make_unique<Checkpointer>(config_, [this] {
+      return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
+    });
+  }
   if (pending.empty()) return health();
   // The cut is on record, durably, before anyone builds on the log again.
   {
@@ -235,6 +293,7 @@ Result<void> WriterCore::close() {
   for (const auto& segment : closer_.abandoned) segment->discard();
   closer_.abandoned.clear();
   live_.clear();
+  if (checkpointer_ != nullptr) checkpointer_->stop(!failure().has_value());
   lock_.release();
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
   return {};
@@ -248,6 +307,14 @@ std::uint64_t WriterCore::written_sequence() const noexcept {
 std::uint64_t WriterCore::durable_sequence() const noexcept {
   // [DURABLE] acquire pairs with the release in run_syncer().
   return durable_sequence_.load(std::memory_order_acquire);
+}
+
+std::uint64_t WriterCore::signed_sequence() const {
+  return checkpointer_ == nullptr ? 0 : checkpointer_->signed_sequence();
+}
+
+std::uint64_t WriterCore::witnessed_sequence() const {
+  return checkpointer_ == nullptr ? 0 : checkpointer_->witnessed_sequence();
 }
 
 WriterStats WriterCore::stats() const {

@@ -13,6 +13,7 @@
 #include "block.h"
 #include "block_writer.h"
 #include "byte_ring.h"
+#include "checkpointer.h"
 #include "directory.h"
 #include "grace/ledger/writer.h"
 #include "mapped_segment.h"
@@ -63,6 +64,8 @@ class WriterCore {
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
+  [[nodiscard]] std::uint64_t signed_sequence() const;
+  [[nodiscard]] std::uint64_t witnessed_sequence() const;
   [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
   [[nodiscard]] const LogId& log_id() const { return log_id_; }
 
@@ -179,6 +182,7 @@ class WriterCore {
 
   std::mutex close_mutex_;  // one close() at a time
   std::unique_ptr<SegmentPreparer> preparer_;
+  std::unique_ptr<Checkpointer> checkpointer_;  // null: none are asked for
   std::thread committer_thread_;
   std::thread closer_thread_;
   std::thread syncer_thread_;

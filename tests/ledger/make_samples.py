@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the kept sample segments from docs/ledger_format.md alone, as a second implementation of it.
+"""Writes the kept sample segments, from docs/ledger_format.md alone: a second implementation.
 
     make_samples.py FOLDER
 

@@ -92,8 +92,8 @@ struct BlockHeader {
   // only written, in a log without syncs). Damage at or below it is never a torn tail.
   std::uint64_t promised_sequence = 0;
   Hash previous_hash{};  // chain value of the block before
-  // kSha256: SHA-256 of all records_bytes; with kBlockRecordTree the RFC 6962 root over the records,
-  // each without its padding. kCrc32c: zeros.
+  // kSha256: SHA-256 of all records_bytes; with kBlockRecordTree the RFC 6962 root over the
+  // records, each without its padding. kCrc32c: zeros.
   Hash records_hash{};
 };
 static_assert(sizeof(BlockHeader) == 128);

@@ -1,17 +1,39 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "grace/ledger/error.h"
 #include "grace/ledger/file_system.h"
 #include "grace/ledger/format.h"
+#include "grace/ledger/signed_note.h"
 
 namespace grace::ledger {
 
 enum class SyncMode : std::uint8_t {
   kGroup = 1,  // each closed block is synced; several share one sync under load
   kNone = 2,   // never synced: survives the end of the process, not of the machine
+};
+
+// Signed statements of how far the log has come: docs/ledger_format.md, section 12.
+struct CheckpointConfig {
+  // Borrowed, outlives the writer. Null: none are made. Needs Integrity::kSha256.
+  const NoteSigner* signer = nullptr;
+  std::chrono::milliseconds interval{1000};  // longest time between a record and its checkpoint
+  std::string export_directory;              // a second place for them, which exists. Empty: none
+  // Gives each checkpoint to a witness and returns it with the witness's signature added, or
+  // nothing. Called on the checkpointer's thread; may take its time.
+  std::function<std::optional<std::string>(const std::string& note)> countersign;
+  std::vector<NoteVerifier> witnesses;  // whose signatures count
+
+  [[nodiscard]] std::vector<NoteVerifier> known_keys(const NoteSigner& own) const {
+    std::vector<NoteVerifier> keys{own.verifier()};
+    keys.insert(keys.end(), witnesses.begin(), witnesses.end());
+    return keys;
+  }
 };
 
 struct LogConfig {
@@ -44,6 +66,8 @@ struct LogConfig {
   // With kSha256: blocks are hashed on a thread of their own while the committer fills the next
   // ones. false: the committer hashes them itself, and there is one thread less.
   bool hash_aside = true;
+
+  CheckpointConfig checkpoint;
 
   // --- seams ---
   FileSystem* file_system = nullptr;          // borrowed, outlives the writer; null: the real one

@@ -9,9 +9,9 @@
 #include "grace/ledger/error.h"
 #include "grace/ledger/sha256.h"
 
-// Merkle trees over SHA-256 as in RFC 6962, section 2.1, and RFC 9162, section 2.1, over leaf hashes
-// that the caller has already. MTH(n) below is the root of the first n leaves; a tree's left part
-// is always the largest power of two below its size:
+// Merkle trees over SHA-256 as in RFC 6962, section 2.1, and RFC 9162, section 2.1, over leaf
+// hashes that the caller has already. MTH(n) below is the root of the first n leaves; a tree's left
+// part is always the largest power of two below its size:
 //
 //   MTH(7) =        o              size 7 = 4 + 2 + 1: a frontier of three hashes,
 //              /         \         of leaves [0,4), [4,6) and [6,7)
@@ -26,13 +26,14 @@
 // no SHA-256.
 namespace grace::ledger {
 
-[[nodiscard]] Hash merkle_leaf_hash(std::span<const std::byte> entry);  // SHA-256(0x00 || entry)
-[[nodiscard]] Hash merkle_node_hash(const Hash& left, const Hash& right);  // SHA-256(0x01 || l || r)
-[[nodiscard]] Hash merkle_empty_root();                                    // SHA-256("")
+// SHA-256(0x00 || entry), SHA-256(0x01 || left || right) and SHA-256("").
+[[nodiscard]] Hash merkle_leaf_hash(std::span<const std::byte> entry);
+[[nodiscard]] Hash merkle_node_hash(const Hash& left, const Hash& right);
+[[nodiscard]] Hash merkle_empty_root();
 
 // The complete subtrees that leaves [0, size) fall into, one for each bit of size: all that must be
-// kept of a tree in order to extend it and to know its root ("compact range"). A value; 2 KiB, never
-// allocates. One thread at a time, or many that only read.
+// kept of a tree in order to extend it and to know its root ("compact range"). A value; 2 KiB,
+// never allocates. One thread at a time, or many that only read.
 class Frontier {
  public:
   static constexpr std::size_t kHashesMax = 64;

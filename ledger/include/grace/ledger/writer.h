@@ -41,6 +41,8 @@ enum class AppendStatus : std::uint8_t {
 //   D0  in the producer's ring: lost with the process
 //   D1  in a closed block of the mapping: survives kill -9 (written_sequence)
 //   D2  synced: survives the loss of power (durable_sequence)
+//   D3  in a checkpoint that a witness has countersigned: cannot be taken back unseen
+//       (witnessed_sequence)
 
 inline std::span<const std::byte> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
@@ -161,6 +163,9 @@ class Writer {
 
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;  // D1, 0: none
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;  // D2, 0: none
+  // Of the newest checkpoint, and of the newest that a witness has countersigned (D3). 0: none.
+  [[nodiscard]] std::uint64_t signed_sequence() const;
+  [[nodiscard]] std::uint64_t witnessed_sequence() const;
   [[nodiscard]] WriterStats stats() const;
   [[nodiscard]] const RecoveryReport& recovery() const;
   [[nodiscard]] std::string log_id_hex() const;

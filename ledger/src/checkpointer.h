@@ -1,0 +1,77 @@
+#pragma once
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "block.h"
+#include "grace/ledger/log_config.h"
+#include "segment_scanner.h"
+
+namespace grace::ledger::internal {
+
+// Signs what a log says of itself: each interval, where there is news, and after each seal.
+//
+// It trusts nothing that the writer has in memory: it reads the segment files again, from the last
+// one that was there when it began, checks every block, hashes included, and signs the tree over
+// what it has read. Only what is durable is signed (written, in a log without syncs), so that no
+// crash can take back what a checkpoint speaks of; a seal counts once a record behind it is
+// durable, since recovery may have to write another in its place.
+//
+// The newest checkpoint is the file `checkpoint` in the log's directory, replaced as a whole; the
+// same, and `checkpoint-<blocks>` after each seal, in the export directory. Thread: one of its own.
+// What fails is kept in error() and tried again with the next one.
+class Checkpointer {
+ public:
+  // `safe_sequence`: what is durable by now, from any thread. `config.checkpoint.signer` is set.
+  Checkpointer(const LogConfig& config, std::function<std::uint64_t()> safe_sequence);
+  ~Checkpointer();  // without a last checkpoint: stop() first
+  Checkpointer(const Checkpointer&) = delete;
+  Checkpointer& operator=(const Checkpointer&) = delete;
+
+  // The log is closed, or will not get further: signs all of it and ends the thread.
+  void stop(bool closed_cleanly);
+  [[nodiscard]] std::optional<Error> error() const;
+  // Last record of the newest checkpoint; 0: none yet.
+  [[nodiscard]] std::uint64_t signed_sequence() const;
+  [[nodiscard]] std::uint64_t witnessed_sequence() const;
+
+ private:
+  void run();
+  void read_on(bool all);
+  [[nodiscard]] bool read_block();
+  [[nodiscard]] bool enter(std::uint64_t number);
+  void sign();
+  [[nodiscard]] Result<void> store(const std::string& directory, const std::string& name,
+                                   const std::string& note);
+  void note_failure(Error error);
+
+  const LogConfig& config_;
+  const std::function<std::uint64_t()> safe_sequence_;
+
+  // The thread's.
+  std::unique_ptr<SegmentScanner> segment_;
+  std::uint64_t segment_number_ = 0;
+  ChainState read_;              // up to the last block read
+  Frontier safe_;                // up to the last block that may be signed
+  std::uint64_t safe_last_ = 0;  // its last record
+  bool sealed_since_sign_ = false;
+  bool unsafe_records_ = false;  // read_ ends with a block whose records are not yet safe
+  std::uint64_t signed_size_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  bool stop_ = false;
+  bool closed_cleanly_ = false;
+  std::optional<Error> error_;
+  std::uint64_t signed_sequence_ = 0;
+  std::uint64_t witnessed_sequence_ = 0;
+  std::thread thread_;  // last: runs as soon as it exists
+};
+
+}  // namespace grace::ledger::internal
