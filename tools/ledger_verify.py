@@ -258,6 +258,9 @@ class Frontier:
 # --- Findings ------------------------------------------------------------------------------------
 
 
+HEADER_COPY_REASON = "segment_header_copy"
+
+
 class Finding(enum.Enum):
     """What a log is, as section 9 divides it; damage beside an intact header copy is its own kind."""
 
@@ -387,12 +390,17 @@ def intact_segment_header(page: bytes) -> SegmentHeader | None:
     return header if header.header_crc == crc32c(page[:8] + bytes(4) + page[12:]) else None
 
 
-def intact_block_header(raw: bytes, log_id: bytes) -> BlockHeader | None:
-    """The header in 128 bytes, if magic and CRC are right; its fields are not judged."""
+def intact_block_header(raw: bytes, log_id: bytes | None) -> BlockHeader | None:
+    """The header in 128 bytes, if magic and CRC are right; its fields are not judged.
+
+    Without the log's id the CRC cannot be checked, and the magic has to do (section 9).
+    """
     if len(raw) != _BLOCK_HEADER.size or not raw.startswith(BLOCK_MAGIC):
         return None
     header = BlockHeader(*_BLOCK_HEADER.unpack(raw))
-    return header if header.header_crc == crc32c(log_id + raw[:8] + bytes(4) + raw[12:]) else None
+    if log_id is None or header.header_crc == crc32c(log_id + raw[:8] + bytes(4) + raw[12:]):
+        return header
+    return None
 
 
 def crc_chain(crc: int) -> bytes:
@@ -411,7 +419,7 @@ class Position:
 
     log_id: bytes
     integrity: int
-    segment: int
+    segment: int  # number
     sequence: int
     block_number: int
     promised: int
@@ -441,23 +449,26 @@ def check_segment_header(page: bytes, header: SegmentHeader) -> None:
     require(all_zero(page[end:]), end, "segment_reserved")
 
 
-def start_of_log(page: bytes, header: SegmentHeader) -> Position:
-    """Where a log begins; the oldest segments may have been removed, then the header is believed."""
-    if header.segment_number == 1:
-        require(header.first_sequence == 1, 40, "segment_first_sequence")
-        require(header.first_block_number == 0, 48, "segment_first_block_number")
-        require(header.previous_root == genesis(header.log_id, header.integrity), 64,
-                "segment_previous_root")
+def position_before(page: bytes, header: SegmentHeader) -> Position:
+    """What a segment's header says comes first in it."""
     tree = None
     if header.integrity == SHA256:
         tree = Frontier(header.first_block_number, header.frontier_roots(page))
-    return Position(header.log_id, header.integrity, header.segment_number, header.first_sequence,
-                    header.first_block_number, header.promised_sequence, header.previous_root, tree)
+    return Position(header.log_id, header.integrity, header.segment_number + 1,
+                    header.first_sequence, header.first_block_number, header.promised_sequence,
+                    header.previous_root, tree)
+
+
+def check_start_of_log(header: SegmentHeader) -> None:
+    """Of segment 1; where the oldest segments have been removed the first header is believed."""
+    require(header.first_sequence == 1, 40, "segment_first_sequence")
+    require(header.first_block_number == 0, 48, "segment_first_block_number")
+    require(header.previous_root == genesis(header.log_id, header.integrity), 64,
+            "segment_previous_root")
 
 
 def check_segment_follows(page: bytes, header: SegmentHeader, expected: Position) -> None:
     require(header.log_id == expected.log_id, 16, "segment_log_id")
-    require(header.segment_number == expected.segment, 32, "segment_number")
     require(header.first_sequence == expected.sequence, 40, "segment_first_sequence")
     require(header.first_block_number == expected.block_number, 48, "segment_first_block_number")
     require(header.integrity == expected.integrity, 56, "segment_integrity")
@@ -476,11 +487,15 @@ def check_block_header(header: BlockHeader, expected: Position) -> None:
     require(header.first_sequence == expected.sequence, 24, "block_first_sequence")
     require(header.record_count > 0 or header.seals, 32, "block_record_count")
     require((header.record_count == 0) == (header.records_bytes == 0), 36, "block_records_bytes")
+    require(header.records_bytes % 8 == 0
+            and header.records_bytes >= header.record_count * _RECORD_HEADER.size, 36,
+            "block_records_bytes")
     size = round_up(_BLOCK_HEADER.size + header.records_bytes + _FOOTER.size, PAGE)
     require(header.block_bytes == size <= MAX_BLOCK_BYTES, 40, "block_bytes")
     require(expected.promised <= header.promised_sequence < header.first_sequence, 56,
             "block_promised_sequence")
     require(header.previous_hash == expected.chain, 64, "block_previous_hash")
+    require(expected.integrity == SHA256 or all_zero(header.records_hash), 96, "block_records_hash")
 
 
 def parse_records(data: bytes, start: int, header: BlockHeader) -> list[Record]:
@@ -571,6 +586,7 @@ def _check_footer(data: bytes, at: int, header: BlockHeader, raw: bytes, records
 class HeaderPages(NamedTuple):
     """The two copies of a segment's header as found, and the one to use: None if neither is whole."""
 
+    pages: tuple[bytes, bytes]
     copies: tuple[SegmentHeader | None, SegmentHeader | None]
     page: bytes
     header: SegmentHeader | None
@@ -586,7 +602,24 @@ def read_header_pages(data: bytes) -> HeaderPages:
     pages = data[:PAGE], data[PAGE:2 * PAGE]
     copies = intact_segment_header(pages[0]), intact_segment_header(pages[1])
     which = 0 if copies[0] is not None else 1
-    return HeaderPages(copies, pages[which], copies[which])
+    return HeaderPages(pages, copies, pages[which], copies[which])
+
+
+def check_header_pages(pages: HeaderPages) -> None:
+    """That one copy is intact and right by itself, and that two intact ones are equal."""
+    require(pages.header is not None, 0, "segment_header")
+    check_segment_header(pages.page, pages.header)
+    require(None in pages.copies or pages.pages[0] == pages.pages[1], PAGE,
+            "segment_headers_differ")
+
+
+def check_segment_place(pages: HeaderPages, number: int, expected: Position | None) -> None:
+    """That a header right by itself is where it belongs."""
+    require(pages.header.segment_number == number, 32, "segment_number")
+    if expected is not None:
+        check_segment_follows(pages.page, pages.header, expected)
+    elif number == 1:
+        check_start_of_log(pages.header)
 
 
 @dataclass
@@ -596,76 +629,64 @@ class Segment:
     number: int
     pages: HeaderPages
     blocks: list[Block] = field(default_factory=list)
-    valid_bytes: int = 0
+    valid_bytes: int = 0  # 0: its header cannot be used
     sealed: bool = False
+    stray: Broken | None = None  # its header is right by itself, but not here
     stop: Broken | None = None
     stop_at: int = 0  # where the block or header begins that stopped us
     does_not_follow: bool = False  # an intact header is there that does not follow
+    after_seal: Broken | None = None
 
 
 def parse_segment(data: bytes, number: int | None = None,
                   expected: Position | None = None) -> tuple[Segment, Position | None]:
     """Reads a segment up to the first place where no valid block begins, or past its seal.
 
-    `number` is the file name's; None takes the header's. Without `expected` the segment is the log's
-    first. The position returned (expected itself, advanced) is None if no header says where we are.
+    `number` is the file name's; None takes the header's. Without `expected` the segment's header is
+    believed, as it must be for a log's first. The position returned is the one after the last valid
+    block; `expected` itself if the header cannot be used.
     """
     pages = read_header_pages(data)
-    segment = Segment(number if number is not None else 0, pages)
+    segment = Segment(number or 0, pages)
     try:
-        expected = _enter_segment(segment, number, expected)
+        check_header_pages(pages)
     except Broken as error:
-        segment.stop, segment.does_not_follow = error, pages.header is not None
-        segment.stop_at = PAGE if error.offset >= PAGE else 0
+        segment.stop = error
+        segment.does_not_follow = pages.header is not None
         return segment, expected
-    segment.valid_bytes = 2 * PAGE
-    _read_blocks(data, segment, expected)
-    return segment, expected
-
-
-def _enter_segment(segment: Segment, number: int | None, expected: Position | None) -> Position:
-    pages = segment.pages
-    require(pages.header is not None, 0, "segment_header")
-    require(None in pages.copies or pages.copies[0] == pages.copies[1], PAGE,
-            "segment_headers_differ")
     if number is None:
         segment.number = pages.header.segment_number
-    require(pages.header.segment_number == segment.number, 32, "segment_number")
-    if expected is not None:
-        check_segment_header(pages.page, pages.header)
-        check_segment_follows(pages.page, pages.header, expected)
-    else:
-        check_segment_header(pages.page, pages.header)
-        expected = start_of_log(pages.page, pages.header)
-    expected.promised = pages.header.promised_sequence
-    expected.segment += 1
-    return expected
+    segment.valid_bytes = 2 * PAGE
+    try:
+        check_segment_place(pages, segment.number, expected)
+    except Broken as error:
+        segment.stray = error
+    position = position_before(pages.page, pages.header)
+    _read_blocks(data, segment, position)
+    return segment, position
 
 
-def _read_blocks(data: bytes, segment: Segment, expected: Position) -> None:
+def _read_blocks(data: bytes, segment: Segment, position: Position) -> None:
     at = segment.valid_bytes
     while not segment.sealed:
         try:
-            block = parse_block(data, at, expected)
+            block = parse_block(data, at, position)
         except Broken as error:
             segment.stop, segment.stop_at = error, at
-            segment.does_not_follow = _does_not_follow(data, at, expected)
+            segment.does_not_follow = _does_not_follow(data, at, position)
             return
         segment.blocks.append(block)
-        expected.pass_block(block)
+        position.pass_block(block)
         at += block.header.block_bytes
         segment.valid_bytes = at
         segment.sealed = block.header.seals
-    rest = first_nonzero(data[at:])
-    if at + rest < len(data):
-        segment.stop, segment.stop_at = Broken(at + rest, "data_after_seal"), at
-        segment.does_not_follow = True
+    rest = at + first_nonzero(data[at:])
+    if rest < len(data):
+        segment.stop_at, segment.after_seal = at, Broken(rest, "data_after_seal")
 
 
 def _does_not_follow(data: bytes, at: int, expected: Position) -> bool:
     """Section 9, corruption, first clause: an intact header is there, and it does not follow."""
-    if intact_segment_header(data[at:at + PAGE]) is not None:
-        return True
     header = intact_block_header(data[at:at + _BLOCK_HEADER.size], expected.log_id)
     if header is None:
         return False
@@ -705,11 +726,11 @@ def segment_files(where: Path) -> list[SegmentFile]:
 class Check:
     """More to check than the log itself: checkpoints in it, proofs about it. Override what is needed.
 
-    `block` is called for each valid block in order, with the tree's state after it; `finish` once,
-    and what it returns is added to the report.
+    `block` is called for each valid block in order; block.chain is its leaf of the tree. `finish` is
+    called once, and what it returns is added to the report.
     """
 
-    def block(self, segment: Segment, block: Block, after: Position) -> None:
+    def block(self, segment: Segment, block: Block) -> None:
         """A valid block was read."""
 
     def finish(self, report: Report) -> list[Fault]:
@@ -719,7 +740,6 @@ class Check:
 
 @dataclass
 class Report:
-    finding: Finding = Finding.SOUND
     segments: int = 0
     blocks: int = 0
     records: int = 0
@@ -739,6 +759,15 @@ class Report:
     tree_root: str | None = None
 
     @property
+    def finding(self) -> Finding:
+        """The gravest thing found."""
+        if any(fault.reason != HEADER_COPY_REASON for fault in self.faults):
+            return Finding.CORRUPTION
+        if self.tail:
+            return Finding.TORN_TAIL
+        return Finding.HEADER_COPY if self.faults else Finding.SOUND
+
+    @property
     def ok(self) -> bool:
         return self.finding is Finding.SOUND
 
@@ -748,7 +777,7 @@ class Report:
 
     def as_json(self) -> dict:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__
-                  if name not in ("finding", "faults", "tail")}
+                  if name not in ("faults", "tail")}
         first = self.faults[0] if self.faults else None
         return {"ok": self.ok, "finding": self.finding.value, **fields, "faults": len(self.faults),
                 "first_fault": vars(first) if first else None,
@@ -756,121 +785,132 @@ class Report:
 
 
 class LogVerifier:
-    """One walk over a log's segments. Stops at the first place that is not valid."""
+    """One walk over a log's segments.
+
+    It ends at a torn tail. Behind corruption it goes on with the next segment, whose header it then
+    has to believe, so that one fault does not hide others.
+    """
 
     def __init__(self, files: Sequence[SegmentFile], checks: Sequence[Check] = ()):
         self.files = list(files)
         self.checks = list(checks)
-        self.report = Report()
+        self.report = Report(first_segment=self.files[0].number or 0)
         self.position: Position | None = None
+        self.linked = False  # position is what the next segment must continue
 
     def run(self) -> Report:
         for index, file in enumerate(self.files):
-            if not self._verify_file(index, file):
+            if not (self._pass_gap(index) and self._verify_file(index, file)):
                 break
         self._take_position()
         for check in self.checks:
             self.report.faults += check.finish(self.report)
-        if self.report.faults and self.report.finding in (Finding.SOUND, Finding.TORN_TAIL):
-            self.report.finding = Finding.CORRUPTION
         return self.report
 
-    def _verify_file(self, index: int, file: SegmentFile) -> bool:
-        """True if the next segment can be read after this one."""
-        if self.position and file.number is not None and file.number != self.position.segment:
-            number = self.position.segment
-            missing = Segment(number, read_header_pages(b""), stop=Broken(0, "segment_missing"))
-            self._judge(missing, b"", index)
-            return False
-        data = file.path.read_bytes()
-        segment, position = parse_segment(data, file.number, self.position)
-        self.position = position
-        self._count(segment, data)
-        if segment.stop is None:
+    def _pass_gap(self, index: int) -> bool:
+        """True if no segment is missing before this one, or it is known that one was lost."""
+        if index == 0 or self.files[index].number == self.files[index - 1].number + 1:
             return True
-        self._judge(segment, data, index + 1)
-        return False
+        missing = Segment(self.files[index - 1].number + 1, read_header_pages(b""),
+                          stop=Broken(0, "segment_missing"), does_not_follow=not self.linked)
+        return self._judge(missing, b"", index)
 
-    def _count(self, segment: Segment, data: bytes) -> None:
+    def _verify_file(self, index: int, file: SegmentFile) -> bool:
+        """True if there is reason to look at the next."""
+        data = file.path.read_bytes()
+        segment, position = parse_segment(data, file.number, self.position if self.linked else None)
+        self.report.sealed = segment.sealed
+        if segment.valid_bytes:
+            self._enter(segment)
+            self.position = position
+            self.linked = True
+            self._count(segment)
+        if segment.stop is not None:
+            return self._judge(segment, data, index + 1)
+        if segment.after_seal is not None:
+            self._fault(segment.number, segment.after_seal, segment.stop_at)
+        return True
+
+    def _enter(self, segment: Segment) -> None:
+        header = segment.pages.header
+        if self.report.segments == 0:
+            self.report.first_segment = self.report.first_segment or segment.number
+            self.report.first_sequence = header.first_sequence
+            self.report.log_id = header.log_id.hex()
+            self.report.integrity = INTEGRITY_NAMES[header.integrity]
+        sequence = self.position.sequence if self.linked else header.first_sequence
+        damaged = segment.pages.damaged_copy()
+        if damaged is not None:
+            self._fault(segment.number, Broken(damaged, HEADER_COPY_REASON), damaged, sequence)
+        if segment.stray is not None:
+            self._fault(segment.number, segment.stray, 0, sequence)
+
+    def _count(self, segment: Segment) -> None:
         report = self.report
-        if report.segments == 0:
-            report.first_segment = segment.number
-            report.first_sequence = self.position.sequence if self.position else 0
-            if self.position:
-                report.first_sequence -= sum(b.header.record_count for b in segment.blocks)
         report.segments += 1
         report.bytes += segment.valid_bytes
-        report.sealed = segment.sealed
-        damaged = segment.pages.damaged_copy()
-        if damaged is not None and segment.valid_bytes:
-            sequence = segment.pages.header.first_sequence
-            report.faults.append(Fault(segment.number, damaged, damaged, sequence,
-                                       "segment_header_copy"))
-            report.finding = Finding.HEADER_COPY
         for block in segment.blocks:
             report.blocks += 1
             report.records += block.header.record_count
             report.payload_bytes += sum(len(r.entry) - _RECORD_HEADER.size for r in block.records)
             for check in self.checks:
-                check.block(segment, block, self.position)
+                check.block(segment, block)
 
-    def _judge(self, segment: Segment, data: bytes, later: int) -> None:
+    def _fault(self, segment: int, broken: Broken, block_offset: int,
+               sequence: int | None = None) -> None:
+        sequence = self._sequence() if sequence is None else sequence
+        self.report.faults.append(Fault(segment, broken.offset, block_offset, sequence,
+                                        broken.reason))
+
+    def _sequence(self) -> int:
+        return self.position.sequence if self.position else 1
+
+    def _judge(self, segment: Segment, data: bytes, later: int) -> bool:
         """Section 9: end, corruption or torn tail; `later` is the index of the file after."""
-        report = self.report
-        report.sealed = segment.sealed
-        tail = data[segment.stop_at:].rstrip(b"\0")
-        sequence = self.position.sequence if self.position else 0
-        fault = Fault(segment.number, segment.stop.offset, segment.stop_at, sequence,
-                      segment.stop.reason)
-        if segment.does_not_follow or self._promised_behind(segment, data, later):
-            report.finding = Finding.CORRUPTION
-            report.faults.append(fault)
-        elif tail or later < len(self.files):
-            if report.finding is Finding.SOUND:
-                report.finding = Finding.TORN_TAIL
-            report.tail = fault
-            report.torn_tail_bytes = len(tail) + sum(
-                len(file.path.read_bytes().rstrip(b"\0")) for file in self.files[later:])
-
-    def _promised_behind(self, segment: Segment, data: bytes, later: int) -> bool:
-        """Whether an intact header behind the broken place promises what should have been there."""
-        log_id, sequence = self._identity(later)
-        if any(promise >= sequence for promise in promises(data, segment.stop_at + PAGE, log_id)):
+        rest = [data[segment.stop_at:], *(f.path.read_bytes() for f in self.files[later:])]
+        if segment.does_not_follow or self._is_promised(rest):
+            self._fault(segment.number, segment.stop, segment.stop_at)
+            self.linked = False
             return True
-        return any(promise >= sequence for file in self.files[later:]
-                   for promise in promises(file.path.read_bytes(), 0, log_id))
+        if torn := sum(len(part.rstrip(b"\0")) for part in rest):
+            self.report.torn_tail_bytes = torn
+            self.report.tail = Fault(segment.number, segment.stop.offset, segment.stop_at,
+                                     self._sequence(), segment.stop.reason)
+        return False
 
-    def _identity(self, later: int) -> tuple[bytes | None, int]:
-        """The log's id and the sequence expected. From later segments if the first has no header."""
-        if self.position is not None:
-            return self.position.log_id, self.position.sequence
-        for file in self.files[later:]:
-            header = read_header_pages(file.path.read_bytes()).header
-            if header is not None:
-                return header.log_id, 1
-        return None, 1
+    def _is_promised(self, rest: list[bytes]) -> bool:
+        """Whether an intact header behind the broken place promises what should have been there."""
+        log_id = self.position.log_id if self.position else None
+        sequence = self._sequence()
+        return (any(promise >= sequence for part in rest for promise in promises(part, log_id))
+                or any(promise_of_segment(part) >= sequence for part in rest[1:]))
 
     def _take_position(self) -> None:
         report, position = self.report, self.position
+        report.last_sequence = self._sequence() - 1
         if position is None:
             return
-        report.last_sequence = position.sequence - 1
-        report.log_id = position.log_id.hex()
-        report.integrity = INTEGRITY_NAMES[position.integrity]
         report.root = position.chain.hex()
         if position.tree is not None:
             report.tree_size, report.tree_root = position.tree.size, position.tree.root().hex()
 
 
-def promises(data: bytes, start: int, log_id: bytes | None) -> Iterator[int]:
-    """promised_sequence of all intact headers of this log at multiples of 4096 from start on."""
-    for at in range(start, len(data), PAGE):
-        header: BlockHeader | SegmentHeader | None = None
-        if log_id is not None:
-            header = intact_block_header(data[at:at + _BLOCK_HEADER.size], log_id)
-        header = header or intact_segment_header(data[at:at + PAGE])
+def promises(data: bytes, log_id: bytes | None) -> Iterator[int]:
+    """promised_sequence of each intact block header of the log at a multiple of 4096."""
+    for at in range(0, len(data), PAGE):
+        header = intact_block_header(data[at:at + _BLOCK_HEADER.size], log_id)
         if header is not None:
             yield header.promised_sequence
+
+
+def promise_of_segment(data: bytes) -> int:
+    """promised_sequence of a segment's header; 0 if there is none that is right by itself."""
+    pages = read_header_pages(data)
+    try:
+        check_header_pages(pages)
+    except Broken:
+        return 0
+    return pages.header.promised_sequence
 
 
 def verify_log(where: Path | str, checks: Sequence[Check] = ()) -> Report:
