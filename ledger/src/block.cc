@@ -85,14 +85,14 @@ std::optional<Fault> read_frontier(std::span<const std::byte> bytes, SegmentStar
   const std::uint64_t used = count * sizeof(Hash);
   if (!all_zero(bytes.subspan(sizeof(SegmentHeader), kFrontierOffset - sizeof(SegmentHeader))) ||
       !all_zero(bytes.subspan(kFrontierOffset + used))) {
-    return fault(sizeof(SegmentHeader), "reserved bytes of a segment header are not zero");
+    return misplaced(sizeof(SegmentHeader), "reserved bytes of a segment header are not zero");
   }
   if (!sha) return std::nullopt;
   std::array<Hash, 64> hashes;
   std::memcpy(hashes.data(), bytes.data() + kFrontierOffset, used);
   auto blocks =
       Frontier::from(out.header.first_block_number, std::span<const Hash>(hashes).first(count));
-  if (!blocks) return fault(kFrontierOffset, "tree of earlier blocks does not fit their number");
+  if (!blocks) return misplaced(kFrontierOffset, "tree of earlier blocks does not fit their number");
   out.blocks = *blocks;
   return std::nullopt;
 }
@@ -108,17 +108,17 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
   std::uint32_t crc = crc32c(bytes_of(unsealed));
   crc = crc32c_extend(crc, bytes.subspan(sizeof(SegmentHeader)));
   if (crc != header.header_crc) return fault(8, "segment header CRC does not match");
-  if (header.version != kFormatVersion) return fault(12, "format version is unknown");
-  if (header.features != 0) return fault(112, "a feature of this log is unknown");
+  if (header.version != kFormatVersion) return misplaced(12, "format version is unknown");
+  if (header.features != 0) return misplaced(112, "a feature of this log is unknown");
   const bool sha = header.integrity == Integrity::kSha256;
-  if (!sha && header.integrity != Integrity::kCrc32c) return fault(56, "integrity is unknown");
-  if (header.first_block_offset != kFirstBlockOffset) return fault(60, "first block is elsewhere");
+  if (!sha && header.integrity != Integrity::kCrc32c) return misplaced(56, "integrity is unknown");
+  if (header.first_block_offset != kFirstBlockOffset) return misplaced(60, "first block is elsewhere");
   if (header.segment_number == 0 || header.first_sequence == 0 ||
       header.promised_sequence >= header.first_sequence) {
-    return fault(32, "segment header's numbers contradict each other");
+    return misplaced(32, "segment header's numbers contradict each other");
   }
   if (header.reserved != 0) {
-    return fault(116, "reserved bytes of a segment header are not zero");
+    return misplaced(116, "reserved bytes of a segment header are not zero");
   }
   out.header = header;
   return read_frontier(bytes, out);

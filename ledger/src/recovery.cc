@@ -165,6 +165,9 @@ Result<void> Recovery::walk(std::size_t from) {
     if (!header && header.error().code != ErrorCode::kCorrupt) {
       return located(header.error(), index);
     }
+    if (!header && (*segment)->header_misplaced()) {
+      return corrupt(index, header.error().offset, header.error().message);
+    }
     if (!header) return end_at(index, 0, header.error().message);
     if (const auto& fault = (*segment)->header_fault()) {
       const bool first = fault->offset < kSegmentHeaderBytes;

@@ -73,19 +73,26 @@ Result<SegmentHeader> SegmentScanner::read_header() {
   auto first_fault = check_segment_header(both.first(kSegmentHeaderBytes), first);
   auto second_fault = check_segment_header(both.last(kSegmentHeaderBytes), second);
   if (second_fault) second_fault->offset += kSegmentHeaderBytes;
-  if (first_fault && second_fault) {
-    const bool newer = first_fault->offset == 12 || first_fault->offset == 112;
-    return make_error(newer ? ErrorCode::kUnsupported : ErrorCode::kCorrupt, first_fault->reason, 0,
-                      0, first_fault->offset);
+  // What was not read is zero in the buffer, which may be what belongs there.
+  if (*got < kSegmentHeaderBytes) first_fault = {*got, "file ends inside its first header", false};
+  if (*got < both.size()) second_fault = {*got, "file ends inside its second header", false};
+  // An intact copy that is wrong counts more than a sound one beside it: they would differ.
+  const bool second_is_worse =
+      second_fault && second_fault->misplaced && !(first_fault && first_fault->misplaced);
+  const std::optional<Fault>& worst = first_fault && !second_is_worse ? first_fault : second_fault;
+  header_misplaced_ = worst && worst->misplaced;
+  if (header_misplaced_ || (first_fault && second_fault)) {
+    const std::uint64_t field = worst->offset % kSegmentHeaderBytes;
+    const bool newer = header_misplaced_ && (field == 12 || field == 112);
+    return make_error(newer ? ErrorCode::kUnsupported : ErrorCode::kCorrupt, worst->reason, 0, 0,
+                      worst->offset);
   }
   if (!first_fault && !second_fault &&
       std::memcmp(both.data(), both.data() + kSegmentHeaderBytes, kSegmentHeaderBytes) != 0) {
+    header_misplaced_ = true;
     return make_error(ErrorCode::kCorrupt, "the two copies of a segment header differ");
   }
   header_fault_ = first_fault ? first_fault : second_fault;
-  if (!header_fault_ && *got < both.size()) {
-    header_fault_ = Fault{*got, "file ends inside its second header", false};
-  }
   start_ = first_fault ? second : first;
   return start_.header;
 }

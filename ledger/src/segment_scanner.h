@@ -60,9 +60,11 @@ class SegmentScanner {
 
   SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes);
 
-  // Reads both copies of the header. kCorrupt if neither is valid, or if they differ; if just one
-  // is valid it is used and header_fault() names the other.
+  // Reads both copies of the header. kCorrupt if neither is intact, if an intact one is wrong, or if
+  // they differ (the latter two are no torn write: header_misplaced()); if just one is intact it is
+  // used and header_fault() names the other.
   [[nodiscard]] Result<SegmentHeader> read_header();
+  [[nodiscard]] bool header_misplaced() const { return header_misplaced_; }
   // What read_header() found: the chain before the segment's first block.
   [[nodiscard]] ChainState chain() const { return chain_at(start_); }
   [[nodiscard]] const std::optional<Fault>& header_fault() const { return header_fault_; }
@@ -103,6 +105,7 @@ class SegmentScanner {
   std::uint64_t offset_ = kFirstBlockOffset;
   bool sealed_ = false;
   std::optional<Fault> header_fault_;
+  bool header_misplaced_ = false;
   Fault fault_;
   Error error_;
 };

@@ -133,7 +133,8 @@ Result<bool> Verification::verify_segment(std::size_t index) {
     return tl::unexpected<Error>(header.error());
   }
   if (!header) {
-    return end_of_valid(index, &segment, 0, {header.error().offset, header.error().message, false});
+    return end_of_valid(index, &segment, 0, {header.error().offset, header.error().message,
+                         segment.header_misplaced()});
   }
   if (segment.header_fault()) {
     fault_at(number, segment.header_fault()->offset,
