@@ -21,6 +21,7 @@ import argparse
 import enum
 import functools
 import hashlib
+import itertools
 import json
 import re
 import struct
@@ -439,6 +440,7 @@ def check_segment_header(page: bytes, header: SegmentHeader) -> None:
     """What section 3 asks of a header by itself."""
     require(header.version == 1, 12, "segment_version")
     require(header.features == 0, 112, "segment_features")
+    require(any(header.log_id), 16, "segment_log_id")
     require(header.segment_number >= 1, 32, "segment_number")
     require(header.first_sequence >= 1, 40, "segment_first_sequence")
     require(header.integrity in INTEGRITY_NAMES, 56, "segment_integrity")
@@ -867,23 +869,30 @@ class LogVerifier:
 
     def _judge(self, segment: Segment, data: bytes, later: int) -> bool:
         """Section 9: end, corruption or torn tail; `later` is the index of the file after."""
-        rest = [data[segment.stop_at:], *(f.path.read_bytes() for f in self.files[later:])]
-        if segment.does_not_follow or self._is_promised(rest):
+        rest = data[segment.stop_at:]
+        if segment.does_not_follow or self._is_promised(rest, later):
             self._fault(segment.number, segment.stop, segment.stop_at)
             self.linked = False
             return True
-        if torn := sum(len(part.rstrip(b"\0")) for part in rest):
+        files = (file.path.read_bytes() for file in self.files[later:])
+        if torn := sum(len(part.rstrip(b"\0")) for part in itertools.chain([rest], files)):
             self.report.torn_tail_bytes = torn
             self.report.tail = Fault(segment.number, segment.stop.offset, segment.stop_at,
                                      self._sequence(), segment.stop.reason)
         return False
 
-    def _is_promised(self, rest: list[bytes]) -> bool:
+    def _is_promised(self, rest: bytes, later: int) -> bool:
         """Whether an intact header behind the broken place promises what should have been there."""
         log_id = self.position.log_id if self.position else None
         sequence = self._sequence()
-        return (any(promise >= sequence for part in rest for promise in promises(part, log_id))
-                or any(promise_of_segment(part) >= sequence for part in rest[1:]))
+        if any(promise >= sequence for promise in promises(rest, log_id)):
+            return True
+        for file in self.files[later:]:
+            data = file.path.read_bytes()
+            if (promise_of_segment(data) >= sequence
+                    or any(promise >= sequence for promise in promises(data, log_id))):
+                return True
+        return False
 
     def _take_position(self) -> None:
         report, position = self.report, self.position

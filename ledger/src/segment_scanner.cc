@@ -170,6 +170,7 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
 Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const LogId& log_id,
                                 std::uint64_t expected_sequence) {
   TailReport report;
+  const bool id_known = log_id != LogId{};
   std::vector<std::byte> buffer(32 << 10);
   for (std::uint64_t at = offset;; at += buffer.size()) {
     const auto got = source.read(at, buffer);
@@ -183,7 +184,7 @@ Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const 
       for (std::uint64_t page = 0; page + sizeof(BlockHeader) <= bytes.size();
            page += kBlockAlignment) {
         const auto header = load<BlockHeader>(bytes, page);
-        if (header.magic == kBlockMagic && is_header_of_log(header, log_id) &&
+        if (header.magic == kBlockMagic && (!id_known || is_header_of_log(header, log_id)) &&
             header.promised_sequence >= expected_sequence) {
           report.promised = true;
         }

@@ -117,6 +117,7 @@ struct TailReport {
   // offset was durable once, and this is corruption and not a torn tail.
   bool promised = false;
 };
+// With a log_id of zeros (no header says it) a block header's magic has to do for it to be intact.
 [[nodiscard]] Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset,
                                               const LogId& log_id, std::uint64_t expected_sequence);
 

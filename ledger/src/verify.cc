@@ -53,6 +53,11 @@ void count_block(const SegmentScanner& segment, VerifyReport& report) {
   }
 }
 
+bool begins_log(const ChainState& chain) {
+  return chain.next_sequence == 1 && chain.next_block_number == 0 &&
+         chain.root == internal::genesis_root(chain.log_id, chain.integrity);
+}
+
 // The walk over a directory. What it finds goes into the report; an error is a failed system call.
 class Verification {
  public:
@@ -66,9 +71,12 @@ class Verification {
 
  private:
   Result<bool> verify_segment(std::size_t index);
-  Result<bool> end_of_valid(std::size_t index, SegmentScanner* segment, std::uint64_t offset,
+  Result<bool> pass_gap(std::size_t index);
+  Result<bool> end_of_valid(std::size_t index, SegmentScanner& segment, std::uint64_t offset,
                             Fault fault);
-  Result<bool> is_promised_later(std::size_t index);
+  Result<bool> judge(std::uint64_t number, std::uint64_t offset, Fault fault, TailReport rest,
+                     std::size_t later);
+  Result<TailReport> inspect_later(std::size_t from);
   void fault_at(std::uint64_t segment, std::uint64_t offset, std::string reason) {
     add_fault(report_,
               {ErrorCode::kCorrupt, segment, offset, chain_.next_sequence, std::move(reason)});
@@ -106,11 +114,8 @@ Result<VerifyReport> Verification::run() {
   }
   report_.first_segment = numbers_.front();
   for (std::size_t index = 0; index < numbers_.size() && !stopped_; ++index) {
-    if (index > 0 && numbers_[index] != numbers_[index - 1] + 1) {
-      fault_at(numbers_[index - 1] + 1, 0, "segment is missing");
-      linked_ = false;
-    }
-    const auto go_on = verify_segment(index);
+    auto go_on = pass_gap(index);
+    if (go_on && *go_on) go_on = verify_segment(index);
     if (!go_on) return tl::unexpected<Error>(go_on.error());
     if (!*go_on) break;
   }
@@ -133,24 +138,25 @@ Result<bool> Verification::verify_segment(std::size_t index) {
     return tl::unexpected<Error>(header.error());
   }
   if (!header) {
-    return end_of_valid(index, &segment, 0, {header.error().offset, header.error().message,
-                         segment.header_misplaced()});
+    return end_of_valid(
+        index, segment, 0,
+        {header.error().offset, header.error().message, segment.header_misplaced()});
   }
+  const ChainState claimed = segment.chain();
+  if (!linked_) chain_ = claimed;  // faults below name the record expected
   if (segment.header_fault()) {
     fault_at(number, segment.header_fault()->offset,
              segment.header_fault()->reason + " (the other copy is intact)");
   }
-  const ChainState claimed = segment.chain();
   if (report_.segments == 0) {
     report_.log_id_hex = to_hex(claimed.log_id);
     report_.integrity = claimed.integrity;
     report_.first_sequence = claimed.next_sequence;
-    if (number == 1 && claimed.root != internal::genesis_root(claimed.log_id, claimed.integrity)) {
-      fault_at(number, 64, "the first segment does not begin its log");
-    }
   }
   if (header->segment_number != number) {
     fault_at(number, 32, "the file's name and its header's number differ");
+  } else if (number == 1 && !begins_log(claimed)) {
+    fault_at(number, 40, "the first segment does not begin its log");
   } else if (linked_ && (claimed.log_id != chain_.log_id || claimed.root != chain_.root ||
                          claimed.integrity != chain_.integrity ||
                          claimed.next_sequence != chain_.next_sequence ||
@@ -173,10 +179,10 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   }
   if (step == Step::kIo) return tl::unexpected<Error>(segment.error());
   if (step == Step::kInvalid) {
-    return end_of_valid(index, &segment, segment.offset(), segment.fault());
+    return end_of_valid(index, segment, segment.offset(), segment.fault());
   }
   if (!segment.sealed()) {
-    return end_of_valid(index, &segment, segment.offset(),
+    return end_of_valid(index, segment, segment.offset(),
                         {segment.offset(), "no block and no seal begins here", false});
   }
   report_.sealed = true;
@@ -187,49 +193,65 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   return true;
 }
 
+// True: no segment is missing before this one, or it is known that one was lost.
+Result<bool> Verification::pass_gap(std::size_t index) {
+  if (index == 0 || numbers_[index] == numbers_[index - 1] + 1) return true;
+  return judge(numbers_[index - 1] + 1, 0, {0, "segment is missing", !linked_}, {}, index);
+}
+
 // No valid block begins at `offset`, and there was no seal.
-Result<bool> Verification::end_of_valid(std::size_t index, SegmentScanner* segment,
+Result<bool> Verification::end_of_valid(std::size_t index, SegmentScanner& segment,
                                         std::uint64_t offset, Fault fault) {
-  const std::uint64_t number = numbers_[index];
   const auto tail =
-      internal::inspect_tail(segment->source(), offset, chain_.log_id, chain_.next_sequence);
+      internal::inspect_tail(segment.source(), offset, chain_.log_id, chain_.next_sequence);
   if (!tail) return tl::unexpected<Error>(tail.error());
-  const auto later = is_promised_later(index);
-  if (!later) return tl::unexpected<Error>(later.error());
-  const bool last = index + 1 == numbers_.size();
-  if (fault.misplaced || tail->promised || *later) {
+  return judge(numbers_[index], offset, std::move(fault), *tail, index + 1);
+}
+
+// Whether a place is the log's end, corruption or a torn tail. `rest`: what lies behind it in its
+// segment; `later`: index of the segment after. True: the walk may go on there.
+Result<bool> Verification::judge(std::uint64_t number, std::uint64_t offset, Fault fault,
+                                 TailReport rest, std::size_t later) {
+  bool corrupt = fault.misplaced || rest.promised;
+  TailReport behind;
+  if (!corrupt) {
+    const auto inspected = inspect_later(later);
+    if (!inspected) return tl::unexpected<Error>(inspected.error());
+    behind = *inspected;
+    corrupt = behind.promised;
+  }
+  if (corrupt) {
     std::string reason = std::move(fault.reason);
-    if (last && tail->promised) reason += " (and later blocks say it was durable)";
+    if (rest.promised && later == numbers_.size()) {
+      reason += " (and later blocks say it was durable)";
+    }
     fault_at(number, fault.offset, std::move(reason));
     linked_ = false;
     return true;
   }
-  if (tail->used_bytes == 0 && last) return false;  // the end of a log that was not closed
-  report_.torn_tail_segment = number;
-  report_.torn_tail_offset = offset;
-  report_.torn_tail_bytes = tail->used_bytes;
-  for (std::size_t at = index + 1; at < numbers_.size(); ++at) {
-    struct stat info {};
-    if (::stat(internal::segment_path(directory_, numbers_[at]).c_str(), &info) == 0) {
-      report_.torn_tail_bytes += static_cast<std::uint64_t>(info.st_size);
-    }
+  report_.torn_tail_bytes = rest.used_bytes + behind.used_bytes;
+  if (report_.torn_tail_bytes > 0) {
+    report_.torn_tail_segment = number;
+    report_.torn_tail_offset = offset;
   }
   return false;
 }
 
-Result<bool> Verification::is_promised_later(std::size_t index) {
-  for (std::size_t at = index + 1; at < numbers_.size(); ++at) {
+// All segments from an index on, as one tail; no further than to the first promise.
+Result<TailReport> Verification::inspect_later(std::size_t from) {
+  TailReport all;
+  for (std::size_t at = from; at < numbers_.size() && !all.promised; ++at) {
     auto source = FileSource::open(internal::segment_path(directory_, numbers_[at]));
     if (!source) return tl::unexpected<Error>(source.error());
     SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
     const auto header = segment.read_header();
-    if (header && header->promised_sequence >= chain_.next_sequence) return true;
-    const auto tail = internal::inspect_tail(segment.source(), kFirstBlockOffset, chain_.log_id,
-                                             chain_.next_sequence);
+    const auto tail =
+        internal::inspect_tail(segment.source(), 0, chain_.log_id, chain_.next_sequence);
     if (!tail) return tl::unexpected<Error>(tail.error());
-    if (tail->promised) return true;
+    all.used_bytes += tail->used_bytes;
+    all.promised = tail->promised || (header && header->promised_sequence >= chain_.next_sequence);
   }
-  return false;
+  return all;
 }
 
 }  // namespace
