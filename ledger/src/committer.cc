@@ -125,8 +125,10 @@ void WriterCore::close_open_block(std::uint32_t flags) {
   }
   me.open = OpenBlock{};
   me.open_payload_bytes = 0;
+  const std::uint64_t ahead_at = me.segment->capacity() / kAheadFraction;
   publish_commit((flags & kBlockSeals) != 0);
-  if (!me.asked_ahead && me.block_at >= me.segment->capacity() / kAheadFraction) {
+  // From here on a sealed segment may be gone: the syncer destroys it.
+  if (!me.asked_ahead && me.block_at >= ahead_at) {
     preparer_->want_ahead();
     me.asked_ahead = true;
   }
