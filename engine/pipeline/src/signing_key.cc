@@ -19,12 +19,6 @@ tl::unexpected<core::Error> refused(const std::string& path, const std::string& 
                           "engine.ledger_signing_key " + path + ": " + why);
 }
 
-// Not through the compiler's idea of what is still needed.
-void wipe(std::array<char, kKeyFileBytesMax>& bytes) {
-  volatile char* const at = bytes.data();
-  for (std::size_t i = 0; i < bytes.size(); ++i) at[i] = 0;
-}
-
 }  // namespace
 
 core::Result<ledger::NoteSigner> read_signing_key(const std::string& path) {
@@ -37,13 +31,13 @@ core::Result<ledger::NoteSigner> read_signing_key(const std::string& path) {
   ::close(fd);
   if (got < 0) return refused(path, std::strerror(errno));
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    wipe(bytes);
+    ::explicit_bzero(bytes.data(), bytes.size());
     return refused(path, "others may use this file: chmod 600");
   }
   std::string_view text(bytes.data(), static_cast<std::size_t>(got));
   text = text.substr(0, text.find('\n'));
   auto signer = ledger::NoteSigner::parse(text);
-  wipe(bytes);
+  ::explicit_bzero(bytes.data(), bytes.size());
   if (!signer) return refused(path, signer.error().message);
   return std::move(*signer);
 }
