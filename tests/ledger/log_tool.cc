@@ -1,0 +1,164 @@
+// Writes and verifies logs for tests in other languages.
+//
+//   log_tool write DIRECTORY [name=value...]   records=40 seed=1 record_bytes_min=0
+//       record_bytes_max=400 flush_every=3 segment_bytes=65536 block_bytes=4096 integrity=sha256
+//       record_trees=0 sync=1 end=closed (or killed: the process ends without closing)
+//   log_tool verify                            directories from standard input, one a line; for each
+//       one line of JSON on standard output
+//
+// Writing into a directory that holds a log goes on with it, after recovery.
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "grace/ledger/reader.h"
+#include "grace/ledger/writer.h"
+
+namespace {
+
+using grace::ledger::Error;
+
+int fail(const std::string& message) {
+  std::fprintf(stderr, "log_tool: %s\n", message.c_str());
+  return 2;
+}
+
+class Settings {
+ public:
+  void set(std::string_view setting) {
+    const auto equals = setting.find('=');
+    values_[std::string(setting.substr(0, equals))] =
+        equals == std::string_view::npos ? "" : setting.substr(equals + 1);
+  }
+  [[nodiscard]] std::string text(const std::string& name, const std::string& otherwise) const {
+    const auto found = values_.find(name);
+    return found == values_.end() ? otherwise : found->second;
+  }
+  [[nodiscard]] std::uint64_t number(const std::string& name, std::uint64_t otherwise) const {
+    const std::string value = text(name, "");
+    std::uint64_t parsed = otherwise;
+    std::from_chars(value.data(), value.data() + value.size(), parsed);
+    return parsed;
+  }
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+grace::ledger::LogConfig config_of(const std::string& directory, const Settings& settings) {
+  grace::ledger::LogConfig config;
+  config.directory = directory;
+  config.integrity = settings.text("integrity", "sha256") == "sha256"
+                         ? grace::ledger::Integrity::kSha256
+                         : grace::ledger::Integrity::kCrc32c;
+  config.sync = settings.number("sync", 1) != 0 ? grace::ledger::SyncMode::kGroup
+                                                : grace::ledger::SyncMode::kNone;
+  config.record_trees = settings.number("record_trees", 0) != 0;
+  config.segment_bytes = settings.number("segment_bytes", 64 << 10);
+  config.block_bytes = settings.number("block_bytes", 4 << 10);
+  config.record_bytes_max = std::max<std::uint64_t>(settings.number("record_bytes_max", 400), 1024);
+  config.ring_bytes = 256 << 10;
+  // Blocks close when they are full or flushed, so that a log depends on its settings alone.
+  config.commit_interval = std::chrono::seconds(10);
+  config.wall_clock_ns = [] { return std::int64_t{1736950000000000000}; };
+  return config;
+}
+
+int write_log(const std::string& directory, const Settings& settings) {
+  auto writer = grace::ledger::Writer::open(config_of(directory, settings));
+  if (!writer) return fail(writer.error().message);
+  auto producer = (*writer)->producer();
+  if (!producer) return fail(producer.error().message);
+  std::mt19937_64 random(settings.number("seed", 1));
+  const std::uint64_t smallest = settings.number("record_bytes_min", 0);
+  const std::uint64_t largest = settings.number("record_bytes_max", 400);
+  const std::uint64_t flush_every = settings.number("flush_every", 3);
+  const std::uint64_t records = settings.number("records", 40);
+  for (std::uint64_t index = 1; index <= records; ++index) {
+    std::string payload(smallest + random() % (largest - smallest + 1), '\0');
+    for (char& byte : payload) byte = static_cast<char>(random());
+    const auto status = producer->append_or_wait(grace::ledger::RecordType::kNote,
+                                                 grace::ledger::as_bytes(payload));
+    if (status != grace::ledger::AppendStatus::kOk) {
+      return fail(std::string(grace::ledger::to_string(status)));
+    }
+    if (flush_every == 0 || index % flush_every != 0) continue;
+    if (auto flushed = (*writer)->flush(); !flushed) return fail(flushed.error().message);
+  }
+  if (settings.text("end", "closed") == "killed") {
+    usleep(20000);  // what was not flushed reaches the open block
+    _exit(0);
+  }
+  *producer = grace::ledger::Producer();
+  if (auto closed = (*writer)->close(); !closed) return fail(closed.error().message);
+  return 0;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char byte : text) {
+    if (byte == '"' || byte == '\\') out += '\\';
+    out += static_cast<unsigned char>(byte) < 0x20 ? ' ' : byte;
+  }
+  return out + "\"";
+}
+
+std::string json_of(const grace::ledger::VerifyReport& report) {
+  std::string out;
+  const auto field = [&out](std::string_view name, const std::string& value) {
+    out += (out.empty() ? "{" : ",") + quoted(name) + ":" + value;
+  };
+  const auto number = [&field](std::string_view name, std::uint64_t value) {
+    field(name, std::to_string(value));
+  };
+  field("ok", report.ok ? "true" : "false");
+  number("segments", report.segments);
+  number("blocks", report.blocks);
+  number("records", report.records);
+  number("bytes", report.bytes);
+  number("payload_bytes", report.payload_bytes);
+  number("first_segment", report.first_segment);
+  number("first_sequence", report.first_sequence);
+  number("last_sequence", report.last_sequence);
+  field("log_id", quoted(report.log_id_hex));
+  field("integrity", quoted(report.integrity == grace::ledger::Integrity::kSha256 ? "sha256" : "crc32c"));
+  field("root", quoted(report.root_hex));
+  field("sealed", report.sealed ? "true" : "false");
+  number("torn_tail_bytes", report.torn_tail_bytes);
+  number("torn_tail_segment", report.torn_tail_segment);
+  number("torn_tail_offset", report.torn_tail_offset);
+  number("faults", report.fault_count);
+  if (!report.first_fault) return out + ",\"first_fault\":null}";
+  const auto& fault = *report.first_fault;
+  return out + ",\"first_fault\":{\"segment\":" + std::to_string(fault.segment) +
+         ",\"offset\":" + std::to_string(fault.offset) +
+         ",\"sequence\":" + std::to_string(fault.sequence) + ",\"reason\":" + quoted(fault.reason) +
+         "}}";
+}
+
+int verify_logs() {
+  for (std::string directory; std::getline(std::cin, directory);) {
+    const auto report = grace::ledger::verify(directory);
+    std::cout << (report ? json_of(*report) : "{\"error\":" + quoted(report.error().message) + "}")
+              << std::endl;  // the other side waits for it
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::string_view command = count > 1 ? arguments[1] : "";
+  if (command == "verify") return verify_logs();
+  if (command != "write" || count < 3) return fail("write DIRECTORY [name=value...] | verify");
+  Settings settings;
+  for (int index = 3; index < count; ++index) settings.set(arguments[index]);
+  return write_log(arguments[2], settings);
+}
