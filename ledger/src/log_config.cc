@@ -56,6 +56,9 @@ Result<LogConfig> validated(LogConfig config) {
   if (config.segments_unsynced_max == 0 || config.segments_unsynced_max > 64) {
     return wrong("segments_unsynced_max", config.segments_unsynced_max, "from 1 to 64");
   }
+  if (config.record_trees && config.integrity != Integrity::kSha256) {
+    return make_error(ErrorCode::kInvalidArgument, "record_trees needs integrity sha256");
+  }
   if (config.checkpoint.signer != nullptr && config.integrity != Integrity::kSha256) {
     return make_error(ErrorCode::kInvalidArgument,
                       "checkpoints need integrity sha256: a log with crc32c has no tree to sign");

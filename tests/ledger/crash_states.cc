@@ -56,16 +56,29 @@ bool is_of_a_crash(const VerifyReport& report) {
   return reason.ends_with("(the other copy is intact)") || reason == "segment is missing";
 }
 
+// What a verifier and a reader make of it before any writer has recovered the log. The reader may
+// stop with an error at the torn place, but not before the last acknowledged record.
+std::string check_before(const std::string& directory, const History& history,
+                         std::uint64_t acknowledged) {
+  const auto before = verify(directory);
+  if (before && before->fault_count > 0 && !is_of_a_crash(*before)) {
+    return "verify, before: " + before->first_fault->reason;
+  }
+  std::uint64_t records = 0;
+  const std::string different = compare_log(directory, history, records);
+  if (different.starts_with("record ")) return "before recovery " + different;
+  if (records < acknowledged) {
+    return "before recovery " + std::to_string(records) + " of " + std::to_string(acknowledged) +
+           " acknowledged records can be read: " + different;
+  }
+  return {};
+}
+
 Outcome check_state(LogConfig config, const History& history, std::uint64_t acknowledged,
                     bool thorough) {
   Outcome outcome;
-  if (thorough) {
-    const auto before = verify(config.directory);
-    if (before && before->fault_count > 0 && !is_of_a_crash(*before)) {
-      outcome.failure = "verify, before: " + before->first_fault->reason;
-      return outcome;
-    }
-  }
+  if (thorough) outcome.failure = check_before(config.directory, history, acknowledged);
+  if (!outcome.failure.empty()) return outcome;
   auto opened = Writer::open(config);
   if (!opened) {
     outcome.failure = "open: " + opened.error().message;

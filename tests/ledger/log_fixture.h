@@ -1,5 +1,6 @@
 #pragma once
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -36,6 +37,8 @@ class LogTest : public ::testing::Test {
   void TearDown() override {
     producer_ = Producer();
     writer_.reset();
+    // A joined thread stays in the kernel's list for a moment.
+    for (int i = 0; i < 1000 && thread_count() > 1; ++i) ::usleep(1000);
     EXPECT_LE(thread_count(), 1) << "a thread outlived its writer";
     std::filesystem::remove_all(directory_);
   }

@@ -47,12 +47,49 @@ def every_command_has_help_with_an_example(grace, arguments):
             visit([*path, child])
     visit([])
     wanted = {"run", "replay", "gen", "ledger verify", "ledger cat", "ledger stats", "journal cat",
+              "ledger prove", "ledger check-proof", "ledger checkpoint", "ledger keygen",
               "runs list", "runs show", "runs approve", "runs reject", "pause", "resume",
               "silence add", "silence list", "silence expire", "feedback", "stats", "ack", "undo",
               "check", "explain", "completion"}
     check(wanted <= set(seen), "missing:", wanted - set(seen))
     equal(grace.run("--version").stdout.count("."), 2, "dots in the version")
     return f"{len(seen)} commands"
+
+
+def what_the_ledger_proves_holds_without_it(grace, arguments):
+    key, log = grace.path("ledger.key"), grace.path("proven")
+    public = grace.write("ledger.pub", grace.run("ledger", "keygen", "grace.example/l", key).stdout)
+    equal(os.stat(key).st_mode & 0o777, 0o600, "mode of the key's file")
+    config = grace.write("sign.toml", f'[engine]\nledger_signing_key = "{key}"\n')
+    stream = grace.write("stream", grace.run("gen", "--count", "40000").stdout)
+    records = grace.json("replay", stream, "--config", config, "--ledger", log)["records"]
+    check(records > 20, "only", records, "records: the test proves little")
+    held = grace.write("held", grace.run("ledger", "checkpoint", log, "--key", public).stdout)
+    proof = grace.path("proof")
+    for sequence in (1, records // 2, records):
+        grace.run("ledger", "prove", log, str(sequence), "--key", public, "--out", proof)
+        proven = grace.json("ledger", "check-proof", proof, "--key", public)
+        equal((proven["sequence"], proven["ok"]), (sequence, True), "the proof")
+    with open(proof, encoding="utf-8") as file:
+        wrong = grace.write("wrong", file.read().replace("record-index", "record-index 1"))
+    equal(grace.run("ledger", "check-proof", wrong, "--key", public, code=1).stdout, "", "proof")
+    check(grace.json("ledger", "verify", log, "--checkpoint", held, "--key", public)["ok"], "held")
+    # The log goes on, and still begins with what was signed.
+    grace.json("replay", stream, "--config", config, "--ledger", log)
+    grace.run("ledger", "prove", log, "--since", held, "--key", public, "--out", proof)
+    equal(grace.json("ledger", "check-proof", proof, "--key", public)["kind"], "consistency", "")
+    newer = grace.write("newer", grace.run("ledger", "checkpoint", log).stdout)
+    # Its last segment is taken away: alone it is sound, beside the checkpoint it is not.
+    os.remove(max(entry.path for entry in os.scandir(log) if entry.name.endswith(".segment")))
+    check(grace.json("ledger", "verify", log)["ok"], "a log cut at a segment's end is sound alone")
+    found = grace.run("ledger", "verify", log, "--checkpoint", newer, "--key", public, code=1)
+    check("cut or rolled back" in found.stdout, found.stdout)
+    refused = grace.run("replay", stream, "--config", config, "--ledger", log, code=None)
+    check(refused.returncode != 0 and "cut or rolled back" in refused.stderr, refused.stderr)
+    os.chmod(key, 0o644)
+    refused = grace.run("replay", stream, "--config", config, "--ledger", "other", code=None)
+    check(refused.returncode != 0 and "chmod 600" in refused.stderr, refused.stderr)
+    return f"{records} records"
 
 
 def wrong_use_exits_with_2_and_says_what(grace, arguments):
@@ -397,6 +434,7 @@ if __name__ == "__main__":
                   completion_completes, a_stream_is_generated_by_its_seed,
                   replay_reads_what_it_is_given, replay_keeps_pace, a_live_engine_obeys,
                   the_host_is_watched_by_default, raw_streams_cannot_command,
-                  garbage_does_not_disturb_the_control_socket, many_control_clients_are_served],
+                  garbage_does_not_disturb_the_control_socket, many_control_clients_are_served,
+                  what_the_ledger_proves_holds_without_it],
                  __doc__, count=(200, "mutated requests to the control socket"),
                  seed=(1, "of the mutations"))

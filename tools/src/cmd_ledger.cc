@@ -9,8 +9,10 @@
 #include "command.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
+#include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
 #include "grace/parse/json_value.h"
+#include "ledger_proofs.h"
 #include "stop_signal.h"
 
 namespace grace::tools {
@@ -20,6 +22,8 @@ struct LedgerArguments {
   std::string directory;
   std::uint64_t from = 1;
   std::string action;
+  std::string checkpoint;         // verify: a held one
+  std::vector<std::string> keys;  // that may have signed it
   bool follow = false;
   bool json = false;
 };
@@ -30,11 +34,29 @@ int fail(const ledger::Error& error) {
   return error.code == ledger::ErrorCode::kNotFound ? kExitUsage : kExitNegative;
 }
 
-void print_report_json(const ledger::VerifyReport& report) {
+// What a held checkpoint says of the log; empty: it holds, or none was given.
+ledger::Result<std::string> against_checkpoint(const LedgerArguments& arguments) {
+  if (arguments.checkpoint.empty()) return std::string();
+  const auto keys = parse_verifier_keys(arguments.keys);
+  if (!keys) return tl::unexpected<ledger::Error>(keys.error());
+  const auto note = read_small_file(arguments.checkpoint);
+  if (!note) return tl::unexpected<ledger::Error>(note.error());
+  const auto opened = ledger::open_checkpoint(*note, *keys);
+  if (!opened) return tl::unexpected<ledger::Error>(opened.error());
+  const auto checked = ledger::check_log(arguments.directory, opened->checkpoint);
+  if (checked) return std::string();
+  if (checked.error().code == ledger::ErrorCode::kIo) {
+    return tl::unexpected<ledger::Error>(checked.error());
+  }
+  return checked.error().message;
+}
+
+void print_report_json(const ledger::VerifyReport& report, const LedgerArguments& arguments,
+                       const std::string& contradiction) {
   std::string out;
   core::JsonWriter json(out);
   json.begin_object()
-      .field("ok", report.ok)
+      .field("ok", report.ok && contradiction.empty())
       .field("segments", report.segments)
       .field("blocks", report.blocks)
       .field("records", report.records)
@@ -46,8 +68,11 @@ void print_report_json(const ledger::VerifyReport& report) {
       .field("sealed", report.sealed)
       .field("writer_active", report.writer_active)
       .field("torn_tail_bytes", report.torn_tail_bytes)
-      .field("faults", report.fault_count)
-      .key("first_fault");
+      .field("faults", report.fault_count);
+  if (!arguments.checkpoint.empty()) {
+    json.field("checkpoint", contradiction.empty() ? "holds" : contradiction);
+  }
+  json.key("first_fault");
   if (report.first_fault) {
     json.begin_object()
         .field("segment", report.first_fault->segment)
@@ -62,10 +87,12 @@ void print_report_json(const ledger::VerifyReport& report) {
   std::cout << out << '\n';
 }
 
-void print_report_text(const ledger::VerifyReport& report) {
-  std::cout << (report.ok ? "ok" : "NOT OK") << ": " << report.records << " records, sequence "
-            << report.first_sequence << " to " << report.last_sequence << ", " << report.blocks
-            << " blocks in " << report.segments << " segments, " << report.bytes << " bytes\n"
+void print_report_text(const ledger::VerifyReport& report, const LedgerArguments& arguments,
+                       const std::string& contradiction) {
+  std::cout << (report.ok && contradiction.empty() ? "ok" : "NOT OK") << ": " << report.records
+            << " records, sequence " << report.first_sequence << " to " << report.last_sequence
+            << ", " << report.blocks << " blocks in " << report.segments << " segments, "
+            << report.bytes << " bytes\n"
             << "root " << report.root_hex << "  log " << report.log_id_hex
             << (report.sealed          ? ", closed cleanly"
                 : report.writer_active ? ", writer active"
@@ -76,6 +103,9 @@ void print_report_text(const ledger::VerifyReport& report) {
               << report.torn_tail_segment << " at " << report.torn_tail_offset
               << (report.writer_active ? " (the writer's open block)\n"
                                        : "; the next start of the engine cuts and keeps it\n");
+  }
+  if (!arguments.checkpoint.empty()) {
+    std::cout << "checkpoint: " << (contradiction.empty() ? "holds" : contradiction) << '\n';
   }
   if (report.first_fault) {
     std::cout << "first of " << report.fault_count << " faults: segment "
@@ -95,12 +125,14 @@ int verify(const LedgerArguments& arguments) {
       });
   if (progress) std::fputs("\r     \r", stderr);
   if (!report) return fail(report.error());
+  const auto contradiction = against_checkpoint(arguments);
+  if (!contradiction) return fail(contradiction.error());
   if (arguments.json) {
-    print_report_json(*report);
+    print_report_json(*report, arguments, *contradiction);
   } else {
-    print_report_text(*report);
+    print_report_text(*report, arguments, *contradiction);
   }
-  return report->ok ? kExitOk : kExitNegative;
+  return report->ok && contradiction->empty() ? kExitOk : kExitNegative;
 }
 
 // The stored object, with its sequence in front.
@@ -185,14 +217,20 @@ CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string&
 void add_ledger_command(CLI::App& app, int& exit_code) {
   CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger; reads only");
   ledger->require_subcommand(1);
-  add_verb(*ledger, "verify", "Check every byte: CRCs, hashes, chain, order, padding",
-           std::make_shared<LedgerArguments>(), verify, exit_code);
+  auto held = std::make_shared<LedgerArguments>();
+  CLI::App* verify_app =
+      add_verb(*ledger, "verify", "Check every byte: CRCs, hashes, chain, order, padding", held,
+               verify, exit_code);
+  CLI::Option* key = verify_app->add_option("--key", held->keys, "Key (or file) that signed it");
+  verify_app->add_option("--checkpoint", held->checkpoint, "A held checkpoint that must still hold")
+      ->needs(key);
   add_verb(*ledger, "stats", "Count records and bytes without reading them all",
            std::make_shared<LedgerArguments>(), stats, exit_code);
   auto arguments = std::make_shared<LedgerArguments>();
   CLI::App* cat_app = add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
   cat_app->add_option("--from", arguments->from, "First sequence")->capture_default_str();
   cat_app->add_option("--action", arguments->action, "Only records of this action");
+  add_ledger_proof_commands(*ledger, exit_code);
   cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");
 }
 

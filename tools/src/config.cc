@@ -41,6 +41,8 @@ void read_engine(const toml::table& node, AppConfig& config, ConfigErrors& error
   table.get("workers", config.engine.workers);
   table.get("pin_workers", config.engine.pin_workers);
   table.get("ledger", config.engine.ledger_directory);
+  table.get("ledger_signing_key", config.engine.ledger_signing_key);
+  table.get("ledger_export", config.engine.ledger_export_directory);
   table.get("journal", config.engine.journal_directory);
   table.get("control_socket", config.control_socket);
   table.get("observations_per_tick_max", config.engine.observations_per_tick_max);

@@ -2,6 +2,7 @@
 #include "grace/pipeline/engine.h"
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "ordered_stage.h"
 #include "recorder.h"
 #include "recovery.h"
+#include "signing_key.h"
 #include "worker.h"
 
 namespace grace::pipeline {
@@ -214,6 +216,14 @@ class Engine::Impl {
       ledger::LogConfig log;
       log.directory = config_.ledger_directory;
       log.producers_max = 2;
+      log.record_trees = true;  // each decision can be proven on its own
+      if (!config_.ledger_signing_key.empty()) {
+        auto signer = read_signing_key(config_.ledger_signing_key);
+        if (!signer) return tl::unexpected<core::Error>(signer.error());
+        ledger_signer_.emplace(std::move(*signer));
+        log.checkpoint.signer = &*ledger_signer_;
+        log.checkpoint.export_directory = config_.ledger_export_directory;
+      }
       auto writer = ledger::Writer::open(log);
       if (!writer) return tl::unexpected<core::Error>(from_ledger(writer.error()));
       ledger_ = std::move(*writer);
@@ -327,6 +337,7 @@ class Engine::Impl {
   const core::SubsystemList& subsystems_;
 
   // --- logs: opened first, closed last ---
+  std::optional<ledger::NoteSigner> ledger_signer_;
   std::unique_ptr<ledger::Writer> ledger_;
   std::unique_ptr<ingest::JournalWriter> journal_;
   std::unique_ptr<parse::DeadLetterFile> dead_letter_file_;

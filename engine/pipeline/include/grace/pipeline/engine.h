@@ -39,6 +39,10 @@ struct EngineConfig {
   std::vector<core::ServiceNode> topology;
   // Decisions are kept here; empty: only the digest.
   std::string ledger_directory;
+  // File of the key that signs checkpoints of the ledger each second; empty: none are made.
+  std::string ledger_signing_key;
+  // A second place for the checkpoints, on another disk or machine; empty: none.
+  std::string ledger_export_directory;
   // The input is recorded here; empty: not.
   std::string journal_directory;
   // Rejected lines are copied here; an empty path: only counted.

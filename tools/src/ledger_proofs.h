@@ -1,0 +1,20 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "grace/ledger/error.h"
+#include "grace/ledger/signed_note.h"
+
+namespace grace::tools {
+
+// prove, check-proof, checkpoint, keygen: below `grace ledger`.
+void add_ledger_proof_commands(CLI::App& ledger, int& exit_code);
+
+// Verifier keys as given on the command line: the key itself, or a file whose first line is one.
+[[nodiscard]] ledger::Result<std::vector<ledger::NoteVerifier>> parse_verifier_keys(
+    const std::vector<std::string>& texts);
+// A checkpoint, key or proof: at most 128 MiB.
+[[nodiscard]] ledger::Result<std::string> read_small_file(const std::string& path);
+
+}  // namespace grace::tools
