@@ -92,7 +92,9 @@ std::optional<Fault> read_frontier(std::span<const std::byte> bytes, SegmentStar
   std::memcpy(hashes.data(), bytes.data() + kFrontierOffset, used);
   auto blocks =
       Frontier::from(out.header.first_block_number, std::span<const Hash>(hashes).first(count));
-  if (!blocks) return misplaced(kFrontierOffset, "tree of earlier blocks does not fit their number");
+  if (!blocks) {
+    return misplaced(kFrontierOffset, "tree of earlier blocks does not fit their number");
+  }
   out.blocks = *blocks;
   return std::nullopt;
 }
@@ -113,7 +115,9 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
   if (header.log_id == LogId{}) return misplaced(16, "the log's id is zero");
   const bool sha = header.integrity == Integrity::kSha256;
   if (!sha && header.integrity != Integrity::kCrc32c) return misplaced(56, "integrity is unknown");
-  if (header.first_block_offset != kFirstBlockOffset) return misplaced(60, "first block is elsewhere");
+  if (header.first_block_offset != kFirstBlockOffset) {
+    return misplaced(60, "first block is elsewhere");
+  }
   if (header.segment_number == 0 || header.first_sequence == 0 ||
       header.promised_sequence >= header.first_sequence) {
     return misplaced(32, "segment header's numbers contradict each other");

@@ -222,8 +222,11 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
     if (!segment) return tl::unexpected<Error>(segment.error());
     const std::uint64_t start = at == index ? block_offset : 0;
     const auto header = (*segment)->read_header();
-    bool promised = header && header->promised_sequence >= out_.chain.next_sequence &&
-                    (at > index || offset == 0);
+    const bool behind = at > index || offset == 0;  // its header, too
+    if (behind && is_stray(**segment, header, numbers_[at], out_.chain.log_id)) {
+      return corrupt(at, 0, "a segment that is not of this place lies behind a torn tail");
+    }
+    bool promised = behind && header && header->promised_sequence >= out_.chain.next_sequence;
     const auto tail =
         inspect_tail((*segment)->source(), start, out_.chain.log_id, out_.chain.next_sequence);
     if (!tail) return located(tail.error(), at);

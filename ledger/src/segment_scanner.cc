@@ -167,6 +167,12 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
   return Step::kBlock;
 }
 
+bool is_stray(const SegmentScanner& segment, const Result<SegmentHeader>& header,
+              std::uint64_t number, const LogId& log_id) {
+  if (!header) return segment.header_misplaced();
+  return header->segment_number != number || (log_id != LogId{} && header->log_id != log_id);
+}
+
 Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const LogId& log_id,
                                 std::uint64_t expected_sequence) {
   TailReport report;

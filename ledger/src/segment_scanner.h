@@ -60,9 +60,9 @@ class SegmentScanner {
 
   SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes);
 
-  // Reads both copies of the header. kCorrupt if neither is intact, if an intact one is wrong, or if
-  // they differ (the latter two are no torn write: header_misplaced()); if just one is intact it is
-  // used and header_fault() names the other.
+  // Reads both copies of the header. kCorrupt if neither is intact, if an intact one is wrong, or
+  // if they differ (the latter two are no torn write: header_misplaced()); if just one is intact it
+  // is used and header_fault() names the other.
   [[nodiscard]] Result<SegmentHeader> read_header();
   [[nodiscard]] bool header_misplaced() const { return header_misplaced_; }
   // What read_header() found: the chain before the segment's first block.
@@ -109,6 +109,11 @@ class SegmentScanner {
   Fault fault_;
   Error error_;
 };
+
+// Whether a segment behind the valid log is one that no writer of it left there: its header, as
+// read_header() returned it, is intact, and is wrong or belongs elsewhere.
+[[nodiscard]] bool is_stray(const SegmentScanner& segment, const Result<SegmentHeader>& header,
+                            std::uint64_t number, const LogId& log_id);
 
 // What lies in a segment from `offset` on, where no valid block begins.
 struct TailReport {

@@ -218,7 +218,7 @@ Result<bool> Verification::judge(std::uint64_t number, std::uint64_t offset, Fau
     const auto inspected = inspect_later(later);
     if (!inspected) return tl::unexpected<Error>(inspected.error());
     behind = *inspected;
-    corrupt = behind.promised;
+    corrupt = behind.promised;  // or no writer left it so
   }
   if (corrupt) {
     std::string reason = std::move(fault.reason);
@@ -237,7 +237,7 @@ Result<bool> Verification::judge(std::uint64_t number, std::uint64_t offset, Fau
   return false;
 }
 
-// All segments from an index on, as one tail; no further than to the first promise.
+// All segments from an index on, as one tail; no further than to the first that is corruption.
 Result<TailReport> Verification::inspect_later(std::size_t from) {
   TailReport all;
   for (std::size_t at = from; at < numbers_.size() && !all.promised; ++at) {
@@ -249,7 +249,8 @@ Result<TailReport> Verification::inspect_later(std::size_t from) {
         internal::inspect_tail(segment.source(), 0, chain_.log_id, chain_.next_sequence);
     if (!tail) return tl::unexpected<Error>(tail.error());
     all.used_bytes += tail->used_bytes;
-    all.promised = tail->promised || (header && header->promised_sequence >= chain_.next_sequence);
+    all.promised = tail->promised || is_stray(segment, header, numbers_[at], chain_.log_id) ||
+                   (header && header->promised_sequence >= chain_.next_sequence);
   }
   return all;
 }
