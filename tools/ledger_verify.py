@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies a tamper-evident log from docs/ledger_format.md alone: a second reader, independent of ours.
+"""Verifies a tamper-evident log, written from docs/ledger_format.md alone: an independent reader.
 
     ledger_verify.py LOG_DIRECTORY_OR_SEGMENT_FILE [--json] [--quiet]
 
@@ -263,7 +263,7 @@ HEADER_COPY_REASON = "segment_header_copy"
 
 
 class Finding(enum.Enum):
-    """What a log is, as section 9 divides it; damage beside an intact header copy is its own kind."""
+    """What a log is, as section 9 divides it; a damaged header copy is a kind of its own."""
 
     SOUND = "sound"
     TORN_TAIL = "torn_tail"
@@ -501,7 +501,7 @@ def check_block_header(header: BlockHeader, expected: Position) -> None:
 
 
 def parse_records(data: bytes, start: int, header: BlockHeader) -> list[Record]:
-    """The records of a block whose header has been checked; start and offsets are in the segment."""
+    """The records, from start on, of a block whose header has been checked."""
     records = []
     at, end = start, start + header.records_bytes
     for sequence in range(header.first_sequence, header.first_sequence + header.record_count):
@@ -586,7 +586,7 @@ def _check_footer(data: bytes, at: int, header: BlockHeader, raw: bytes, records
 
 
 class HeaderPages(NamedTuple):
-    """The two copies of a segment's header as found, and the one to use: None if neither is whole."""
+    """A segment's first pages as found, and the header to use: None if no copy is intact."""
 
     pages: tuple[bytes, bytes]
     copies: tuple[SegmentHeader | None, SegmentHeader | None]
@@ -726,10 +726,10 @@ def segment_files(where: Path) -> list[SegmentFile]:
 
 
 class Check:
-    """More to check than the log itself: checkpoints in it, proofs about it. Override what is needed.
+    """More to check than the log itself: checkpoints, proofs. Override what is needed.
 
-    `block` is called for each valid block in order; block.chain is its leaf of the tree. `finish` is
-    called once, and what it returns is added to the report.
+    `block` is called for each valid block in order; block.chain is its leaf of the tree. `finish`
+    is called once, and what it returns is added to the report.
     """
 
     def block(self, segment: Segment, block: Block) -> None:
@@ -889,7 +889,7 @@ class LogVerifier:
             return True
         for file in self.files[later:]:
             data = file.path.read_bytes()
-            if (promise_of_segment(data) >= sequence
+            if (is_stray(data, file.number, log_id) or promise_of_segment(data) >= sequence
                     or any(promise >= sequence for promise in promises(data, log_id))):
                 return True
         return False
@@ -910,6 +910,18 @@ def promises(data: bytes, log_id: bytes | None) -> Iterator[int]:
         header = intact_block_header(data[at:at + _BLOCK_HEADER.size], log_id)
         if header is not None:
             yield header.promised_sequence
+
+
+def is_stray(data: bytes, number: int, log_id: bytes | None) -> bool:
+    """Whether an intact header of a later segment is wrong, or belongs elsewhere."""
+    pages = read_header_pages(data)
+    if pages.header is None:
+        return False
+    try:
+        check_header_pages(pages)
+    except Broken:
+        return True
+    return pages.header.segment_number != number or log_id not in (None, pages.header.log_id)
 
 
 def promise_of_segment(data: bytes) -> int:
@@ -955,7 +967,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify a log from the format's document alone.")
     parser.add_argument("log", type=Path, metavar="LOG_DIRECTORY_OR_SEGMENT_FILE")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quiet", action="store_true", help="print nothing; the exit status says it")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, only exit")
     options = parser.parse_args(arguments)
     try:
         report = verify_log(options.log)

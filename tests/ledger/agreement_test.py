@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Sets the library's verify() beside tools/ledger_verify.py, which was written from the document alone.
+"""Sets the library's verify() beside tools/ledger_verify.py, written from the document alone.
 
     agreement_test.py LOG_TOOL [--count 300] [--seed 1] [--keep FOLDER] [--only KIND]
 
 Writes a few logs with the library, makes many good and damaged samples of them, and compares what
-both verifiers say about each. A disagreement is a mistake in one of the two, or a hole in
-docs/ledger_format.md. --keep saves the samples they disagree on; a sample depends on the seed and
-its number alone, so --count 1000 begins with the same ones as --count 300. The whole campaign:
+both verifiers say about each. A writer then opens those that are sound or have a torn tail; they
+must be sound afterwards and hold all that was valid. A disagreement is a mistake on one side, or a
+hole in docs/ledger_format.md. --keep saves the samples in question. A sample depends on the seed
+and its number (and on the logs' ids, which are random), so --count 1000 begins with the same ones
+as --count 300. The whole campaign:
 
     python3 tests/ledger/agreement_test.py build/dev/tests/ledger/ledger_log_tool --count 20000
 """
@@ -40,7 +42,7 @@ Log = dict[int, bytearray]  # a log's segments by number
 # name: settings of each session, in order; a session after a killed one begins with recovery.
 SOURCES: dict[str, list[str]] = {
     "closed": ["records=40"],
-    "closed_other": ["records=40 seed=2"],  # the same shape under another id: what splices come from
+    "closed_other": ["records=40 seed=2"],  # the same shape under another id: for splices
     "closed_crc32c": ["records=40 integrity=crc32c"],
     "closed_crc32c_other": ["records=40 seed=2 integrity=crc32c"],
     "record_trees": ["records=60 record_trees=1 record_bytes_max=100"],
@@ -52,7 +54,8 @@ SOURCES: dict[str, list[str]] = {
     "killed_open_block": ["records=26 flush_every=4 end=killed"],
     "killed_crc32c": ["records=26 flush_every=4 integrity=crc32c end=killed"],
     "killed_at_once": ["records=1 flush_every=0 end=killed"],
-    "killed_long": ["records=20 flush_every=3 record_bytes_min=2000 record_bytes_max=6000 end=killed"],
+    "killed_long": ["records=20 flush_every=3 record_bytes_min=2000 record_bytes_max=6000 "
+                    "end=killed"],
     "recovered": ["records=14 flush_every=4 end=killed", "records=9"],
     "recovered_killed": ["records=14 flush_every=4 end=killed", "records=9 end=killed"],
     "unsynced": ["records=60 sync=0 end=killed"],
@@ -505,7 +508,7 @@ KINDS = [name for name, value in vars(Damage).items()
 
 def make_sample(sources: dict[str, Log], seed: int, number: int,
                 only: str | None) -> tuple[str, str, Log]:
-    """(kind, description, log) of one sample: each kind of damage in turn, sometimes two at once."""
+    """(kind, description, log) of one sample: each damage in turn, sometimes two at once."""
     chance = random.Random(f"{seed}/{number}")
     turns = list(itertools.chain.from_iterable([kind] * WEIGHTS.get(kind, 1) for kind in KINDS))
     kind = only or turns[number % len(turns)]
@@ -514,23 +517,23 @@ def make_sample(sources: dict[str, Log], seed: int, number: int,
     if kind != "nothing" and chance.random() < 0.25:
         second = chance.choice(KINDS)
         story.append(f"{second} {getattr(damage, second)()}")
-    return kind, "; ".join(story), damage.log
+    return kind, "; ".join(story), damage.log or {1: bytearray()}  # without a file there is no log
 
 
 def store(log: Log, directory: Path) -> None:
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     for number, data in log.items():
         (directory / f"{number:012}.segment").write_bytes(data)
 
 
 class Engine:
-    """The library's verify(), a directory at a time, in one process."""
+    """The library's verify() or recovery, a directory at a time, in one process."""
 
-    def __init__(self, tool: str):
-        self.process = subprocess.Popen([tool, "verify"], text=True, stdin=subprocess.PIPE,
+    def __init__(self, tool: str, command: str):
+        self.process = subprocess.Popen([tool, command], text=True, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
 
-    def verify(self, directory: Path) -> dict:
+    def __call__(self, directory: Path) -> dict:
         self.process.stdin.write(f"{directory}\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -546,8 +549,8 @@ SAME_IF_READABLE = ("log_id", "integrity", "root")
 
 
 def extent(log: Log, fault: verifier.Fault) -> int:
-    """Where what begins at a fault's block_offset ends at the latest: a field may be anywhere in it."""
-    if fault.block_offset < 2 * PAGE and fault.reason != "segment_header_copy":
+    """Where what begins at a fault's block_offset ends: the field at fault is anywhere in it."""
+    if fault.block_offset < 2 * PAGE and fault.reason != verifier.HEADER_COPY_REASON:
         return 2 * PAGE
     data = log.get(fault.segment, b"")[fault.block_offset:fault.block_offset + 128]
     claimed = int.from_bytes(data[40:48], "little") if data.startswith(b"GRBLOCK1") else 0
@@ -582,6 +585,19 @@ def tail_differences(engine: dict, report: verifier.Report) -> list[str]:
     return [] if theirs == ours else [f"torn tail: engine {theirs}, python {ours}"]
 
 
+def recovery_differences(answer: dict, before: verifier.Report, directory: Path) -> list[str]:
+    """A writer opens what is sound or has a torn tail, keeps all that is valid, leaves it sound."""
+    if "error" in answer:
+        return [f"recovery refuses {before.finding.value}: {answer['error']}"]
+    after = verifier.verify_log(directory)
+    damaged = len([fault for fault in after.faults if fault.reason == verifier.HEADER_COPY_REASON])
+    mended = after.tail is None and damaged == len(after.faults) <= len(before.faults)
+    found = [] if mended else [f"after recovery: {verifier.text(after)}"]
+    if after.records < before.records or after.first_sequence != (before.first_sequence or 1):
+        found.append(f"recovery kept {after.records} of {before.records} records")
+    return found
+
+
 class Tally:
     def __init__(self) -> None:
         self.verdicts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
@@ -603,21 +619,26 @@ def memory_folder() -> str | None:
 
 def run(options: argparse.Namespace, folder: Path) -> Tally:
     sources = write_sources(options.tool, folder)
-    engine, tally = Engine(options.tool), Tally()
+    verify, recover = Engine(options.tool, "verify"), Engine(options.tool, "recover")
+    tally = Tally()
     for number in range(options.first, options.first + options.count):
         kind, story, log = make_sample(sources, options.seed, number, options.only)
         directory = folder / "sample"
         store(log, directory)
-        verdict = engine.verify(directory)
+        verdict = verify(directory)
         report = verifier.verify_log(directory)
         tally.verdicts[kind][report.finding.value] += 1
-        if found := differences(verdict, report, log):
+        found = differences(verdict, report, log)
+        if report.finding in (verifier.Finding.SOUND, verifier.Finding.TORN_TAIL):
+            found += recovery_differences(recover(directory), report, directory)
+        if found:
             tally.disagreements += 1
             print(f"sample {number}: {story}\n  " + "\n  ".join(found))
             if options.keep:
-                shutil.copytree(directory, options.keep / str(number), dirs_exist_ok=True)
+                store(log, options.keep / str(number))
         shutil.rmtree(directory)
-    engine.close()
+    verify.close()
+    recover.close()
     return tally
 
 

@@ -3,8 +3,9 @@
 //   log_tool write DIRECTORY [name=value...]   records=40 seed=1 record_bytes_min=0
 //       record_bytes_max=400 flush_every=3 segment_bytes=65536 block_bytes=4096 integrity=sha256
 //       record_trees=0 sync=1 end=closed (or killed: the process ends without closing)
-//   log_tool verify                            directories from standard input, one a line; for each
-//       one line of JSON on standard output
+//   log_tool verify       directories from standard input, one a line; for each one line of JSON on
+//       standard output
+//   log_tool recover      the same, and opens and closes each for writing: {"ok":true} or the error
 //
 // Writing into a directory that holds a log goes on with it, after recovery.
 #include <unistd.h>
@@ -23,7 +24,7 @@
 
 namespace {
 
-using grace::ledger::Error;
+constexpr auto kSha256 = grace::ledger::Integrity::kSha256;
 
 int fail(const std::string& message) {
   std::fprintf(stderr, "log_tool: %s\n", message.c_str());
@@ -56,7 +57,7 @@ grace::ledger::LogConfig config_of(const std::string& directory, const Settings&
   grace::ledger::LogConfig config;
   config.directory = directory;
   config.integrity = settings.text("integrity", "sha256") == "sha256"
-                         ? grace::ledger::Integrity::kSha256
+                         ? kSha256
                          : grace::ledger::Integrity::kCrc32c;
   config.sync = settings.number("sync", 1) != 0 ? grace::ledger::SyncMode::kGroup
                                                 : grace::ledger::SyncMode::kNone;
@@ -128,7 +129,7 @@ std::string json_of(const grace::ledger::VerifyReport& report) {
   number("first_sequence", report.first_sequence);
   number("last_sequence", report.last_sequence);
   field("log_id", quoted(report.log_id_hex));
-  field("integrity", quoted(report.integrity == grace::ledger::Integrity::kSha256 ? "sha256" : "crc32c"));
+  field("integrity", report.integrity == kSha256 ? "\"sha256\"" : "\"crc32c\"");
   field("root", quoted(report.root_hex));
   field("sealed", report.sealed ? "true" : "false");
   number("torn_tail_bytes", report.torn_tail_bytes);
@@ -143,11 +144,29 @@ std::string json_of(const grace::ledger::VerifyReport& report) {
          "}}";
 }
 
-int verify_logs() {
-  for (std::string directory; std::getline(std::cin, directory);) {
-    const auto report = grace::ledger::verify(directory);
-    std::cout << (report ? json_of(*report) : "{\"error\":" + quoted(report.error().message) + "}")
-              << std::endl;  // the other side waits for it
+std::string error_json(const grace::ledger::Error& error) {
+  return "{\"error\":" + quoted(error.message) +
+         ",\"code\":" + std::to_string(static_cast<int>(error.code)) + "}";
+}
+
+std::string verify_log(const std::string& directory) {
+  const auto report = grace::ledger::verify(directory);
+  return report ? json_of(*report) : error_json(report.error());
+}
+
+std::string recover_log(const std::string& directory) {
+  Settings settings;
+  const auto report = grace::ledger::verify(directory);
+  if (report && report->integrity != kSha256) settings.set("integrity=crc32c");
+  auto writer = grace::ledger::Writer::open(config_of(directory, settings));
+  if (!writer) return error_json(writer.error());
+  const auto closed = (*writer)->close();
+  return closed ? "{\"ok\":true}" : error_json(closed.error());
+}
+
+int for_each_line(std::string (*answer)(const std::string&)) {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::cout << answer(line) << std::endl;  // the other side waits for it
   }
   return 0;
 }
@@ -156,8 +175,11 @@ int verify_logs() {
 
 int main(int count, char** arguments) {
   const std::string_view command = count > 1 ? arguments[1] : "";
-  if (command == "verify") return verify_logs();
-  if (command != "write" || count < 3) return fail("write DIRECTORY [name=value...] | verify");
+  if (command == "verify") return for_each_line(verify_log);
+  if (command == "recover") return for_each_line(recover_log);
+  if (command != "write" || count < 3) {
+    return fail("write DIRECTORY [name=value...] | verify | recover");
+  }
   Settings settings;
   for (int index = 3; index < count; ++index) settings.set(arguments[index]);
   return write_log(arguments[2], settings);
