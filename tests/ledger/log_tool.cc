@@ -166,7 +166,7 @@ std::string recover_log(const std::string& directory) {
 
 int for_each_line(std::string (*answer)(const std::string&)) {
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << answer(line) << std::endl;  // the other side waits for it
+    std::cout << answer(line) << '\n' << std::flush;  // the other side waits for it
   }
   return 0;
 }
