@@ -177,6 +177,32 @@ TEST_F(RecoveryTest, ATornTailMayReachOverSegments) {
 }
 
 // Each system call of a recovery fails once; the next attempt ends in the same place.
+// What no crash leaves must stay where it is for a person to see, not go to quarantine.
+
+TEST_F(RecoveryTest, ALogThatLostBothHeadersOfItsOnlySegmentIsCorruption) {
+  write_blocks(3);
+  close();
+  Bytes bytes = load(segment(1));
+  std::fill_n(bytes.begin(), kFirstBlockOffset, '\0');
+  store(segment(1), bytes);
+  EXPECT_EQ(report().fault_count, 1U);
+  EXPECT_EQ(report().torn_tail_bytes, 0U);
+  EXPECT_EQ(Writer::open(config_).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(load(segment(1)), bytes);
+}
+
+TEST_F(RecoveryTest, ASegmentUnderAnotherNumberIsCorruptionEvenWhereNothingWasPromised) {
+  write_blocks(3);
+  snapshot_to("killed");
+  close();
+  continue_with("killed");
+  const Bytes bytes = load(segment(1));
+  store(segment(2), bytes);
+  EXPECT_EQ(report().fault_count, 2U);
+  EXPECT_EQ(Writer::open(config_).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(load(segment(2)), bytes);
+}
+
 TEST_F(RecoveryTest, EveryFailedCallDuringRecoveryIsRecoveredFrom) {
   write_and_kill();
   const Bytes cut(whole_.begin(), whole_.begin() + static_cast<std::ptrdiff_t>(last_block_) + 300);
