@@ -8,10 +8,11 @@ void WriterCore::run_syncer() {
   std::vector<SyncJob> jobs;
   std::vector<std::uint64_t> positions;
   std::unique_lock lock(mutex_);
+  const auto sync_failed = [this] { return error_ && error_->code == ErrorCode::kSyncFailed; };
   for (;;) {
-    syncer_wake_.wait(lock, [this] { return unsynced_ || closing_done_ || error_.has_value(); });
-    // When the committer failed, what it had closed is still made durable.
-    if (!unsynced_ || (error_ && error_->code == ErrorCode::kSyncFailed)) return;
+    // When the committer failed, what it had filled is still closed and made durable.
+    syncer_wake_.wait(lock, [&] { return unsynced_ || closing_done_ || sync_failed(); });
+    if (!unsynced_ || sync_failed()) return;
     unsynced_ = false;
     jobs.clear();
     for (const auto& segment : live_) {
