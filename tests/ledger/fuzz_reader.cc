@@ -1,5 +1,6 @@
 // Feeds any bytes to the reader as a segment file. Besides not crashing it must keep its word: what
 // it calls sound stays inside the file, in order, and a record it gives is where it says.
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -50,7 +51,14 @@ void repair(std::vector<std::byte>& file) {
   segment.first_block_offset = static_cast<std::uint32_t>(kFirstBlockOffset);
   segment.features = 0;
   segment.reserved = 0;
-  internal::write_segment_header(segment, std::span(file).first(kSegmentHeaderBytes));
+  segment.log_id[0] |= 1;  // not zero
+  internal::SegmentStart start{segment, {}};
+  if (segment.integrity == Integrity::kSha256) {
+    const std::vector<Hash> trees(
+        static_cast<std::size_t>(std::popcount(segment.first_block_number)));
+    start.blocks = *Frontier::from(segment.first_block_number, trees);
+  }
+  internal::write_segment_header(start, std::span(file).first(kSegmentHeaderBytes));
   std::memcpy(file.data() + kSegmentHeaderBytes, file.data(), kSegmentHeaderBytes);
   std::uint64_t at = kFirstBlockOffset;
   while (at + sizeof(BlockHeader) + sizeof(BlockFooter) <= file.size()) {
