@@ -15,12 +15,14 @@ namespace {
 
 using Step = SegmentScanner::Step;
 
-constexpr const char* kFileName = "checkpoint";
-
 }  // namespace
 
-Checkpointer::Checkpointer(const LogConfig& config, std::function<std::uint64_t()> safe_sequence)
-    : config_(config), safe_sequence_(std::move(safe_sequence)), thread_([this] { run(); }) {}
+Checkpointer::Checkpointer(const LogConfig& config, std::uint64_t opened_blocks,
+                           std::function<std::uint64_t()> safe_sequence)
+    : config_(config),
+      opened_blocks_(opened_blocks),
+      safe_sequence_(std::move(safe_sequence)),
+      thread_([this] { run(); }) {}
 
 Checkpointer::~Checkpointer() {
   stop(false);
@@ -85,7 +87,12 @@ void Checkpointer::read_on(bool all) {
       if (sealed_since_sign_) sign();
     }
     if (!read_block()) break;
-    unsafe_records_ = unsafe_records_ || segment_->header().record_count > 0;
+    if (read_.next_block_number <= opened_blocks_) {
+      safe_ = read_.blocks;
+      safe_last_ = read_.next_sequence - 1;
+    } else {
+      unsafe_records_ = unsafe_records_ || segment_->header().record_count > 0;
+    }
   }
   if (!all || segment_ == nullptr) return;
   safe_ = read_.blocks;
@@ -123,20 +130,19 @@ bool Checkpointer::read_block() {
 }
 
 bool Checkpointer::enter(std::uint64_t number) {
-  auto source = FileSource::open(segment_path(config_.directory, number));
-  if (!source) return false;  // not begun yet
-  auto segment = std::make_unique<SegmentScanner>(std::move(*source), /*check_hashes=*/true);
-  if (const auto header = segment->read_header(); !header) {
+  auto opened = SegmentScanner::open(config_.directory, number, /*check_hashes=*/true);
+  if (!opened) return false;  // not begun yet
+  if (const auto header = (*opened)->read_header(); !header) {
     note_failure(header.error());
     return false;
   }
-  segment_ = std::move(segment);
+  segment_ = std::move(*opened);
   segment_number_ = number;
   return true;
 }
 
 void Checkpointer::sign() {
-  if (safe_.size() == signed_size_ || safe_.size() == 0) return;
+  if (safe_.size() == signed_size_ || safe_.size() == 0 || safe_.size() < opened_blocks_) return;
   const CheckpointConfig& how = config_.checkpoint;
   Checkpoint checkpoint;
   checkpoint.origin = how.signer->verifier().name();
@@ -156,12 +162,11 @@ void Checkpointer::sign() {
       if (witnessed) *note = std::move(*more);
     }
   }
-  auto stored = store(config_.directory, kFileName, *note);
+  auto stored = store(config_.directory, "", *note);
   if (stored && !how.export_directory.empty()) {
-    stored = store(how.export_directory, kFileName, *note);
+    stored = store(how.export_directory, "", *note);
     if (stored && sealed_since_sign_) {
-      stored = store(how.export_directory,
-                     std::string(kFileName) + "-" + std::to_string(checkpoint.tree_size), *note);
+      stored = store(how.export_directory, "-" + std::to_string(checkpoint.tree_size), *note);
     }
   }
   if (!stored) return note_failure(stored.error());
@@ -174,14 +179,14 @@ void Checkpointer::sign() {
 }
 
 // As a whole or not at all.
-Result<void> Checkpointer::store(const std::string& directory, const std::string& name,
+Result<void> Checkpointer::store(const std::string& directory, const std::string& suffix,
                                  const std::string& note) {
   FileSystem& fs = *config_.file_system;
-  const std::string path = directory + "/" + name;
+  const std::string path = checkpoint_path(directory) + suffix;
   const std::string unfinished = path + ".new";
   const int fd = fs.open(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (fd < 0) return make_io_error("create", unfinished, fd);
-  const std::int64_t written = fs.write_at(fd, std::as_bytes(std::span(note)), 0);
+  const int written = write_all(fs, fd, std::as_bytes(std::span(note)), 0);
   const int synced = written < 0 ? 0 : fs.sync_file(fd);
   (void)fs.close(fd);
   if (written < 0) return make_io_error("write", unfinished, written);

@@ -20,20 +20,23 @@ namespace grace::ledger::internal {
 // one that was there when it began, checks every block, hashes included, and signs the tree over
 // what it has read. Only what is durable is signed (written, in a log without syncs), so that no
 // crash can take back what a checkpoint speaks of; a seal counts once a record behind it is
-// durable, since recovery may have to write another in its place.
+// durable, since recovery may have to write another in its place. What was there when the log was
+// opened is final, seals too, and nothing smaller is signed: no checkpoint is behind an older one.
 //
 // The newest checkpoint is the file `checkpoint` in the log's directory, replaced as a whole; the
 // same, and `checkpoint-<blocks>` after each seal, in the export directory. Thread: one of its own.
 // What fails is kept in error() and tried again with the next one.
 class Checkpointer {
  public:
-  // `safe_sequence`: what is durable by now, from any thread. `config.checkpoint.signer` is set.
-  Checkpointer(const LogConfig& config, std::function<std::uint64_t()> safe_sequence);
-  ~Checkpointer();  // without a last checkpoint: stop() first
+  // `opened_blocks`: how many the log had when it was opened. `safe_sequence`: what is durable by
+  // now, from any thread. `config.checkpoint.signer` is set.
+  Checkpointer(const LogConfig& config, std::uint64_t opened_blocks,
+               std::function<std::uint64_t()> safe_sequence);
+  ~Checkpointer();  // stop(false)
   Checkpointer(const Checkpointer&) = delete;
   Checkpointer& operator=(const Checkpointer&) = delete;
 
-  // The log is closed, or will not get further: signs all of it and ends the thread.
+  // Signs once more what may be signed and ends the thread. `closed_cleanly`: that is all of it.
   void stop(bool closed_cleanly);
   [[nodiscard]] std::optional<Error> error() const;
   // Last record of the newest checkpoint; 0: none yet.
@@ -46,11 +49,12 @@ class Checkpointer {
   [[nodiscard]] bool read_block();
   [[nodiscard]] bool enter(std::uint64_t number);
   void sign();
-  [[nodiscard]] Result<void> store(const std::string& directory, const std::string& name,
+  [[nodiscard]] Result<void> store(const std::string& directory, const std::string& suffix,
                                    const std::string& note);
   void note_failure(Error error);
 
   const LogConfig& config_;
+  const std::uint64_t opened_blocks_;
   const std::function<std::uint64_t()> safe_sequence_;
 
   // The thread's.

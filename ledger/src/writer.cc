@@ -97,6 +97,9 @@ Result<void> Writer::close() {
 Result<void> Writer::health() const {
   return core_->health();
 }
+Result<void> Writer::checkpoint_health() const {
+  return core_->checkpoint_health();
+}
 std::uint64_t Writer::written_sequence() const noexcept {
   return core_->written_sequence();
 }

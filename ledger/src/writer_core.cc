@@ -52,6 +52,7 @@ WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered
       lock_(std::move(lock)),
       recovery_(std::move(recovered.report)),
       log_id_(recovered.chain.log_id),
+      opened_blocks_(recovered.chain.next_block_number),
       rings_(config_.producers_max),
       leased_(config_.producers_max, false),
       written_positions_(config_.producers_max, 0) {
@@ -119,7 +120,7 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
   if (config_.checkpoint.signer != nullptr) {
-    checkpointer_ = std::make_unique<Checkpointer>(config_, [this] {
+    checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, [this] {
       return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
     });
   }
@@ -185,6 +186,12 @@ std::optional<Error> WriterCore::failure() const {
 Result<void> WriterCore::health() const {
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
   if (const auto error = preparer_->error()) return tl::unexpected<Error>(*error);
+  return {};
+}
+
+Result<void> WriterCore::checkpoint_health() const {
+  if (checkpointer_ == nullptr) return {};
+  if (const auto error = checkpointer_->error()) return tl::unexpected<Error>(*error);
   return {};
 }
 

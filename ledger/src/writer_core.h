@@ -61,6 +61,7 @@ class WriterCore {
   [[nodiscard]] Result<std::uint64_t> flush(std::chrono::milliseconds timeout);
   [[nodiscard]] Result<void> close();
   [[nodiscard]] Result<void> health() const;
+  [[nodiscard]] Result<void> checkpoint_health() const;
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
@@ -121,7 +122,8 @@ class WriterCore {
   DirectoryLock lock_;
   RecoveryReport recovery_;
   const LogId log_id_;
-  std::uint64_t first_sequence_ = 1;  // of the first producer's first record; constant after start
+  const std::uint64_t opened_blocks_;  // in the log when it was opened
+  std::uint64_t first_sequence_ = 1;   // of the first producer's first record; constant after start
 
   // The committer's alone.
   struct Committer {

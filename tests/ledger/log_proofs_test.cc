@@ -72,6 +72,43 @@ TEST_F(LogProofsTest, ALiveLogIsSignedAsFarAsItIsDurable) {
   EXPECT_EQ(checkpoint_of(note()).sequence, written_.size());
 }
 
+TEST_F(LogProofsTest, NoCheckpointIsBehindAnOlderOne) {
+  std::uint64_t size = checkpoint_of(write_closed(5)).tree_size;
+  const std::filesystem::path first = directory_ / "first";
+  for (int run = 0; run < 3; ++run) {
+    std::filesystem::rename(config_.directory + "/checkpoint", first);
+    open();
+    // Without a record there is a seal at the end and nothing behind it.
+    while (!std::filesystem::exists(config_.directory + "/checkpoint")) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const std::uint64_t reopened = checkpoint_of(note()).tree_size;
+    EXPECT_GE(reopened, size) << "run " << run;
+    if (run > 0) append_many(3);
+    close();
+    size = checkpoint_of(note()).tree_size;
+    EXPECT_GE(size, reopened);
+  }
+}
+
+TEST_F(LogProofsTest, ACheckpointThatCannotBeStoredIsTold) {
+  config_.checkpoint.export_directory = (directory_ / "absent").string();
+  open();
+  append_many(1);
+  flush();
+  while (writer_->checkpoint_health().has_value()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_NE(writer_->checkpoint_health().error().message.find("absent"), std::string::npos);
+  EXPECT_TRUE(writer_->health().has_value()) << "the log itself goes on";
+  std::filesystem::create_directories(config_.checkpoint.export_directory);
+  while (!writer_->checkpoint_health().has_value()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  close();
+  EXPECT_TRUE(std::filesystem::exists(config_.checkpoint.export_directory + "/checkpoint"));
+}
+
 TEST_F(LogProofsTest, EveryRecordHasAProofThatHoldsWithoutTheLog) {
   const std::string end = write_closed();
   for (std::uint64_t sequence = 1; sequence <= written_.size(); ++sequence) {
@@ -95,16 +132,12 @@ TEST_F(LogProofsTest, AChangedProofDoesNotHold) {
   const auto proof = prove_record(config_.directory, 50, end, keys_);
   ASSERT_TRUE(proof.has_value()) << proof.error().message;
   const std::string text = proof->to_text().value();
-  int refused = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
     std::string other = text;
     other[at] = static_cast<char>(other[at] ^ 1);
     const auto parsed = RecordProof::parse(other);
-    const bool holds = parsed && check_record_proof(*parsed, keys_).has_value();
-    EXPECT_FALSE(holds) << "byte " << at;
-    refused += holds ? 0 : 1;
+    EXPECT_FALSE(parsed && check_record_proof(*parsed, keys_).has_value()) << "byte " << at;
   }
-  EXPECT_EQ(static_cast<std::size_t>(refused), text.size());
   const NoteSigner other =
       *NoteSigner::from_seed("grace.example/ledger", std::array<std::uint8_t, 32>{8});
   const std::vector<NoteVerifier> other_keys{other.verifier()};

@@ -125,12 +125,15 @@ class Producer {
 
 // The one writer of a log directory.
 //
-// Threads: open() starts three and close() ends them.
-//   committer  takes records from the rings, gives sequences, fills and closes blocks; sole writer
-//              of the mapping
-//   syncer     makes closed blocks durable in order, cuts sealed segments to size
-//   preparer   creates, allocates and pre-faults the next segments
-// Bounds: producers_max rings of ring_bytes; segments_ahead + segments_unsynced_max + 1 mapped
+// Threads: open() starts them and close() ends them.
+//   committer     takes records from the rings, gives sequences, fills blocks
+//   closer        hashes and completes filled blocks, begins segments; with LogConfig::hash_aside
+//                 and kSha256 only, else the committer does it. These two alone write the mapping,
+//                 each its own bytes
+//   syncer        makes closed blocks durable in order, cuts sealed segments to size
+//   preparer      creates, allocates and pre-faults the next segments
+//   checkpointer  re-reads what is durable and signs it; where a signer is configured
+// Bounds: producers_max rings of ring_bytes; segments_ahead + segments_unsynced_max + 2 mapped
 // segments. When full: rings fill and appends say kFull or wait.
 // Failure: a failed sync, or no space for a segment that is needed, ends the writer for good:
 // health() names it, appends return kFailed, waits return the error. What was reported durable
@@ -160,6 +163,9 @@ class Writer {
   // The first error, or none. kNoSpace appears here as soon as preparing ahead fails, while the
   // current segment still takes records; it goes away if space returns in time.
   [[nodiscard]] Result<void> health() const;
+  // Why the newest checkpoint could not be made or stored; it is tried again, and the log goes on
+  // without.
+  [[nodiscard]] Result<void> checkpoint_health() const;
 
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;  // D1, 0: none
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;  // D2, 0: none
