@@ -110,6 +110,21 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
   return with_late_arrivals(directory, std::move(numbers));
 }
 
+Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory) {
+  auto numbers = list_segments(directory);
+  if (numbers && numbers->empty()) {
+    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
+  }
+  return numbers;
+}
+
+Error located(Error error, const std::string& directory, std::uint64_t number) {
+  error.segment = number;
+  error.message = segment_path(directory, number) + " at byte " + std::to_string(error.offset) +
+                  ": " + error.message;
+  return error;
+}
+
 std::vector<std::string> list_ending(const std::string& directory, const std::string& ending) {
   std::vector<std::string> paths;
   const auto names = list_names(directory);

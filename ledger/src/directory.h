@@ -17,6 +17,10 @@ namespace grace::ledger::internal {
 
 // Numbers of all segments, ascending; what has another name is none of ours.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& directory);
+// The same of a log that must be there: kNotFound where there is no segment.
+[[nodiscard]] Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory);
+// An error in a segment, at its offset: adds the segment's number and says where.
+[[nodiscard]] Error located(Error error, const std::string& directory, std::uint64_t number);
 // Full paths of the files in a directory whose name ends so, sorted. Empty if it does not exist.
 [[nodiscard]] std::vector<std::string> list_ending(const std::string& directory,
                                                    const std::string& ending);

@@ -1,9 +1,13 @@
 #pragma once
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <system_error>
 
 #include "grace/ledger/error.h"
+#include "grace/ledger/file_system.h"
 
 namespace grace::ledger::internal {
 
@@ -20,6 +24,18 @@ namespace grace::ledger::internal {
                                                          const std::string& path,
                                                          std::int64_t negative_errno) {
   return tl::unexpected<Error>(io_error(what, path, negative_errno));
+}
+
+// All of it, however many calls that takes: 0 or -errno.
+[[nodiscard]] inline int write_all(FileSystem& fs, int fd, std::span<const std::byte> bytes,
+                                   std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const std::int64_t written = fs.write_at(fd, bytes, offset);
+    if (written <= 0) return written < 0 ? static_cast<int>(written) : -EIO;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return 0;
 }
 
 }  // namespace grace::ledger::internal

@@ -2,32 +2,14 @@
 
 #include <array>
 
+#include "text_codec.h"
+
 namespace grace::ledger::internal {
 namespace {
 
-// Length of the valid UTF-8 sequence at `at`, 0 if there is none (RFC 3629: no surrogates, nothing
-// over-long, nothing above U+10FFFF).
+// 0 where no valid UTF-8 begins.
 std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t index) {
-    return at + index < text.size() ? static_cast<unsigned char>(text[at + index]) : 0U;
-  };
-  const auto continues = [&](std::size_t index, unsigned low = 0x80, unsigned high = 0xbf) {
-    return byte(index) >= low && byte(index) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
-    const unsigned high = lead == 0xed ? 0x9f : 0xbf;
-    return continues(1, low, high) && continues(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
-    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
+  return decode_utf8(text.substr(at)).size_bytes;
 }
 
 // Strict recursive-descent check; keeps nothing.

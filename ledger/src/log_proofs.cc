@@ -13,21 +13,11 @@ namespace grace::ledger {
 namespace {
 
 using internal::ChainState;
-using internal::FileSource;
 using internal::SegmentScanner;
 using Step = SegmentScanner::Step;
 
 tl::unexpected<Error> refused(std::string reason) {
   return make_error(ErrorCode::kCorrupt, std::move(reason));
-}
-
-Result<std::vector<std::uint64_t>> segments_of(const std::string& directory) {
-  auto numbers = internal::list_segments(directory);
-  if (!numbers) return numbers;
-  if (numbers->empty()) {
-    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
-  }
-  return numbers;
 }
 
 struct OpenSegment {
@@ -36,17 +26,13 @@ struct OpenSegment {
 };
 
 tl::unexpected<Error> located(Error error, const std::string& directory, std::uint64_t number) {
-  error.segment = number;
-  error.message = internal::segment_path(directory, number) + " at byte " +
-                  std::to_string(error.offset) + ": " + error.message;
-  return tl::unexpected<Error>(std::move(error));
+  return tl::unexpected<Error>(internal::located(std::move(error), directory, number));
 }
 
 Result<OpenSegment> open_segment(const std::string& directory, std::uint64_t number) {
-  auto source = FileSource::open(internal::segment_path(directory, number));
-  if (!source) return tl::unexpected<Error>(source.error());
-  OpenSegment open{std::make_unique<SegmentScanner>(std::move(*source), /*check_hashes=*/false),
-                   {}};
+  auto scanner = SegmentScanner::open(directory, number, /*check_hashes=*/false);
+  if (!scanner) return tl::unexpected<Error>(scanner.error());
+  OpenSegment open{std::move(*scanner), {}};
   const auto header = open.scanner->read_header();
   if (!header) return located(header.error(), directory, number);
   if (header->integrity != Integrity::kSha256) {
@@ -102,7 +88,7 @@ struct FoundBlock {
 };
 
 Result<FoundBlock> find_block(const std::string& directory, std::uint64_t sequence) {
-  const auto numbers = segments_of(directory);
+  const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   const auto at = find_segment(directory, *numbers, [&](const ChainState& chain) {
     return chain.next_sequence <= sequence;
@@ -135,7 +121,7 @@ Result<FoundBlock> find_block(const std::string& directory, std::uint64_t sequen
 }  // namespace
 
 Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block) {
-  const auto numbers = segments_of(directory);
+  const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   const auto from = find_segment(directory, *numbers, [&](const ChainState& chain) {
     return chain.next_block_number <= from_block;

@@ -10,22 +10,9 @@ namespace {
 
 using internal::ChainState;
 using internal::FileSource;
+using internal::located;
 using internal::SegmentScanner;
 using Step = SegmentScanner::Step;
-
-Result<std::unique_ptr<SegmentScanner>> scan(const std::string& directory, std::uint64_t number,
-                                             bool check_hashes) {
-  auto source = FileSource::open(internal::segment_path(directory, number));
-  if (!source) return tl::unexpected<Error>(source.error());
-  return std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
-}
-
-Error located(Error error, const std::string& directory, std::uint64_t number) {
-  error.segment = number;
-  error.message = internal::segment_path(directory, number) + " at byte " +
-                  std::to_string(error.offset) + ": " + error.message;
-  return error;
-}
 
 }  // namespace
 
@@ -65,7 +52,7 @@ ReadStatus Reader::State::io(Error found) {
 }
 
 Result<void> Reader::State::enter(std::uint64_t segment_number) {
-  auto opened = scan(directory, segment_number, options.check_hashes);
+  auto opened = SegmentScanner::open(directory, segment_number, options.check_hashes);
   if (!opened) return tl::unexpected<Error>(opened.error());
   const auto header = (*opened)->read_header();
   if (!header) {
@@ -92,16 +79,13 @@ Result<void> Reader::State::enter(std::uint64_t segment_number) {
 // Goes to the last segment that begins at or before the wanted sequence; next() passes over the
 // records in between.
 Result<void> Reader::State::seek() {
-  const auto numbers = internal::list_segments(directory);
+  const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
-  if (numbers->empty()) {
-    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
-  }
   std::size_t low = 0;
   std::size_t high = numbers->size();
   while (options.from_sequence > 1 && high - low > 1) {
     const std::size_t middle = low + (high - low) / 2;
-    auto opened = scan(directory, (*numbers)[middle], false);
+    auto opened = SegmentScanner::open(directory, (*numbers)[middle], false);
     if (!opened) return tl::unexpected<Error>(opened.error());
     const auto header = (*opened)->read_header();
     if (!header) {

@@ -21,17 +21,6 @@ using Step = SegmentScanner::Step;
 
 constexpr const char* kGapReason = "the segment before this one is missing";
 
-// All of it, however many calls that takes: 0 or -errno.
-int write_all(FileSystem& fs, int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
-  while (!bytes.empty()) {
-    const std::int64_t written = fs.write_at(fd, bytes, offset);
-    if (written <= 0) return written < 0 ? static_cast<int>(written) : -EIO;
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-    offset += static_cast<std::uint64_t>(written);
-  }
-  return 0;
-}
-
 // One log's recovery: the steps share the directory's listing and the chain.
 class Recovery {
  public:
@@ -71,10 +60,8 @@ class Recovery {
 };
 
 tl::unexpected<Error> Recovery::located(Error error, std::size_t index) const {
-  error.segment = numbers_[index];
-  error.message = segment_path(config_.directory, numbers_[index]) + " at byte " +
-                  std::to_string(error.offset) + ": " + error.message;
-  return tl::unexpected<Error>(std::move(error));
+  return tl::unexpected<Error>(
+      internal::located(std::move(error), config_.directory, numbers_[index]));
 }
 
 tl::unexpected<Error> Recovery::corrupt(std::size_t index, std::uint64_t offset,
@@ -100,9 +87,7 @@ Result<void> Recovery::sync_walked() {
 }
 
 Result<std::unique_ptr<SegmentScanner>> Recovery::scanner(std::size_t index) {
-  auto source = FileSource::open(segment_path(config_.directory, numbers_[index]));
-  if (!source) return tl::unexpected<Error>(source.error());
-  return std::make_unique<SegmentScanner>(std::move(*source), /*check_hashes=*/true);
+  return SegmentScanner::open(config_.directory, numbers_[index], /*check_hashes=*/true);
 }
 
 Result<void> Recovery::start_new_log() {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "directory.h"
 #include "io_error.h"
 
 namespace grace::ledger::internal {
@@ -51,6 +52,14 @@ Result<std::uint64_t> MemorySource::read(std::uint64_t offset, std::span<std::by
 SegmentScanner::SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes)
     : source_(std::move(source)), buffer_(kFirstBlockOffset) {
   if (check_hashes) hasher_.emplace();
+}
+
+Result<std::unique_ptr<SegmentScanner>> SegmentScanner::open(const std::string& directory,
+                                                             std::uint64_t number,
+                                                             bool check_hashes) {
+  auto source = FileSource::open(segment_path(directory, number));
+  if (!source) return tl::unexpected<Error>(source.error());
+  return std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
 }
 
 SegmentScanner::Step SegmentScanner::invalid(Fault fault) {

@@ -59,6 +59,9 @@ class SegmentScanner {
   };
 
   SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes);
+  [[nodiscard]] static Result<std::unique_ptr<SegmentScanner>> open(const std::string& directory,
+                                                                    std::uint64_t number,
+                                                                    bool check_hashes);
 
   // Reads both copies of the header. kCorrupt if neither is intact, if an intact one is wrong, or
   // if they differ (the latter two are no torn write: header_misplaced()); if just one is intact it

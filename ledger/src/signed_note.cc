@@ -69,18 +69,20 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes) {
          std::uint32_t{bytes[2]} << 8 | std::uint32_t{bytes[3]};
 }
 
+std::array<std::uint8_t, kKeyIdBytes> big_endian(std::uint32_t number) {
+  std::array<std::uint8_t, kKeyIdBytes> bytes{};
+  for (std::size_t index = 0; index < bytes.size(); ++index) {
+    bytes[index] = static_cast<std::uint8_t>(number >> (24 - 8 * index));
+  }
+  return bytes;
+}
+
 std::uint32_t key_id_of(std::string_view name, const Ed25519Key& public_key) {
   Sha256 hasher;
   hasher.update(name);
   hasher.update("\n\x01");
   hasher.update(std::as_bytes(std::span(public_key)));
   return big_endian(hasher.finish());
-}
-
-std::string hex8(std::uint32_t number) {
-  char text[9];
-  std::snprintf(text, sizeof(text), "%08x", static_cast<unsigned>(number));
-  return text;
 }
 
 // Eight digits of either case, as Go takes them.
@@ -129,18 +131,16 @@ void append_key(std::string_view name, std::uint32_t key_id, const KeyBytes& byt
                 std::string& out) {
   out += name;
   out += '+';
-  out += hex8(key_id);
+  out += to_hex(big_endian(key_id));
   out += '+';
   append_base64(bytes.bytes, out);
 }
 
 void append_signature(std::string_view text, const NoteSigner& signer, std::string& out) {
   const Ed25519Signature signature = signer.signature_of(text);
-  const std::uint32_t key_id = signer.verifier().key_id();
+  const auto key_id = big_endian(signer.verifier().key_id());
   std::array<std::uint8_t, kKeyIdBytes + signature.size()> bytes{};
-  for (std::size_t index = 0; index < kKeyIdBytes; ++index) {
-    bytes[index] = static_cast<std::uint8_t>(key_id >> (24 - 8 * index));
-  }
+  std::copy(key_id.begin(), key_id.end(), bytes.begin());
   std::copy(signature.begin(), signature.end(), bytes.begin() + kKeyIdBytes);
   out += kSignaturePrefix;
   out += signer.verifier().name();
@@ -406,7 +406,7 @@ Result<OpenedNote> open_note(std::string_view note, std::span<const NoteVerifier
       }
       continue;
     }
-    const std::string key = std::string(line.name) + "+" + hex8(line.key_id);
+    const std::string key = std::string(line.name) + "+" + to_hex(big_endian(line.key_id));
     if (std::ranges::count_if(verifiers, is_by) > 1) {
       return make_error(ErrorCode::kInvalidArgument, "ambiguous key " + key);
     }

@@ -98,11 +98,8 @@ class Verification {
 };
 
 Result<VerifyReport> Verification::run() {
-  auto listed = internal::list_segments(directory_);
+  auto listed = internal::segments_of_log(directory_);
   if (!listed) return tl::unexpected<Error>(listed.error());
-  if (listed->empty()) {
-    return make_error(ErrorCode::kNotFound, directory_ + " holds no log: no segment file");
-  }
   numbers_ = std::move(*listed);
   // Asked before reading: a writer that ends meanwhile leaves more behind, not less.
   report_.writer_active = internal::is_locked(directory_);
@@ -316,11 +313,8 @@ VerifyReport verify_segment_bytes(std::span<const std::byte> file, const Visit& 
 }
 
 Result<LogStats> log_stats(const std::string& directory) {
-  const auto numbers = internal::list_segments(directory);
+  const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
-  if (numbers->empty()) {
-    return make_error(ErrorCode::kNotFound, directory + " holds no log: no segment file");
-  }
   LogStats stats;
   stats.segments = numbers->size();
   stats.first_segment = numbers->front();
