@@ -4,7 +4,8 @@
     make_samples.py FOLDER
 
 A log with a fixed id: the note "hello, ledger", a flush, the JSON record {"a":1}, a clean close;
-once for each kind of integrity, and once with record trees.
+once for each kind of integrity, and once with record trees. Its CRC and its trees are the plain
+definitions, and are what those of tools/ledger_verify.py are tested against: they share no code.
 """
 import hashlib
 import os

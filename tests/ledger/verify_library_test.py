@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -82,8 +83,19 @@ class Tree(unittest.TestCase):
 
 
 class Program(unittest.TestCase):
+    def test_kept_samples_are_what_the_document_says(self):
+        maker = Path(__file__).parent / "make_samples.py"
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([sys.executable, maker, folder], check=True)
+            made = sorted(Path(folder).iterdir())
+            self.assertEqual(len(made), 3)
+            for path in made:
+                self.assertEqual(path.read_bytes(), (CORPUS / path.name).read_bytes(), path.name)
+
     def test_kept_samples_are_sound(self):
-        for path in CORPUS.glob("closed_*.segment"):
+        paths = list(CORPUS.glob("closed_*.segment"))
+        self.assertEqual(len(paths), 3)
+        for path in paths:
             status, out = run(str(path), "--json")
             report = json.loads(out)
             self.assertEqual((status, report["ok"], report["records"], report["sealed"]),

@@ -60,7 +60,9 @@ def what_the_ledger_proves_holds_without_it(grace, arguments):
     key, log = grace.path("ledger.key"), grace.path("proven")
     public = grace.write("ledger.pub", grace.run("ledger", "keygen", "grace.example/l", key).stdout)
     equal(os.stat(key).st_mode & 0o777, 0o600, "mode of the key's file")
-    config = grace.write("sign.toml", f'[engine]\nledger_signing_key = "{key}"\n')
+    os.mkdir(grace.path("elsewhere"))
+    config = grace.write("sign.toml", f'[engine]\nledger_signing_key = "{key}"\n'
+                         f'ledger_export = "{grace.path("elsewhere")}"\n')
     stream = grace.write("stream", grace.run("gen", "--count", "40000").stdout)
     records = grace.json("replay", stream, "--config", config, "--ledger", log)["records"]
     check(records > 20, "only", records, "records: the test proves little")
@@ -71,8 +73,13 @@ def what_the_ledger_proves_holds_without_it(grace, arguments):
         proven = grace.json("ledger", "check-proof", proof, "--key", public)
         equal((proven["sequence"], proven["ok"]), (sequence, True), "the proof")
     with open(proof, encoding="utf-8") as file:
-        wrong = grace.write("wrong", file.read().replace("record-index", "record-index 1"))
-    equal(grace.run("ledger", "check-proof", wrong, "--key", public, code=1).stdout, "", "proof")
+        text = file.read()
+    wrong = grace.write("wrong", text.replace(f"sequence {records}", f"sequence {records - 1}", 1))
+    refused = grace.run("ledger", "check-proof", wrong, "--key", public, code=1).stderr
+    check("contradict" in refused, refused)
+    grace.run("ledger", "prove", log, "--key", public, code=2)
+    equal(grace.json("ledger", "verify", log, "--key", public, "--checkpoint",
+                     grace.path("elsewhere/checkpoint"))["checkpoint"], "holds", "the export")
     check(grace.json("ledger", "verify", log, "--checkpoint", held, "--key", public)["ok"], "held")
     # The log goes on, and still begins with what was signed.
     grace.json("replay", stream, "--config", config, "--ledger", log)

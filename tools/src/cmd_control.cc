@@ -82,7 +82,14 @@ void show_stats(const parse::JsonValue& answer) {
             << "runs        " << engine["runs"].to_json() << '\n'
             << "weights     " << answer["weights"].to_json() << '\n'
             << "thresholds  " << answer["thresholds"].to_json() << '\n'
-            << "ledger      " << answer["durable_sequence"].as_uint64() << " records on disk\n";
+            << "ledger      " << answer["durable_sequence"].as_uint64() << " records on disk";
+  if (const auto signed_up_to = answer["signed_sequence"].as_uint64(); signed_up_to > 0) {
+    std::cout << ", signed up to " << signed_up_to;
+  }
+  if (const auto error = answer["checkpoint_error"].as_string(); !error.empty()) {
+    std::cout << "; no checkpoint: " << error;
+  }
+  std::cout << '\n';
 }
 
 void show_silences(const parse::JsonValue& answer) {

@@ -59,6 +59,11 @@ int put(const std::string& path, const std::string& text) {
 }
 
 int prove(const ProofArguments& arguments) {
+  if (arguments.sequence == 0 && arguments.older.empty()) {
+    std::cerr << "grace ledger prove: name a record, counted from 1, or an older checkpoint with "
+                 "--since\n";
+    return kExitUsage;
+  }
   const auto keys = parse_verifier_keys(arguments.keys);
   if (!keys) return fail(keys.error());
   const auto note = checkpoint_text(arguments);

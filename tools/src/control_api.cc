@@ -163,7 +163,10 @@ std::string ControlApi::stats() {
     write_learned(json, view.learned);
   });
   if (!answered) return refusal("the engine is busy");
-  json.field("durable_sequence", summary.durable_sequence).key("sources").begin_array();
+  json.field("durable_sequence", summary.durable_sequence);
+  json.field("signed_sequence", summary.signed_sequence);
+  if (!summary.checkpoint_error.empty()) json.field("checkpoint_error", summary.checkpoint_error);
+  json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()
         .field("name", source.name)

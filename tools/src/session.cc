@@ -95,6 +95,8 @@ bool collect(pipeline::Engine& engine, Summary& summary) {
   summary.dead_letters = engine.dead_letter_counters();
   summary.ingest = engine.ingest_figures();
   summary.durable_sequence = engine.durable_sequence();
+  summary.signed_sequence = engine.signed_sequence();
+  summary.checkpoint_error = engine.checkpoint_error();
   summary.peak_rss_bytes = peak_rss_bytes();
   return engine.inspect([&summary](const pipeline::OrderedView& view) {
     summary.trigger_stats_json = view.triggers.stats().to_json();

@@ -40,6 +40,8 @@ struct Summary {
   parse::DeadLetterCounters dead_letters;
   ingest::IngestFigures ingest;
   std::uint64_t durable_sequence = 0;
+  std::uint64_t signed_sequence = 0;
+  std::string checkpoint_error;
 };
 // How often a source could not be read: its input is not complete.
 [[nodiscard]] std::uint64_t read_errors(const ingest::IngestFigures& figures);

@@ -112,6 +112,11 @@ core::Result<EngineConfig> validated(EngineConfig config) {
   if (config.tick.count() < 1'000'000) {
     return core::make_error(core::ErrorCode::kInvalidArgument, "tick must be 1 ms or more");
   }
+  if (!config.ledger_export_directory.empty() && config.ledger_signing_key.empty()) {
+    return core::make_error(core::ErrorCode::kConfig,
+                            "engine.ledger_export without engine.ledger_signing_key: there is "
+                            "nothing to export");
+  }
   if (config.parse.line_bytes_max != config.ingest.line_bytes_max) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
                             "parse.line_bytes_max and ingest.line_bytes_max must be equal");
@@ -204,6 +209,14 @@ class Engine::Impl {
 
   [[nodiscard]] std::uint64_t durable_sequence() const {
     return ledger_ ? ledger_->durable_sequence() : 0;
+  }
+  [[nodiscard]] std::uint64_t signed_sequence() const {
+    return ledger_ ? ledger_->signed_sequence() : 0;
+  }
+  [[nodiscard]] std::string checkpoint_error() const {
+    if (!ledger_) return {};
+    const auto health = ledger_->checkpoint_health();
+    return health ? std::string() : health.error().message;
   }
   [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
   [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
@@ -404,6 +417,12 @@ bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
 }
 std::uint64_t Engine::durable_sequence() const {
   return impl_->durable_sequence();
+}
+std::uint64_t Engine::signed_sequence() const {
+  return impl_->signed_sequence();
+}
+std::string Engine::checkpoint_error() const {
+  return impl_->checkpoint_error();
 }
 
 }  // namespace grace::pipeline

@@ -138,6 +138,10 @@ class Engine {
                std::chrono::milliseconds timeout = std::chrono::seconds(5));
   // Highest ledger sequence known to be on disk; 0 without a ledger.
   [[nodiscard]] std::uint64_t durable_sequence() const;
+  // Last record that a checkpoint speaks of, 0: none; and why the newest one could not be made or
+  // stored, empty: it could.
+  [[nodiscard]] std::uint64_t signed_sequence() const;
+  [[nodiscard]] std::string checkpoint_error() const;
 
  private:
   class Impl;
