@@ -110,13 +110,13 @@ double timed_memcpy(const Bench& bench) {
   return seconds;
 }
 
-LogConfig config_of(const Bench& bench, Integrity integrity, SyncMode sync, bool hash_aside) {
+LogConfig config_of(const Bench& bench, Integrity integrity, SyncMode sync, bool pipelined) {
   LogConfig config;
   config.directory = bench.folder + "/log";
   config.integrity = integrity;
   config.sync = sync;
   config.block_bytes = kBlockBytes;
-  config.hash_aside = hash_aside;
+  config.pipelined = pipelined;
   config.segments_ahead = 2;
   return config;
 }

@@ -111,7 +111,9 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
   crc = crc32c_extend(crc, bytes.subspan(sizeof(SegmentHeader)));
   if (crc != header.header_crc) return fault(8, "segment header CRC does not match");
   if (header.version != kFormatVersion) return misplaced(12, "format version is unknown");
-  if (header.features != 0) return misplaced(112, "a feature of this log is unknown");
+  if ((header.features & ~kFeatureFailOver) != 0) {
+    return misplaced(112, "a feature of this log is unknown");
+  }
   if (header.log_id == LogId{}) return misplaced(16, "the log's id is zero");
   const bool sha = header.integrity == Integrity::kSha256;
   if (!sha && header.integrity != Integrity::kCrc32c) return misplaced(56, "integrity is unknown");
@@ -121,6 +123,12 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
   if (header.segment_number == 0 || header.first_sequence == 0 ||
       header.promised_sequence >= header.first_sequence) {
     return misplaced(32, "segment header's numbers contradict each other");
+  }
+  const bool fails_over = (header.features & kFeatureFailOver) != 0;
+  const bool has_end =
+      header.previous_end > kFirstBlockOffset && header.previous_end % kBlockAlignment == 0;
+  if (fails_over ? !has_end || header.segment_number == 1 : header.previous_end != 0) {
+    return misplaced(120, "the end of the segment before is impossible");
   }
   if (header.reserved != 0) {
     return misplaced(116, "reserved bytes of a segment header are not zero");

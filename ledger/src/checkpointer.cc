@@ -78,6 +78,7 @@ void Checkpointer::run() {
 // Reads every block that is there and may be signed. `all`: the writer has closed the log.
 void Checkpointer::read_on(bool all) {
   const std::uint64_t safe = all ? ~std::uint64_t{0} : safe_sequence_();
+  went_back_ = false;
   for (;;) {
     if (unsafe_records_ && read_.next_sequence - 1 > safe) return;
     if (unsafe_records_) {
@@ -87,6 +88,7 @@ void Checkpointer::read_on(bool all) {
       if (sealed_since_sign_) sign();
     }
     if (!read_block()) break;
+    if (read_.next_block_number <= safe_.size()) continue;  // once more, after a fail-over
     if (read_.next_block_number <= opened_blocks_) {
       safe_ = read_.blocks;
       safe_last_ = read_.next_sequence - 1;
@@ -94,7 +96,7 @@ void Checkpointer::read_on(bool all) {
       unsafe_records_ = unsafe_records_ || segment_->header().record_count > 0;
     }
   }
-  if (!all || segment_ == nullptr) return;
+  if (!all || segment_ == nullptr || read_.next_block_number < safe_.size()) return;
   safe_ = read_.blocks;
   safe_last_ = read_.next_sequence - 1;
 }
@@ -108,17 +110,15 @@ bool Checkpointer::read_block() {
     safe_ = read_.blocks;
     safe_last_ = read_.next_sequence - 1;
   }
-  if (segment_->sealed()) {
-    if (!enter(segment_number_ + 1)) return false;
-    if (segment_->chain().root != read_.root || segment_->chain().blocks != read_.blocks) {
-      segment_.reset();
-      note_failure({ErrorCode::kCorrupt, "segment does not follow the one before: not signed", 0,
-                    segment_number_, 0});
-      return false;
-    }
-    read_.promised_sequence = segment_->chain().promised_sequence;
+  if (segment_->ended() && !enter_next()) return false;
+  Step step = segment_->next(read_);
+  if (step != Step::kBlock) {
+    // No more will come here if the writer has given this file up.
+    segment_->look_again();
+    if (segment_->replaced() && !go_back()) return false;
+    if (segment_->ended() && !enter_next()) return false;
+    step = segment_->next(read_);
   }
-  const Step step = segment_->next(read_);
   if (step == Step::kIo) note_failure(segment_->error());
   if (step == Step::kInvalid) {
     note_failure({ErrorCode::kCorrupt, segment_->fault().reason + ": not signed", 0,
@@ -126,6 +126,35 @@ bool Checkpointer::read_block() {
   }
   if (step != Step::kBlock) return false;
   sealed_since_sign_ = sealed_since_sign_ || segment_->sealed();
+  return true;
+}
+
+bool Checkpointer::enter_next() {
+  if (!enter(segment_number_ + 1)) return false;
+  if (segment_->chain().root != read_.root || segment_->chain().blocks != read_.blocks) {
+    if (segment_->begins_by_fail_over()) return go_back();
+    segment_.reset();
+    note_failure({ErrorCode::kCorrupt, "segment does not follow the one before: not signed", 0,
+                  segment_number_, 0});
+    return false;
+  }
+  read_.promised_sequence = segment_->chain().promised_sequence;
+  return true;
+}
+
+// What was read last was given up by the writer and stands elsewhere again: reads from the segment
+// on in which the last block lies that may be signed. Once in a round, whatever the files say.
+bool Checkpointer::go_back() {
+  if (went_back_) return false;
+  went_back_ = true;
+  const auto numbers = list_segments(config_.directory);
+  if (!numbers) return false;
+  for (auto number = numbers->rbegin(); number != numbers->rend(); ++number) {
+    if (!enter(*number)) return false;
+    if (segment_->chain().next_block_number <= safe_.size()) break;
+  }
+  read_ = segment_->chain();
+  unsafe_records_ = false;
   return true;
 }
 
@@ -142,7 +171,7 @@ bool Checkpointer::enter(std::uint64_t number) {
 }
 
 void Checkpointer::sign() {
-  if (safe_.size() == signed_size_ || safe_.size() == 0 || safe_.size() < opened_blocks_) return;
+  if (safe_.size() <= signed_size_ || safe_.size() == 0 || safe_.size() < opened_blocks_) return;
   const CheckpointConfig& how = config_.checkpoint;
   Checkpoint checkpoint;
   checkpoint.origin = how.signer->verifier().name();

@@ -48,6 +48,8 @@ class Checkpointer {
   void read_on(bool all);
   [[nodiscard]] bool read_block();
   [[nodiscard]] bool enter(std::uint64_t number);
+  [[nodiscard]] bool enter_next();
+  [[nodiscard]] bool go_back();
   void sign();
   [[nodiscard]] Result<void> store(const std::string& directory, const std::string& suffix,
                                    const std::string& note);
@@ -64,6 +66,7 @@ class Checkpointer {
   Frontier safe_;                // up to the last block that may be signed
   std::uint64_t safe_last_ = 0;  // its last record
   bool sealed_since_sign_ = false;
+  bool went_back_ = false;
   bool unsafe_records_ = false;  // read_ ends with a block whose records are not yet safe
   std::uint64_t signed_size_ = 0;
 

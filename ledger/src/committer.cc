@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "grace/ledger/crc32c.h"
 #include "writer_core.h"
 
 namespace grace::ledger::internal {
@@ -9,8 +8,8 @@ namespace {
 
 // From one ring in one pass, so that a busy producer cannot keep others waiting for long.
 constexpr std::uint64_t kPassBytesMax = 256 << 10;
-// The next segment is prepared once this part of the current one is used.
-constexpr std::uint64_t kAheadFraction = 16;
+// Records get their CRCs in pieces of this size, which are still in the nearest cache then.
+constexpr std::uint64_t kSealPieceBytes = 8 << 10;
 constexpr std::chrono::microseconds kIdleSleepMin{50};
 
 }  // namespace
@@ -29,7 +28,7 @@ void WriterCore::run_committer() {
     const Deadline now = std::chrono::steady_clock::now();
     const bool urgent = asked != committer_.closes_done;
     if (committer_.open.record_count > 0 && (urgent || stopping || is_due(now))) {
-      close_open_block(0);
+      close_open_block();
     }
     if (pass.emptied) {
       committer_.closes_done = asked;
@@ -50,6 +49,7 @@ WriterCore::Pass WriterCore::drain() {
   // lease_ring().
   const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
   for (std::uint32_t index = 0; index < count; ++index) {
+    if (is_held_back(index)) continue;
     ByteRing& ring = *rings_[index];
     const std::uint64_t start = ring.consumed_position();
     ByteRing::Entry entry;
@@ -57,7 +57,7 @@ WriterCore::Pass WriterCore::drain() {
     while (more) {
       if (!append_record(entry.type, entry.payload)) return pass;
       ring.pop();
-      if (committer_.open.records_bytes >= config_.block_bytes) close_open_block(0);
+      if (committer_.open.records_bytes >= config_.block_bytes) close_open_block();
       if (ring.consumed_position() - start >= kPassBytesMax) break;
       more = ring.front(entry);
     }
@@ -68,82 +68,83 @@ WriterCore::Pass WriterCore::drain() {
   return pass;
 }
 
-bool WriterCore::has_room(std::uint64_t footprint_bytes) const {
-  return !committer_.segment.empty() &&
-         committer_.block_at + block_footprint_bytes(footprint_bytes) + kSealBlockBytes <=
-             committer_.segment.size();
+// What is left of the disk is for others.
+bool WriterCore::is_held_back(std::uint32_t slot) const {
+  return importance_[slot] == Importance::kExpendable && preparer_->on_reserve();
+}
+
+// False: the writer has failed.
+bool WriterCore::make_room(std::uint64_t footprint_bytes) {
+  Committer& me = committer_;
+  std::uint64_t needed = block_footprint_bytes(me.open.records_bytes + footprint_bytes);
+  if (me.open.record_count > 0 && needed > block_bytes_max_) {
+    close_open_block();
+    needed = block_footprint_bytes(footprint_bytes);
+  }
+  if (me.buffer == nullptr) {
+    bool waited = false;
+    me.buffer = pool_.take(waited);
+    if (waited) {
+      const std::lock_guard lock(mutex_);
+      stats_.waits += 1;
+    }
+    if (me.buffer == nullptr) return false;
+  }
+  if (needed > me.buffer->capacity()) {
+    const std::uint64_t used = sizeof(BlockHeader) + me.open.records_bytes;
+    me.buffer = pool_.grow(std::move(me.buffer), used, needed);
+  }
+  return true;
 }
 
 bool WriterCore::append_record(RecordType type, std::span<const std::byte> payload) {
   Committer& me = committer_;
   const std::uint64_t footprint = record_footprint_bytes(payload.size());
-  if (!has_room(me.open.records_bytes + footprint)) {
-    if (me.open.record_count > 0) close_open_block(0);
-    if (!has_room(footprint) && !take_segment()) return false;
-  }
+  if (!make_room(footprint)) return false;
   if (me.open.record_count == 0) me.opened_at = std::chrono::steady_clock::now();
-  RecordHeader header;
+  RecordHeader header;  // its CRC comes later
   header.length = static_cast<std::uint32_t>(payload.size());
   header.sequence = me.next_sequence + me.open.record_count;
   header.type = type;
-  header.crc = record_crc(header, payload);
-  std::byte* const at =
-      me.segment.data() + me.block_at + sizeof(BlockHeader) + me.open.records_bytes;
+  std::byte* const at = me.buffer->data() + sizeof(BlockHeader) + me.open.records_bytes;
+  // First the zeros that may follow the payload, then what lies over them.
+  constexpr std::uint64_t kZero = 0;
+  std::memcpy(at + footprint - sizeof(kZero), &kZero, sizeof(kZero));
   std::memcpy(at, &header, sizeof(header));
-  // Padding after the payload is zero already: a segment is made of zeros and written once.
   if (!payload.empty()) std::memcpy(at + sizeof(header), payload.data(), payload.size());
-  me.open.crc_of_crcs = crc32c_extend(
-      me.open.crc_of_crcs, std::as_bytes(std::span<const std::uint32_t, 1>(&header.crc, 1)));
   me.open.records_bytes += footprint;
   me.open.record_count += 1;
   me.open_payload_bytes += payload.size();
+  if (me.open.records_bytes - me.sealed_bytes >= kSealPieceBytes) seal_open_records();
   return true;
 }
 
-void WriterCore::close_open_block(std::uint32_t flags) {
+void WriterCore::seal_open_records() {
   Committer& me = committer_;
+  const std::uint64_t end = sizeof(BlockHeader) + me.open.records_bytes;
+  seal_records(me.buffer->first(end).subspan(sizeof(BlockHeader) + me.sealed_bytes),
+               me.open.crc_of_crcs);
+  me.sealed_bytes = me.open.records_bytes;
+}
+
+void WriterCore::close_open_block() {
+  Committer& me = committer_;
+  seal_open_records();
   FilledBlock block;
-  block.new_segment = std::move(me.new_segment);
-  block.at = me.block_at;
-  block.open = me.open;
-  block.open.flags = flags;
-  if (config_.record_trees && me.open.record_count > 0) block.open.flags |= kBlockRecordTree;
+  block.filled.buffer = std::move(me.buffer);
+  block.filled.open = me.open;
+  if (config_.record_trees) block.filled.open.flags |= kBlockRecordTree;
   block.payload_bytes = me.open_payload_bytes;
   // [RINGS] acquire: pairs with the release in lease_ring().
   const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
   for (std::uint32_t index = 0; index < count; ++index) {
-    block.positions.push_back(rings_[index]->consumed_position());
+    block.filled.positions.push_back(rings_[index]->consumed_position());
   }
   me.next_sequence += me.open.record_count;
-  me.block_at += block_footprint_bytes(me.open.records_bytes);
   me.open = OpenBlock{};
+  me.sealed_bytes = 0;
   me.open_payload_bytes = 0;
   hand_over(std::move(block));
-  if (!me.asked_ahead && me.block_at >= me.segment.size() / kAheadFraction) {
-    preparer_->want_ahead();
-    me.asked_ahead = true;
-  }
-}
-
-// Seals the current segment, if there is one, and goes on in the next.
-bool WriterCore::take_segment() {
-  Committer& me = committer_;
-  if (!me.segment.empty()) close_open_block(kBlockSeals);
-  // [FAIL] acquire pairs with the release in fail().
-  if (failed_.load(std::memory_order_acquire)) return false;
-  bool waited = false;
-  auto segment = preparer_->take(waited);
-  if (!segment) {
-    fail(segment.error());
-    return false;
-  }
-  me.new_segment = std::move(*segment);
-  me.segment = me.new_segment->bytes();
-  me.block_at = kFirstBlockOffset;
-  me.asked_ahead = false;
-  const std::lock_guard lock(mutex_);
-  stats_.segment_waits += waited ? 1 : 0;
-  return true;
 }
 
 bool WriterCore::is_due(Deadline now) const {
@@ -174,36 +175,29 @@ void WriterCore::idle(std::uint64_t asked, Deadline now) {
 
 // The last act: the log is sealed once all of it is durable, so that the seal promises all of it.
 void WriterCore::finish() {
-  Committer& me = committer_;
-  // With a segment of which nothing was handed over yet there is nothing to seal. [FAIL] acquire
-  // pairs with the release in fail().
-  if (!failed_.load(std::memory_order_acquire) && !me.segment.empty() &&
-      me.new_segment == nullptr) {
-    {
-      std::unique_lock lock(mutex_);
-      progress_.wait(lock, [this] {
-        // Relaxed, both: they change under mutex_.
-        const std::uint64_t safe = config_.sync == SyncMode::kNone
-                                       ? written_sequence_.load(std::memory_order_relaxed)
-                                       : durable_sequence_.load(std::memory_order_relaxed);
-        return error_.has_value() || safe + 1 >= committer_.next_sequence;
-      });
-    }
-    if (!failed_.load(std::memory_order_acquire)) close_open_block(kBlockSeals);  // [FAIL]
-  }
-  if (closer_thread_.joinable()) {
-    {
-      const std::lock_guard lock(filled_mutex_);
-      filled_ended_ = true;
-    }
-    filled_changed_.notify_all();
-    return;
-  }
   {
-    const std::lock_guard lock(mutex_);
-    closing_done_ = true;
+    std::unique_lock lock(mutex_);
+    progress_.wait(lock, [this] {
+      // Relaxed, both: they change under mutex_.
+      const std::uint64_t safe = config_.sync == SyncMode::kNone
+                                     ? written_sequence_.load(std::memory_order_relaxed)
+                                     : durable_sequence_.load(std::memory_order_relaxed);
+      return error_.has_value() || safe + 1 >= committer_.next_sequence;
+    });
   }
-  syncer_wake_.notify_one();
+  // [FAIL] acquire pairs with the release in fail().
+  if (!failed_.load(std::memory_order_acquire)) {
+    FilledBlock seal;
+    seal.seals = true;
+    hand_over(std::move(seal));
+  }
+  if (!closer_thread_.joinable()) {
+    end_closing();
+  } else if (hasher_thread_.joinable()) {
+    to_hasher_.end();
+  } else {
+    to_closer_.end();
+  }
 }
 
 }  // namespace grace::ledger::internal

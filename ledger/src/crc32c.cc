@@ -1,5 +1,6 @@
 #include "grace/ledger/crc32c.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -45,8 +46,35 @@ __attribute__((target("sse4.2"))) std::uint32_t extend_sse42(std::uint32_t crc,
   std::size_t left = bytes.size();
   for (; left >= 8; left -= 8, at += 8) state = _mm_crc32_u64(state, load_u64(at));
   auto narrow = static_cast<std::uint32_t>(state);
+  if (left >= 4) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, at, sizeof(word));
+    narrow = _mm_crc32_u32(narrow, word);
+    left -= 4;
+    at += 4;
+  }
   for (; left > 0; --left, ++at) narrow = _mm_crc32_u8(narrow, std::to_integer<std::uint8_t>(*at));
   return narrow ^ 0xffffffffU;
+}
+
+using Pieces = std::array<std::span<const std::byte>, 3>;
+
+__attribute__((target("sse4.2"))) std::array<std::uint32_t, 3> of_three_sse42(
+    const Pieces& pieces) {
+  const std::size_t shortest = std::min({pieces[0].size(), pieces[1].size(), pieces[2].size()});
+  const std::size_t common = shortest / 8 * 8;
+  std::uint64_t first = 0xffffffffU;
+  std::uint64_t second = 0xffffffffU;
+  std::uint64_t third = 0xffffffffU;
+  for (std::size_t at = 0; at < common; at += 8) {
+    first = _mm_crc32_u64(first, load_u64(pieces[0].data() + at));
+    second = _mm_crc32_u64(second, load_u64(pieces[1].data() + at));
+    third = _mm_crc32_u64(third, load_u64(pieces[2].data() + at));
+  }
+  const auto rest = [&](std::uint64_t state, std::span<const std::byte> piece) {
+    return extend_sse42(static_cast<std::uint32_t>(state) ^ 0xffffffffU, piece.subspan(common));
+  };
+  return {rest(first, pieces[0]), rest(second, pieces[1]), rest(third, pieces[2])};
 }
 #endif
 
@@ -87,6 +115,14 @@ std::uint32_t crc32c_extend_portable(std::uint32_t crc, std::span<const std::byt
 
 std::uint32_t crc32c_extend(std::uint32_t crc, std::span<const std::byte> bytes) {
   return chosen()(crc, bytes);
+}
+
+std::array<std::uint32_t, 3> crc32c_of_three(
+    const std::array<std::span<const std::byte>, 3>& pieces) {
+#if defined(__x86_64__)
+  if (chosen() == &extend_sse42) return of_three_sse42(pieces);
+#endif
+  return {crc32c(pieces[0]), crc32c(pieces[1]), crc32c(pieces[2])};
 }
 
 std::string_view crc32c_implementation() {

@@ -1,7 +1,6 @@
 #include "grace/ledger/file_system.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,8 +39,8 @@ int FileSystem::allocate(int fd, std::uint64_t bytes) {
   const int outcome =
       status_of(retried([&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)); }));
   if (outcome != -EOPNOTSUPP) return outcome;
-  // A file system without fallocate: write the zeros, so that space is taken now and a later store
-  // into the mapping cannot fail for want of it.
+  // A file system without fallocate: write the zeros, so that space is taken now and a later write
+  // cannot fail for want of it.
   static constexpr std::array<std::byte, 65536> kZeros{};
   for (std::uint64_t at = 0; at < bytes; at += kZeros.size()) {
     const auto part = std::min<std::uint64_t>(bytes - at, kZeros.size());
@@ -69,8 +68,13 @@ std::int64_t FileSystem::write_at(int fd, std::span<const std::byte> bytes, std:
   return static_cast<std::int64_t>(done);
 }
 
-int FileSystem::sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) {
-  return status_of(retried([&] { return ::msync(base + offset, bytes, MS_SYNC); }));
+std::int64_t FileSystem::file_bytes(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) < 0 ? -errno : static_cast<std::int64_t>(info.st_size);
+}
+
+int FileSystem::sync_data(int fd) {
+  return status_of(retried([&] { return ::fdatasync(fd); }));
 }
 
 int FileSystem::sync_file(int fd) {

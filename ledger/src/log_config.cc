@@ -2,8 +2,12 @@
 
 #include <bit>
 
+#include "block_buffer.h"
+
 namespace grace::ledger {
 namespace {
+
+constexpr std::uint64_t kUnsyncedBytesMax = 16ULL << 30;
 
 tl::unexpected<Error> wrong(const char* field, std::uint64_t value, const std::string& rule) {
   return make_error(ErrorCode::kInvalidArgument,
@@ -53,8 +57,12 @@ Result<LogConfig> validated(LogConfig config) {
   if (config.segments_ahead == 0 || config.segments_ahead > 16) {
     return wrong("segments_ahead", config.segments_ahead, "from 1 to 16");
   }
-  if (config.segments_unsynced_max == 0 || config.segments_unsynced_max > 64) {
-    return wrong("segments_unsynced_max", config.segments_unsynced_max, "from 1 to 64");
+  const std::uint64_t unsynced_bytes_min = 2 * internal::block_buffer_bytes(config);
+  if (config.unsynced_bytes_max < unsynced_bytes_min ||
+      config.unsynced_bytes_max > kUnsyncedBytesMax) {
+    return wrong("unsynced_bytes_max", config.unsynced_bytes_max,
+                 "from " + std::to_string(unsynced_bytes_min) + " (two blocks of block_bytes) to " +
+                     std::to_string(kUnsyncedBytesMax));
   }
   if (config.record_trees && config.integrity != Integrity::kSha256) {
     return make_error(ErrorCode::kInvalidArgument, "record_trees needs integrity sha256");

@@ -1,6 +1,7 @@
 #include "grace/ledger/reader.h"
 
 #include <cerrno>
+#include <optional>
 
 #include "directory.h"
 #include "segment_scanner.h"
@@ -25,6 +26,8 @@ struct Reader::State {
   // The records of the current block that are still to be given.
   std::uint64_t record_at = 0;
   std::uint32_t records_left = 0;
+  // After a fail-over: blocks up to this one are in the new segment again, and have been given.
+  std::optional<ChainState> given;
   std::uint64_t tail_checked_at = 0;  // offset + 1 behind which the tail was found empty
   bool stuck = false;                 // corrupt: stays there
   Error error;
@@ -36,6 +39,7 @@ struct Reader::State {
   // Makes the next block that has records current. kRecord: there is one.
   ReadStatus next_block();
   ReadStatus at_end();
+  [[nodiscard]] bool is_repeated();
   ReadStatus go_on();
 };
 
@@ -59,8 +63,12 @@ Result<void> Reader::State::enter(std::uint64_t segment_number) {
     return tl::unexpected<Error>(located(header.error(), directory, segment_number));
   }
   const ChainState claimed = (*opened)->chain();
+  // What has been read of a segment that was given up stands in the next one again.
+  const bool repeats = segment != nullptr && claimed.log_id == chain.log_id &&
+                       claimed.next_block_number < chain.next_block_number &&
+                       (header->previous_end > 0 || segment->replaced());
   const bool follows =
-      segment == nullptr ||
+      segment == nullptr || repeats ||
       (claimed.log_id == chain.log_id && claimed.root == chain.root &&
        claimed.integrity == chain.integrity && claimed.next_sequence == chain.next_sequence &&
        claimed.next_block_number == chain.next_block_number);
@@ -69,6 +77,7 @@ Result<void> Reader::State::enter(std::uint64_t segment_number) {
         Error{ErrorCode::kCorrupt, "segment does not follow the one before", 0, segment_number, 0},
         directory, segment_number));
   }
+  if (repeats && !given) given = chain;
   segment = std::move(*opened);
   number = segment_number;
   chain = claimed;
@@ -118,14 +127,36 @@ ReadStatus Reader::State::go_on() {
   return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
 }
 
+// The block that was just read has been given before the segment it was in was given up.
+bool Reader::State::is_repeated() {
+  if (!given) return false;
+  if (chain.next_block_number < given->next_block_number) return true;
+  if (chain.root != given->root) {
+    (void)corrupt(segment->block_offset(), "a block differs from the one it was written anew from");
+  }
+  given.reset();
+  return true;
+}
+
 // No valid block begins here. The end of the log, or damage?
 ReadStatus Reader::State::at_end() {
   const std::uint64_t offset = segment->offset();
+  segment->look_again();
+  if (segment->ended()) return go_on();
+  if (segment->replaced()) {
+    if (auto entered = enter(number); !entered) {
+      error = entered.error();
+      stuck = error.code == ErrorCode::kCorrupt;
+      return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
+    }
+    return next_block();
+  }
   const bool last = !FileSource::open(internal::segment_path(directory, number + 1)).has_value();
   if (!last) {
     // A segment is sealed before the next begins: look again, then it is damage.
     const Step step = segment->next(chain);
     if (step == Step::kBlock) {
+      if (is_repeated()) return stuck ? ReadStatus::kCorrupt : next_block();
       record_at = sizeof(BlockHeader);
       records_left = segment->header().record_count;
       return records_left > 0 ? ReadStatus::kRecord : next_block();
@@ -144,13 +175,17 @@ ReadStatus Reader::State::at_end() {
 
 ReadStatus Reader::State::next_block() {
   for (;;) {
-    if (segment->sealed()) return go_on();
+    if (segment->ended()) return go_on();
     const Step step = segment->next(chain);
     if (step == Step::kIo) return io(segment->error());
     if (step == Step::kInvalid && segment->fault().misplaced) {
       return corrupt(segment->fault().offset, segment->fault().reason);
     }
     if (step != Step::kBlock) return at_end();
+    if (is_repeated()) {
+      if (stuck) return ReadStatus::kCorrupt;
+      continue;
+    }
     record_at = sizeof(BlockHeader);
     records_left = segment->header().record_count;
     if (records_left > 0) return ReadStatus::kRecord;

@@ -50,6 +50,9 @@ class Recovery {
   FileSystem& fs_;
   std::vector<std::uint64_t> numbers_;
   std::size_t walked_from_ = 0;
+  // Where the segment before the one that is walked ends, if a fail-over ended it. Without the
+  // segment behind it, it needs a seal.
+  std::uint64_t unsealed_end_ = 0;
   struct DamagedHeader {
     std::size_t index;
     std::uint64_t first_sequence;
@@ -181,10 +184,16 @@ Result<void> Recovery::walk(std::size_t from) {
     if (step == Step::kInvalid && (*segment)->fault().misplaced) {
       return corrupt(index, (*segment)->fault().offset, (*segment)->fault().reason);
     }
+    if (!(*segment)->ended() && (*segment)->fail_over_end() > 0) {
+      return corrupt(index, (*segment)->offset(),
+                     "the log ends here, yet the next segment goes on from further behind");
+    }
     if (step == Step::kInvalid) {
       return end_at(index, (*segment)->offset(), (*segment)->fault().reason);
     }
-    if (!(*segment)->sealed()) return end_at(index, (*segment)->offset(), "segment has no seal");
+    if (!(*segment)->ended()) return end_at(index, (*segment)->offset(), "segment has no seal");
+    unsealed_end_ = (*segment)->sealed() ? 0 : (*segment)->offset();
+    if (unsealed_end_ > 0) continue;  // what was given up may be anything
     // After a seal there is nothing but zeros.
     const auto tail = inspect_tail((*segment)->source(), (*segment)->offset(), out_.chain.log_id,
                                    out_.chain.next_sequence);
@@ -240,11 +249,11 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
   }
   numbers_.resize(index + (block_offset > 0 ? 1 : 0));
   if (auto mended = mend_headers(); !mended) return mended;
-  if (block_offset == 0) return {};
+  if (block_offset == 0 && unsealed_end_ == 0) return {};
   // Earlier segments, too: a loss of power during what follows must not find a seal that promises
   // what only the page cache had.
   if (auto synced = sync_walked(); !synced) return synced;
-  return seal(index, block_offset);
+  return block_offset > 0 ? seal(index, block_offset) : seal(index - 1, unsealed_end_);
 }
 
 // Offset 0 moves the whole file away; otherwise the bytes are copied, then cut off.

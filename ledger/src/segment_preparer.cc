@@ -12,7 +12,7 @@ SegmentPreparer::~SegmentPreparer() {
   stop();
 }
 
-Result<std::unique_ptr<MappedSegment>> SegmentPreparer::take(bool& waited) {
+Result<std::unique_ptr<SegmentFile>> SegmentPreparer::take(bool& waited) {
   std::unique_lock lock(mutex_);
   waited = ready_.empty();
   if (ready_.empty()) {
@@ -24,13 +24,22 @@ Result<std::unique_ptr<MappedSegment>> SegmentPreparer::take(bool& waited) {
     changed_.wait(lock, [this] { return !ready_.empty() || error_.has_value() || stop_; });
     urgent_ = false;
   }
+  if (ready_.empty() && reserve_ != nullptr && error_ && error_->code == ErrorCode::kNoSpace) {
+    // Relaxed: see on_reserve().
+    on_reserve_.store(true, std::memory_order_relaxed);
+    return std::move(reserve_);
+  }
   if (ready_.empty()) {
     if (error_) return tl::unexpected<Error>(*error_);
     return make_error(ErrorCode::kClosed, "the writer is closing");
   }
-  std::unique_ptr<MappedSegment> segment = std::move(ready_.front());
+  std::unique_ptr<SegmentFile> segment = std::move(ready_.front());
   ready_.pop_front();
   wanted_ = 0;
+  if (config_.reserve && !reserve_wanted_) {
+    reserve_wanted_ = true;
+    changed_.notify_all();
+  }
   return segment;
 }
 
@@ -54,27 +63,33 @@ void SegmentPreparer::stop() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
-  for (const auto& segment : ready_) segment->discard();
+  for (const auto& segment : ready_) segment->remove();
   ready_.clear();
+  if (reserve_ != nullptr) reserve_->remove();
+  reserve_.reset();
 }
 
 void SegmentPreparer::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    if (ready_.size() >= wanted_) {
+    const bool for_reserve = ready_.size() >= wanted_;
+    if (for_reserve && (!reserve_wanted_ || reserve_ != nullptr)) {
       changed_.wait(lock);
       continue;
     }
-    const std::uint64_t number = next_number_;
-    // When the committer waits, faulting in pages is quicker done as it writes them.
-    const bool prefault = config_.prefault && !urgent_;
+    const std::uint64_t number = next_number_++;
     lock.unlock();
-    auto prepared = MappedSegment::prepare(*config_.file_system, config_.directory, number,
-                                           config_.segment_bytes, prefault);
+    auto prepared = SegmentFile::prepare(*config_.file_system, config_.directory, number,
+                                         config_.segment_bytes);
     lock.lock();
     if (prepared) {
-      ready_.push_back(std::move(*prepared));
-      ++next_number_;
+      // What was to be the reserve is given to who waits for a segment now.
+      if (for_reserve && !urgent_) {
+        reserve_ = std::move(*prepared);
+        on_reserve_.store(false, std::memory_order_relaxed);  // relaxed: see on_reserve()
+      } else {
+        ready_.push_back(std::move(*prepared));
+      }
       error_.reset();
       changed_.notify_all();
       continue;

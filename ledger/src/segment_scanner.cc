@@ -42,6 +42,11 @@ Result<std::uint64_t> FileSource::read(std::uint64_t offset, std::span<std::byte
   return done;
 }
 
+std::uint64_t FileSource::identity() {
+  struct stat info {};
+  return ::fstat(fd_, &info) == 0 ? info.st_ino : 0;
+}
+
 Result<std::uint64_t> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) {
   if (offset >= bytes_.size()) return std::uint64_t{0};
   const auto part = std::min<std::uint64_t>(out.size(), bytes_.size() - offset);
@@ -59,7 +64,25 @@ Result<std::unique_ptr<SegmentScanner>> SegmentScanner::open(const std::string& 
                                                              bool check_hashes) {
   auto source = FileSource::open(segment_path(directory, number));
   if (!source) return tl::unexpected<Error>(source.error());
-  return std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
+  auto scanner = std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
+  scanner->directory_ = directory;
+  scanner->number_ = number;
+  scanner->look_again();
+  return scanner;
+}
+
+// One intact copy of the next header is enough to say it.
+void SegmentScanner::look_again() {
+  if (directory_.empty()) return;
+  struct stat info {};
+  if (::stat(segment_path(directory_, number_).c_str(), &info) == 0) {
+    replaced_ = source_->identity() != info.st_ino;
+  }
+  auto next = FileSource::open(segment_path(directory_, number_ + 1));
+  if (!next) return;
+  SegmentScanner scanner(std::move(*next), /*check_hashes=*/false);
+  const auto header = scanner.read_header();
+  if (header && header->segment_number == number_ + 1) fail_over_end_ = header->previous_end;
 }
 
 SegmentScanner::Step SegmentScanner::invalid(Fault fault) {
@@ -107,11 +130,12 @@ Result<SegmentHeader> SegmentScanner::read_header() {
 }
 
 SegmentScanner::Step SegmentScanner::read_block_header(const ChainState& chain) {
-  if (sealed_) return Step::kEnd;
+  if (ended()) return Step::kEnd;
   const auto size = source_->size();
   if (!size) return io(size.error());
-  if (*size <= offset_) return Step::kEnd;
-  const std::uint64_t left = *size - offset_;
+  const std::uint64_t end = fail_over_end_ > 0 ? std::min(*size, fail_over_end_) : *size;
+  if (end <= offset_) return Step::kEnd;
+  const std::uint64_t left = end - offset_;
   const std::span<std::byte> bytes = std::span(buffer_).first(sizeof(BlockHeader));
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
   const auto got = source_->read(offset_, bytes);

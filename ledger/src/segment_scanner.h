@@ -21,6 +21,8 @@ class ByteSource {
   [[nodiscard]] virtual Result<std::uint64_t> size() = 0;
   [[nodiscard]] virtual Result<std::uint64_t> read(std::uint64_t offset,
                                                    std::span<std::byte> out) = 0;
+  // Tells one file from another of the same name; 0: there is nothing to tell.
+  [[nodiscard]] virtual std::uint64_t identity() { return 0; }
 };
 
 class FileSource final : public ByteSource {
@@ -31,6 +33,7 @@ class FileSource final : public ByteSource {
   FileSource& operator=(const FileSource&) = delete;
   Result<std::uint64_t> size() override;
   Result<std::uint64_t> read(std::uint64_t offset, std::span<std::byte> out) override;
+  std::uint64_t identity() override;
 
  private:
   FileSource(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
@@ -59,6 +62,7 @@ class SegmentScanner {
   };
 
   SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes);
+  // Of a log's segment; sees to it where a fail-over has ended it.
   [[nodiscard]] static Result<std::unique_ptr<SegmentScanner>> open(const std::string& directory,
                                                                     std::uint64_t number,
                                                                     bool check_hashes);
@@ -89,6 +93,17 @@ class SegmentScanner {
   [[nodiscard]] std::uint64_t block_offset() const { return block_offset_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }  // where the next block begins
   [[nodiscard]] bool sealed() const { return sealed_; }
+  [[nodiscard]] bool begins_by_fail_over() const { return start_.header.previous_end > 0; }
+  // Where the header of the next segment says that this one ends without a seal; 0: it does not.
+  [[nodiscard]] std::uint64_t fail_over_end() const { return fail_over_end_; }
+  // All of the segment has been read: the log goes on in the next.
+  [[nodiscard]] bool ended() const {
+    return sealed_ || (fail_over_end_ > 0 && offset_ >= fail_over_end_);
+  }
+  // For a reader of a live log, at a place where no block begins: looks at the next segment again,
+  // and whether a fail-over has put another file in the place of this one.
+  void look_again();
+  [[nodiscard]] bool replaced() const { return replaced_; }
   [[nodiscard]] const Fault& fault() const { return fault_; }  // offset: in the file
   [[nodiscard]] const Error& error() const { return error_; }
   [[nodiscard]] ByteSource& source() { return *source_; }
@@ -99,6 +114,10 @@ class SegmentScanner {
   [[nodiscard]] Step io(Error error);
 
   std::unique_ptr<ByteSource> source_;
+  std::string directory_;  // empty: no log's segment
+  std::uint64_t number_ = 0;
+  std::uint64_t fail_over_end_ = 0;
+  bool replaced_ = false;
   SegmentStart start_;
   std::optional<Sha256> hasher_;
   std::vector<std::byte> buffer_;  // one block: grows to the largest met, at most kBlockBytesMax

@@ -126,9 +126,9 @@ Result<VerifyReport> Verification::run() {
 // True: the walk may go on with the next segment.
 Result<bool> Verification::verify_segment(std::size_t index) {
   const std::uint64_t number = numbers_[index];
-  auto source = FileSource::open(internal::segment_path(directory_, number));
-  if (!source) return tl::unexpected<Error>(source.error());
-  SegmentScanner segment(std::move(*source), /*check_hashes=*/aside_ == nullptr);
+  auto opened = SegmentScanner::open(directory_, number, /*check_hashes=*/aside_ == nullptr);
+  if (!opened) return tl::unexpected<Error>(opened.error());
+  SegmentScanner& segment = **opened;
   report_.sealed = false;
   const auto header = segment.read_header();
   if (!header && header.error().code == ErrorCode::kIo) {
@@ -178,9 +178,13 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   if (step == Step::kInvalid) {
     return end_of_valid(index, segment, segment.offset(), segment.fault());
   }
-  if (!segment.sealed()) {
+  if (!segment.ended()) {
     return end_of_valid(index, segment, segment.offset(),
                         {segment.offset(), "no block and no seal begins here", false});
+  }
+  if (!segment.sealed()) {  // what lies behind its end was given up and may be anything
+    report_.fail_overs += 1;
+    return true;
   }
   report_.sealed = true;
   const auto tail = internal::inspect_tail(segment.source(), segment.offset(), chain_.log_id,
@@ -199,9 +203,10 @@ Result<bool> Verification::pass_gap(std::size_t index) {
 // No valid block begins at `offset`, and there was no seal.
 Result<bool> Verification::end_of_valid(std::size_t index, SegmentScanner& segment,
                                         std::uint64_t offset, Fault fault) {
-  const auto tail =
-      internal::inspect_tail(segment.source(), offset, chain_.log_id, chain_.next_sequence);
+  auto tail = internal::inspect_tail(segment.source(), offset, chain_.log_id, chain_.next_sequence);
   if (!tail) return tl::unexpected<Error>(tail.error());
+  // A fail-over keeps what was durable, and the header behind it says how far that went.
+  tail->promised = tail->promised || segment.fail_over_end() > offset;
   return judge(numbers_[index], offset, std::move(fault), *tail, index + 1);
 }
 

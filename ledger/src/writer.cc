@@ -15,7 +15,8 @@ Producer::~Producer() {
 Producer::Producer(Producer&& other) noexcept
     : core_(std::exchange(other.core_, nullptr)),
       ring_(std::exchange(other.ring_, nullptr)),
-      slot_(other.slot_) {}
+      slot_(other.slot_),
+      importance_(other.importance_) {}
 
 Producer& Producer::operator=(Producer&& other) noexcept {
   if (this != &other) {
@@ -23,6 +24,7 @@ Producer& Producer::operator=(Producer&& other) noexcept {
     core_ = std::exchange(other.core_, nullptr);
     ring_ = std::exchange(other.ring_, nullptr);
     slot_ = other.slot_;
+    importance_ = other.importance_;
   }
   return *this;
 }
@@ -36,7 +38,7 @@ void Producer::release() noexcept {
 AppendStatus Producer::try_append(RecordType type, std::span<const std::byte> head,
                                   std::span<const std::byte> body) noexcept {
   if (core_ == nullptr) return AppendStatus::kClosed;
-  return core_->try_append(*ring_, type, head, body);
+  return core_->try_append(*ring_, importance_, type, head, body);
 }
 
 AppendStatus Producer::append_or_wait(RecordType type, std::span<const std::byte> head,
@@ -70,7 +72,8 @@ bool Producer::is_durable(std::uint64_t position) const noexcept {
 
 Result<void> Producer::wait_durable(std::uint64_t position, std::chrono::milliseconds timeout) {
   if (core_ == nullptr) return make_error(ErrorCode::kClosed, "this producer handle is empty");
-  return core_->wait_safe(*ring_, position, std::chrono::steady_clock::now() + timeout);
+  return core_->wait_safe(*ring_, importance_, position,
+                          std::chrono::steady_clock::now() + timeout);
 }
 
 Writer::Writer(std::unique_ptr<internal::WriterCore> core) : core_(std::move(core)) {}
@@ -82,10 +85,10 @@ Result<std::unique_ptr<Writer>> Writer::open(LogConfig config) {
   return std::unique_ptr<Writer>(new Writer(std::move(*core)));
 }
 
-Result<Producer> Writer::producer() {
-  const auto lease = core_->lease_ring();
+Result<Producer> Writer::producer(Importance importance) {
+  const auto lease = core_->lease_ring(importance);
   if (!lease) return tl::unexpected<Error>(lease.error());
-  return Producer(core_.get(), lease->ring, lease->slot);
+  return Producer(core_.get(), lease->ring, lease->slot, importance);
 }
 
 Result<std::uint64_t> Writer::flush(std::chrono::milliseconds timeout) {
@@ -96,6 +99,9 @@ Result<void> Writer::close() {
 }
 Result<void> Writer::health() const {
   return core_->health();
+}
+std::optional<Error> Writer::last_fail_over() const {
+  return core_->last_fail_over();
 }
 Result<void> Writer::checkpoint_health() const {
   return core_->checkpoint_health();

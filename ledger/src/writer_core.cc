@@ -53,13 +53,15 @@ WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered
       recovery_(std::move(recovered.report)),
       log_id_(recovered.chain.log_id),
       opened_blocks_(recovered.chain.next_block_number),
+      block_bytes_max_(config_.segment_bytes - kFirstBlockOffset - kSealBlockBytes),
       rings_(config_.producers_max),
+      importance_(config_.producers_max, Importance::kEssential),
       leased_(config_.producers_max, false),
-      written_positions_(config_.producers_max, 0) {
+      pool_(block_buffer_bytes(config_), config_.unsynced_bytes_max),
+      preparer_(std::make_unique<SegmentPreparer>(config_, recovered.next_segment_number)),
+      store_(std::make_unique<BlockStore>(config_, *preparer_, pool_, recovered.chain,
+                                          recovered.next_segment_number)) {
   committer_.next_sequence = recovered.chain.next_sequence;
-  closer_.chain = recovered.chain;
-  closer_.next_segment_number = recovered.next_segment_number;
-  handed_sequence_ = recovery_.last_sequence;
   // Relaxed: no other thread exists yet.
   written_sequence_.store(recovery_.last_sequence, std::memory_order_relaxed);
   durable_sequence_.store(config_.sync == SyncMode::kGroup ? recovery_.last_sequence : 0,
@@ -99,23 +101,29 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
 }
 
 Result<void> WriterCore::start(const std::vector<std::string>& pending) {
-  preparer_ = std::make_unique<SegmentPreparer>(config_, closer_.next_segment_number);
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
-  bool begun = !recovery_.created;
-  if (!begun && take_segment()) begun = begin_segment(std::move(committer_.new_segment));
-  if (begun && recovery_.created && config_.sync == SyncMode::kGroup) {
-    // Or a later segment's name might outlive this one's, and the log seem to begin there.
-    const int synced = config_.file_system->sync_directory(config_.directory);
-    if (synced < 0) fail(io_error("sync directory", config_.directory, synced));
-    begun = synced >= 0;
+  if (recovery_.created) {
+    auto begun = store_->begin();
+    if (begun && config_.sync == SyncMode::kGroup) {
+      // Or a later segment's name might outlive this one's, and the log seem to begin there.
+      const int synced = config_.file_system->sync_directory(config_.directory);
+      if (synced < 0) begun = make_io_error("sync directory", config_.directory, synced);
+    }
+    if (begun) {
+      publish({}, 0, 0);
+    } else {
+      fail(begun.error());
+    }
   }
-  if (begun && recovery_.created) publish_commit({}, 0);
-  if (begun && !pending.empty()) begun = record_recovery(pending).has_value();
+  if (!pending.empty()) record_recovery(pending);
   first_sequence_ = committer_.next_sequence;
   // [HAND] From here on the committer hands blocks over instead of closing them.
-  if (config_.hash_aside && config_.integrity == Integrity::kSha256) {
+  if (config_.pipelined) {
     closer_thread_ = std::thread([this] { run_closer(); });
+    if (config_.integrity == Integrity::kSha256) {
+      hasher_thread_ = std::thread([this] { run_hasher(); });
+    }
   }
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
@@ -145,7 +153,7 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   return {};
 }
 
-Result<void> WriterCore::record_recovery(const std::vector<std::string>& pending) {
+void WriterCore::record_recovery(const std::vector<std::string>& pending) {
   std::string payload;
   JsonText json(payload);
   json.begin_object();
@@ -159,11 +167,7 @@ Result<void> WriterCore::record_recovery(const std::vector<std::string>& pending
   json.key("quarantine").begin_array();
   for (const std::string& path : pending) json.value(path.substr(path.rfind('/') + 1));
   json.end_array().end_object().end_object();
-  if (!append_record(RecordType::kRecovery, as_bytes(payload))) {
-    return tl::unexpected<Error>(*failure());
-  }
-  close_open_block(0);
-  return {};
+  if (append_record(RecordType::kRecovery, as_bytes(payload))) close_open_block();
 }
 
 void WriterCore::fail(Error error) {
@@ -173,6 +177,7 @@ void WriterCore::fail(Error error) {
     // [FAIL] release: after error_. Pairs with the acquires that lead to failure().
     failed_.store(true, std::memory_order_release);
   }
+  pool_.stop();
   committer_wake_.notify_all();
   syncer_wake_.notify_all();
   progress_.notify_all();
@@ -195,12 +200,12 @@ Result<void> WriterCore::checkpoint_health() const {
   return {};
 }
 
-Result<WriterCore::Lease> WriterCore::lease_ring() {
+Result<WriterCore::Lease> WriterCore::lease_ring(Importance importance) {
   const std::lock_guard lock(mutex_);
   // Relaxed: changes under mutex_.
   const std::uint32_t count = ring_count_.load(std::memory_order_relaxed);
   for (std::uint32_t slot = 0; slot < count; ++slot) {
-    if (leased_[slot]) continue;
+    if (leased_[slot] || importance_[slot] != importance) continue;
     leased_[slot] = true;
     return Lease{rings_[slot].get(), slot};
   }
@@ -209,6 +214,7 @@ Result<WriterCore::Lease> WriterCore::lease_ring() {
                                                        ": that many producers exist already");
   }
   rings_[count] = std::make_unique<ByteRing>(config_.ring_bytes);
+  importance_[count] = importance;
   leased_[count] = true;
   // [RINGS] release: after the ring was made. Pairs with the acquire in drain().
   ring_count_.store(count + 1, std::memory_order_release);
@@ -220,13 +226,16 @@ void WriterCore::return_ring(std::uint32_t slot) {
   leased_[slot] = false;
 }
 
-AppendStatus WriterCore::try_append(ByteRing& ring, RecordType type,
+AppendStatus WriterCore::try_append(ByteRing& ring, Importance importance, RecordType type,
                                     std::span<const std::byte> head,
                                     std::span<const std::byte> body) noexcept {
   if (head.size() + body.size() > config_.record_bytes_max) return AppendStatus::kTooLarge;
   // Relaxed, both: only a refusal hangs on them. Who acts on the reason asks health(), which locks.
   if (failed_.load(std::memory_order_relaxed)) return AppendStatus::kFailed;
   if (closed_.load(std::memory_order_relaxed)) return AppendStatus::kClosed;
+  if (importance == Importance::kExpendable && preparer_->on_reserve()) {
+    return AppendStatus::kNoSpace;
+  }
   return ring.try_push(type, head, body) ? AppendStatus::kOk : AppendStatus::kFull;
 }
 
@@ -250,20 +259,30 @@ void WriterCore::wake_committer() {
   committer_wake_.notify_one();
 }
 
-Result<void> WriterCore::wait_safe(const ByteRing& ring, std::uint64_t position,
-                                   Deadline deadline) {
+Result<void> WriterCore::wait_safe(const ByteRing& ring, Importance importance,
+                                   std::uint64_t position, Deadline deadline) {
   if (is_safe(ring, position)) return {};
   std::unique_lock lock(mutex_);
   // [ASK] release: after the caller's appends. Pairs with the acquire in run_committer(). Under
   // mutex_, so that the committer cannot fall asleep between looking and waiting.
   closes_asked_.fetch_add(1, std::memory_order_release);
   committer_wake_.notify_one();
-  const bool ended = progress_.wait_until(
-      lock, deadline, [&] { return is_safe(ring, position) || error_.has_value(); });
-  if (is_safe(ring, position)) return {};
-  if (error_) return tl::unexpected<Error>(*error_);
-  GRACE_LEDGER_ASSERT(!ended);
-  return make_error(ErrorCode::kTimeout, "records were not durable in time");
+  // Nobody says when the reserve is begun, so this looks for itself now and then.
+  constexpr std::chrono::milliseconds kLook{50};
+  for (;;) {
+    const Deadline now = std::chrono::steady_clock::now();
+    (void)progress_.wait_until(lock, std::min(deadline, now + kLook),
+                               [&] { return is_safe(ring, position) || error_.has_value(); });
+    if (is_safe(ring, position)) return {};
+    if (error_) return tl::unexpected<Error>(*error_);
+    if (importance == Importance::kExpendable && preparer_->on_reserve()) {
+      return make_error(ErrorCode::kNoSpace,
+                        "no space: what remains is kept for records that are essential");
+    }
+    if (now >= deadline) {
+      return make_error(ErrorCode::kTimeout, "records were not durable in time");
+    }
+  }
 }
 
 Result<std::uint64_t> WriterCore::flush(std::chrono::milliseconds timeout) {
@@ -272,7 +291,8 @@ Result<std::uint64_t> WriterCore::flush(std::chrono::milliseconds timeout) {
   const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
   for (std::uint32_t index = 0; index < count; ++index) {
     const ByteRing& ring = *rings_[index];
-    if (auto waited = wait_safe(ring, ring.producer_position(), deadline); !waited) {
+    if (auto waited = wait_safe(ring, importance_[index], ring.producer_position(), deadline);
+        !waited) {
       return tl::unexpected<Error>(waited.error());
     }
   }
@@ -291,18 +311,20 @@ Result<void> WriterCore::close() {
   }
   committer_wake_.notify_all();
   if (committer_thread_.joinable()) committer_thread_.join();
+  if (hasher_thread_.joinable()) hasher_thread_.join();
   if (closer_thread_.joinable()) closer_thread_.join();
   if (syncer_thread_.joinable()) syncer_thread_.join();
-  if (preparer_ != nullptr) preparer_->stop();
-  // Taken and never begun: only where the writer has failed.
-  if (committer_.new_segment != nullptr) committer_.new_segment->discard();
-  committer_.new_segment.reset();
-  for (const auto& segment : closer_.abandoned) segment->discard();
-  closer_.abandoned.clear();
-  live_.clear();
+  preparer_->stop();
   if (checkpointer_ != nullptr) checkpointer_->stop(!failure().has_value());
   lock_.release();
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
+  // [RINGS] acquire pairs with the release in lease_ring().
+  const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    if (rings_[index]->consumed_position() == rings_[index]->producer_position()) continue;
+    return make_error(ErrorCode::kNoSpace,
+                      "no space: records of an expendable producer were not written");
+  }
   return {};
 }
 
@@ -325,8 +347,15 @@ std::uint64_t WriterCore::witnessed_sequence() const {
 }
 
 WriterStats WriterCore::stats() const {
+  const BlockStore::Stats stored = store_->stats();
   const std::lock_guard lock(mutex_);
-  return stats_;
+  WriterStats stats = stats_;
+  stats.blocks = stored.blocks;
+  stats.block_bytes = stored.block_bytes;
+  stats.segments_begun = stored.segments_begun;
+  stats.waits += stored.segment_waits;
+  stats.fail_overs = stored.fail_overs;
+  return stats;
 }
 
 }  // namespace grace::ledger::internal

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "block.h"
-#include "block_writer.h"
+#include "block_buffer.h"
+#include "block_store.h"
 #include "byte_ring.h"
 #include "checkpointer.h"
 #include "directory.h"
 #include "grace/ledger/writer.h"
-#include "mapped_segment.h"
+#include "hand_off.h"
 #include "recovery.h"
 #include "segment_preparer.h"
 
@@ -24,14 +25,15 @@ namespace grace::ledger::internal {
 
 // What stands behind Writer and Producer.
 //
-//   producers == rings ==> committer == FilledBlock ==> closer --(under mutex_)--> syncer
-//                             ^                                                      |
-//             preparer == ready segments                       durable positions, progress_
+//   producers == rings ==> committer ==> hasher ==> closer ==> BlockStore <== syncer
+//                             ^                                    ^
+//                    BlockBufferPool                       preparer: segments
 //
-// The committer copies records into the mapping and gives them their sequences; the closer hashes a
-// filled block, completes it and begins segments. Without config_.hash_aside the committer's thread
-// does both. committer_ and closer_ are touched by the opening thread before the threads start, and
-// each by its own thread after.
+// The committer copies records into a buffer and gives them their sequences; the hasher hashes a
+// filled block; the closer puts it into a segment; the syncer makes it durable, and the buffer goes
+// back. Without config_.pipelined the committer's thread does the hasher's and the closer's work,
+// with crc32c the hasher is missing. committer_ is touched by the opening thread before the threads
+// start, and by its own thread after.
 class WriterCore {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -46,22 +48,23 @@ class WriterCore {
     ByteRing* ring;
     std::uint32_t slot;
   };
-  [[nodiscard]] Result<Lease> lease_ring();
+  [[nodiscard]] Result<Lease> lease_ring(Importance importance);
   void return_ring(std::uint32_t slot);
-  [[nodiscard]] AppendStatus try_append(ByteRing& ring, RecordType type,
+  [[nodiscard]] AppendStatus try_append(ByteRing& ring, Importance importance, RecordType type,
                                         std::span<const std::byte> head,
                                         std::span<const std::byte> body) noexcept;
   [[nodiscard]] std::uint64_t next_sequence(const ByteRing& ring) const;
   [[nodiscard]] bool is_safe(const ByteRing& ring, std::uint64_t position) const noexcept;
   void wake_committer();
-  [[nodiscard]] Result<void> wait_safe(const ByteRing& ring, std::uint64_t position,
-                                       Deadline deadline);
+  [[nodiscard]] Result<void> wait_safe(const ByteRing& ring, Importance importance,
+                                       std::uint64_t position, Deadline deadline);
 
   // --- anybody ---
   [[nodiscard]] Result<std::uint64_t> flush(std::chrono::milliseconds timeout);
   [[nodiscard]] Result<void> close();
   [[nodiscard]] Result<void> health() const;
   [[nodiscard]] Result<void> checkpoint_health() const;
+  [[nodiscard]] std::optional<Error> last_fail_over() const { return store_->last_fail_over(); }
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
@@ -74,7 +77,7 @@ class WriterCore {
   WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered);
 
   Result<void> start(const std::vector<std::string>& pending);
-  Result<void> record_recovery(const std::vector<std::string>& pending);
+  void record_recovery(const std::vector<std::string>& pending);
   void fail(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
 
@@ -86,37 +89,31 @@ class WriterCore {
   };
   [[nodiscard]] Pass drain();
   [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> payload);
-  [[nodiscard]] bool has_room(std::uint64_t footprint_bytes) const;
-  [[nodiscard]] bool take_segment();
-  void close_open_block(std::uint32_t flags);
+  [[nodiscard]] bool make_room(std::uint64_t footprint_bytes);
+  void seal_open_records();
+  void close_open_block();
+  [[nodiscard]] bool is_held_back(std::uint32_t slot) const;
   [[nodiscard]] bool is_due(Deadline now) const;
   void idle(std::uint64_t asked, Deadline now);
   void finish();
 
-  // --- closer (closer.cc) ---
-  // A block whose records are in place. Its place in the log is known to the closer alone.
+  // --- hasher and closer (closer.cc) ---
+  // A block whose records are in place, or the order to seal the segment.
   struct FilledBlock {
-    std::unique_ptr<MappedSegment> new_segment;  // the block is the first of this segment
-    std::uint64_t at = 0;                        // where it begins in its segment
-    OpenBlock open;
+    BlockStore::Filled filled;
     std::uint64_t payload_bytes = 0;
-    std::vector<std::uint64_t> positions;  // by ring: what the log holds up to this block
+    bool seals = false;
   };
-  void run_closer();
   void hand_over(FilledBlock&& block);
-  void close_filled(FilledBlock& block);
-  [[nodiscard]] bool begin_segment(std::unique_ptr<MappedSegment> segment);
-  void publish_commit(const FilledBlock& block, std::uint64_t block_bytes);
-  [[nodiscard]] std::uint64_t promise() const;
+  void hash_filled(FilledBlock& block, Sha256& hasher) const;
+  void store_filled(FilledBlock& block);
+  void run_hasher();
+  void run_closer();
+  void end_closing();
+  void publish(const std::vector<std::uint64_t>& positions, std::uint32_t records,
+               std::uint64_t payload_bytes);
 
-  // --- syncer (syncer.cc) ---
-  void run_syncer();
-  struct SyncJob {
-    MappedSegment* segment;  // owned by live_, which only the syncer shrinks
-    std::uint64_t end;
-    bool sealed;
-  };
-  [[nodiscard]] Result<void> sync_all(const std::vector<SyncJob>& jobs);
+  void run_syncer();  // syncer.cc
 
   const LogConfig config_;
   DirectoryLock lock_;
@@ -127,53 +124,39 @@ class WriterCore {
 
   // The committer's alone.
   struct Committer {
-    std::uint64_t next_sequence = 1;             // of the open block's first record
-    std::unique_ptr<MappedSegment> new_segment;  // taken, and goes with the next block
-    std::span<std::byte> segment;                // empty until the first record
-    std::uint64_t block_at = 0;                  // where the open block begins
+    std::uint64_t next_sequence = 1;      // of the open block's first record
+    std::unique_ptr<BlockBuffer> buffer;  // null until the open block's first record
     OpenBlock open;
+    std::uint64_t sealed_bytes = 0;  // records up to here have their CRC
     std::uint64_t open_payload_bytes = 0;
     Deadline opened_at{};
     std::uint64_t closes_done = 0;
     std::chrono::microseconds idle_sleep{0};
-    bool asked_ahead = false;
+    Sha256 hasher;  // without a thread for it
   } committer_;
+  const std::uint64_t block_bytes_max_;  // an empty segment has room for it
 
-  // The closer's alone.
-  struct Closer {
-    ChainState chain;
-    std::uint64_t next_segment_number = 1;
-    MappedSegment* segment = nullptr;  // owned by live_
-    // Those that could not be begun: the committer may still be writing into one.
-    std::vector<std::unique_ptr<MappedSegment>> abandoned;
-    Sha256 hasher;
-  } closer_;
-
-  // From committer to closer, at most kFilledMax: full, the committer waits.
+  // Full, the one before waits.
   static constexpr std::size_t kFilledMax = 4;
-  std::mutex filled_mutex_;
-  std::condition_variable filled_changed_;
-  std::deque<FilledBlock> filled_;  // guarded by filled_mutex_
-  bool filled_ended_ = false;       // guarded by filled_mutex_: the committer hands over no more
+  HandOff<FilledBlock> to_hasher_{kFilledMax};
+  HandOff<FilledBlock> to_closer_{kFilledMax};
 
   // Rings: slots are filled in order and never emptied; a returned ring is leased again.
   std::vector<std::unique_ptr<ByteRing>> rings_;
-  std::vector<bool> leased_;  // guarded by mutex_
+  std::vector<Importance> importance_;  // of a slot's producers, once and for all
+  std::vector<bool> leased_;            // guarded by mutex_
   std::atomic<std::uint32_t> ring_count_{0};
 
   mutable std::mutex mutex_;
   std::condition_variable committer_wake_;
   std::condition_variable syncer_wake_;
   std::condition_variable progress_;  // synced further, or failed
-  // Guarded by mutex_: the hand-off from committer to syncer.
-  std::deque<std::unique_ptr<MappedSegment>> live_;  // begun and not yet synced to their end
-  std::vector<std::uint64_t> written_positions_;     // by ring
-  std::uint64_t handed_sequence_ = 0;
+  // Guarded by mutex_.
   bool unsynced_ = false;
-  bool closing_done_ = false;  // no more blocks will be closed
+  bool closing_done_ = false;  // no more blocks will be stored
   bool woken_ = false;
   std::optional<Error> error_;
-  WriterStats stats_;
+  WriterStats stats_;  // but for what the store counts
 
   std::atomic<std::uint64_t> written_sequence_{0};
   std::atomic<std::uint64_t> durable_sequence_{0};
@@ -183,9 +166,12 @@ class WriterCore {
   std::atomic<bool> failed_{false};
 
   std::mutex close_mutex_;  // one close() at a time
+  BlockBufferPool pool_;
   std::unique_ptr<SegmentPreparer> preparer_;
+  std::unique_ptr<BlockStore> store_;
   std::unique_ptr<Checkpointer> checkpointer_;  // null: none are asked for
   std::thread committer_thread_;
+  std::thread hasher_thread_;
   std::thread closer_thread_;
   std::thread syncer_thread_;
 };

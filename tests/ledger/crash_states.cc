@@ -37,8 +37,9 @@ LogConfig draw_config(Random& random) {
   config.commit_interval = std::chrono::microseconds(random.one_of({0, 100, 1000}));
   config.idle_wait_max = std::chrono::microseconds(500);
   config.segments_ahead = random.one_of<std::uint32_t>({1, 2});
-  config.segments_unsynced_max = random.one_of<std::uint32_t>({1, 4});
-  config.prefault = false;
+  config.unsynced_bytes_max = 2 * (config.block_bytes + config.record_bytes_max) + (32 << 10);
+  config.pipelined = random.chance(70);
+  config.reserve = random.chance(30);
   return config;
 }
 

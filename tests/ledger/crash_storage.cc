@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cinttypes>
-#include <fstream>
 #include <thread>
 
 namespace grace::ledger {
@@ -167,28 +165,6 @@ void CrashStorage::make_durable(Inode& inode, const Bytes& content, std::uint64_
   inode.oldest = std::move(oldest);
 }
 
-// The writer maps its segments itself, so the kernel is asked which file lies there.
-std::uint64_t CrashStorage::inode_at(const std::byte* base) {
-  if (const auto known = mapped_.find(base); known != mapped_.end()) return known->second;
-  std::ifstream maps("/proc/self/maps");
-  std::string line;
-  const auto wanted = reinterpret_cast<std::uintptr_t>(base);
-  while (std::getline(maps, line)) {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-    std::uint64_t inode = 0;
-    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64, &begin, &end,
-                    &inode) != 3 ||
-        wanted < begin || wanted >= end) {
-      continue;
-    }
-    mapped_[base] = inode;
-    return inode;
-  }
-  std::fprintf(stderr, "no file is mapped there\n");
-  std::abort();
-}
-
 void CrashStorage::nap() {
   std::uint64_t us = 0;
   {
@@ -214,8 +190,6 @@ int CrashStorage::open(const std::string& path, int flags, unsigned mode) {
 
 int CrashStorage::close(int fd) {
   const std::lock_guard lock(mutex_);
-  // The mapping went before the descriptor: its place may get another file.
-  std::erase_if(mapped_, [&](const auto& each) { return each.second == open_[fd]; });
   open_.erase(fd);
   return FileSystem::close(fd);
 }
@@ -239,28 +213,6 @@ std::int64_t CrashStorage::write_at(int fd, std::span<const std::byte> bytes,
   return FileSystem::write_at(fd, bytes, offset);
 }
 
-int CrashStorage::sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) {
-  std::uint64_t number = 0;
-  Bytes begun;
-  std::size_t seen = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    take_snapshot();
-    number = inode_at(base);
-    begun = read_whole(inodes_.at(number).fd);
-    seen = snapshots_.size();
-  }
-  nap();
-  const std::lock_guard lock(mutex_);
-  take_snapshot();
-  const std::uint64_t end = std::min<std::uint64_t>(begun.size(), offset + bytes);
-  const Bytes content(begun.begin() + static_cast<std::ptrdiff_t>(offset),
-                      begun.begin() + static_cast<std::ptrdiff_t>(end));
-  make_durable(inodes_.at(number), content, offset, begun.size(), seen);
-  take_snapshot();
-  return 0;
-}
-
 int CrashStorage::sync_file(int fd) {
   std::uint64_t number = 0;
   Bytes begun;
@@ -274,6 +226,7 @@ int CrashStorage::sync_file(int fd) {
   }
   nap();
   const std::lock_guard lock(mutex_);
+  take_snapshot();
   make_durable(inodes_.at(number), begun, 0, begun.size(), seen);
   take_snapshot();
   return 0;

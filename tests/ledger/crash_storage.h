@@ -18,7 +18,7 @@ namespace grace::ledger {
 // have covered is durable; everything else a loss of power may keep or lose, sector by sector and
 // name by name, in any order.
 //
-//   sync_mapping, sync_file   the bytes as they were when the call began, and the file's size
+//   sync_data, sync_file      the bytes as they were when the call began, and the file's size
 //   sync_directory            names made, changed and removed in that directory before the call
 //
 // A rename between two directories is durable once both were synced, and is lost or kept whole.
@@ -82,7 +82,7 @@ class CrashStorage final : public FileSystem {
   int allocate(int fd, std::uint64_t bytes) override;
   int truncate(int fd, std::uint64_t bytes) override;
   std::int64_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override;
-  int sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) override;
+  int sync_data(int fd) override { return sync_file(fd); }
   int sync_file(int fd) override;
   int sync_directory(const std::string& path) override;
   int rename(const std::string& from, const std::string& to) override;
@@ -104,7 +104,6 @@ class CrashStorage final : public FileSystem {
   void change_name(const std::string& from, const std::string& to, std::uint64_t inode);
   void make_durable(Inode& inode, const Bytes& content, std::uint64_t offset,
                     std::uint64_t file_bytes, std::size_t seen);
-  [[nodiscard]] std::uint64_t inode_at(const std::byte* base);
   [[nodiscard]] std::string relative(const std::string& path) const;
 
   [[nodiscard]] Bytes crashed_file(std::size_t index, std::uint64_t inode,
@@ -117,8 +116,7 @@ class CrashStorage final : public FileSystem {
   std::uint64_t acknowledged_;
   const Writer* writer_ = nullptr;
   std::map<std::uint64_t, Inode> inodes_;
-  std::map<int, std::uint64_t> open_;                 // by the writer's descriptor
-  std::map<const std::byte*, std::uint64_t> mapped_;  // by base
+  std::map<int, std::uint64_t> open_;  // by the writer's descriptor
   std::map<std::string, std::uint64_t> present_names_;
   std::map<std::string, std::uint64_t> durable_names_;
   std::vector<NameChange> changes_;

@@ -22,7 +22,7 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   std::atomic<int> allocate_error{0};
   std::atomic<int> sync_error{0};
-  // While set, syncs of a mapping wait.
+  // While set, syncs of data wait.
   void hold_syncs(bool hold) {
     {
       const std::lock_guard lock(mutex_);
@@ -48,14 +48,14 @@ class FaultyFileSystem final : public FileSystem {
     if (const int error = next()) return error;
     return FileSystem::write_at(fd, bytes, offset);
   }
-  int sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) override {
+  int sync_data(int fd) override {
     if (const int error = next()) return error;
     if (sync_error != 0) return -sync_error;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !held_; });
     }
-    return FileSystem::sync_mapping(base, offset, bytes);
+    return FileSystem::sync_data(fd);
   }
   int sync_file(int fd) override {
     if (const int error = next()) return error;

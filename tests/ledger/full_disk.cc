@@ -55,7 +55,7 @@ bool mount_ext4(const std::string& at, const std::string& image) {
          run_program({"mount", "-o", "loop", image, at});
 }
 
-LogConfig config_for(const std::string& mounted, bool prefault, Integrity integrity) {
+LogConfig config_for(const std::string& mounted, bool pipelined, Integrity integrity) {
   LogConfig config;
   config.directory = mounted + "/log";
   config.integrity = integrity;
@@ -64,7 +64,7 @@ LogConfig config_for(const std::string& mounted, bool prefault, Integrity integr
   config.record_bytes_max = 2000;
   config.ring_bytes = 16 << 10;
   config.commit_interval = std::chrono::microseconds(500);
-  config.prefault = prefault;
+  config.pipelined = pipelined;
   return config;
 }
 
@@ -256,20 +256,20 @@ int run(Campaign& campaign) {
   }
   const CampaignFolder folder("full_disk", CampaignFolder::Place::kDisk);
   std::uint64_t stories = 0;
-  for (const bool prefault : {true, false}) {
+  for (const bool pipelined : {true, false}) {
     for (const bool memory : {true, false}) {
       const std::string at = folder / ("mounted" + std::to_string(stories));
       std::filesystem::create_directories(at);
       const bool mounted = memory ? mount_memory(at) : mount_ext4(at, at + ".image");
       const std::string name =
-          std::string(memory ? "tmpfs" : "ext4") + (prefault ? ", prefault" : ", no prefault");
+          std::string(memory ? "tmpfs" : "ext4") + (pipelined ? ", pipelined" : ", one thread");
       if (!mounted) {
         std::printf("  %s: cannot be mounted here\n", name.c_str());
         continue;
       }
       ++stories;
-      const Integrity integrity = prefault ? Integrity::kSha256 : Integrity::kCrc32c;
-      FullDisk(campaign, name, at, config_for(at, prefault, integrity)).run();
+      const Integrity integrity = pipelined ? Integrity::kSha256 : Integrity::kCrc32c;
+      FullDisk(campaign, name, at, config_for(at, pipelined, integrity)).run();
       (void)::umount2(at.c_str(), MNT_DETACH);
     }
   }

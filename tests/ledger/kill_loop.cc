@@ -49,7 +49,8 @@ LogConfig draw_config(Random& random, const std::string& directory) {
   config.commit_interval = std::chrono::microseconds(random.one_of({0, 100, 1000}));
   config.idle_wait_max = std::chrono::microseconds(500);
   config.segments_ahead = random.one_of<std::uint32_t>({1, 3});
-  config.prefault = random.chance(50);
+  config.pipelined = random.chance(50);
+  config.reserve = random.chance(30);
   return config;
 }
 

@@ -29,7 +29,7 @@ enum class Call {
   kAllocate,
   kTruncate,
   kWrite,
-  kSyncMapping,
+  kSyncData,
   kSyncFile,
   kSyncDirectory,
   kRename,
@@ -37,9 +37,9 @@ enum class Call {
   kMakeDirectory,
   kNone
 };
-constexpr const char* kCallNames[] = {
-    "open",      "close",          "allocate", "truncate", "write_at",       "sync_mapping",
-    "sync_file", "sync_directory", "rename",   "remove",   "make_directory", "none"};
+constexpr const char* kCallNames[] = {"open",     "close",     "allocate",       "truncate",
+                                      "write_at", "sync_data", "sync_file",      "sync_directory",
+                                      "rename",   "remove",    "make_directory", "none"};
 
 // How the call fails.
 struct Way {
@@ -96,9 +96,8 @@ class FailingFileSystem final : public FileSystem {
     }
     return around(Call::kWrite, [&] { return FileSystem::write_at(fd, bytes, offset); });
   }
-  int sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) override {
-    return around(Call::kSyncMapping,
-                  [&] { return FileSystem::sync_mapping(base, offset, bytes); });
+  int sync_data(int fd) override {
+    return around(Call::kSyncData, [&] { return FileSystem::sync_data(fd); });
   }
   int sync_file(int fd) override {
     return around(Call::kSyncFile, [&] { return FileSystem::sync_file(fd); });
@@ -156,7 +155,6 @@ LogConfig small_config(const std::string& directory) {
   config.ring_bytes = 16 << 10;
   config.commit_interval = std::chrono::microseconds(200);
   config.idle_wait_max = std::chrono::microseconds(500);
-  config.prefault = false;
   return config;
 }
 
@@ -233,7 +231,7 @@ Told run_workload(const std::string& directory, FailingFileSystem& fs, Shared& s
 // A failure of these must be told. Of the others some are tried again (what prepares ahead) or do
 // not matter (a segment that is not cut to size, a provisional file that stays).
 bool must_be_told(Call call) {
-  return call == Call::kWrite || call == Call::kSyncMapping || call == Call::kSyncFile ||
+  return call == Call::kWrite || call == Call::kSyncData || call == Call::kSyncFile ||
          call == Call::kSyncDirectory || call == Call::kRename || call == Call::kMakeDirectory;
 }
 

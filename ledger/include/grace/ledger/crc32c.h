@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,6 +14,11 @@ namespace grace::ledger {
 [[nodiscard]] inline std::uint32_t crc32c(std::span<const std::byte> bytes) {
   return crc32c_extend(0, bytes);
 }
+
+// The CRCs of three pieces at once, of which any may be empty: about twice as fast as one after the
+// other where they are as long as each other.
+[[nodiscard]] std::array<std::uint32_t, 3> crc32c_of_three(
+    const std::array<std::span<const std::byte>, 3>& pieces);
 
 // The portable implementation, so that a test can compare the two on any machine.
 [[nodiscard]] std::uint32_t crc32c_extend_portable(std::uint32_t crc,

@@ -59,13 +59,16 @@ struct LogConfig {
   std::uint64_t record_bytes_max = 2ULL << 20;  // payload; a ring holds at least two such records
   std::uint64_t ring_bytes = 8ULL << 20;        // per producer, rounded up to a power of two
   std::uint32_t producers_max = 8;              // at most 64
-  std::uint32_t segments_ahead = 1;             // prepared and pre-faulted before they are needed
-  std::uint32_t segments_unsynced_max =
-      4;                 // full segments waiting for their sync: then appends wait
-  bool prefault = true;  // false: pages are faulted in by the committer as it writes
-  // With kSha256: blocks are hashed on a thread of their own while the committer fills the next
-  // ones. false: the committer hashes them itself, and there is one thread less.
-  bool hash_aside = true;
+  std::uint32_t segments_ahead = 1;             // allocated before they are needed
+  // Blocks that are not durable yet are kept in memory, to be written anew should their file fail.
+  // When this much waits for the disk, appends wait, too. At least two blocks.
+  std::uint64_t unsynced_bytes_max = 64ULL << 20;
+  // One segment more lies allocated for the day on which the file system has no space: then
+  // producers of Importance::kExpendable are refused, and the others go on until it is full.
+  bool reserve = false;
+  // Blocks are hashed and written on threads of their own while the committer fills the next ones.
+  // false: the committer does it all, and there are up to two threads less.
+  bool pipelined = true;
 
   CheckpointConfig checkpoint;
 

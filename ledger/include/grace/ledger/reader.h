@@ -99,6 +99,7 @@ struct VerifyReport {
   std::uint64_t torn_tail_bytes = 0;
   std::uint64_t torn_tail_segment = 0;
   std::uint64_t torn_tail_offset = 0;
+  std::uint64_t fail_overs = 0;  // segments that end without a seal because their file had failed
   std::uint64_t fault_count = 0;
   std::optional<VerifyFault> first_fault;
 };

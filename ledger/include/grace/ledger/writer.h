@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ enum class AppendStatus : std::uint8_t {
   kTooLarge = 2,  // longer than record_bytes_max; nothing was appended
   kFailed = 3,    // the writer has failed for good: Writer::health() says why
   kClosed = 4,    // the writer is closed, or this handle is empty
+  kNoSpace = 5,   // what space is left is for essential records; nothing was appended
 };
 
 [[nodiscard]] constexpr std::string_view to_string(AppendStatus status) {
@@ -33,9 +35,18 @@ enum class AppendStatus : std::uint8_t {
       return "failed";
     case AppendStatus::kClosed:
       return "closed";
+    case AppendStatus::kNoSpace:
+      return "no_space";
   }
   return "unknown";
 }
+
+// What becomes of a producer's records when the file system is full and the reserve is begun
+// (LogConfig::reserve).
+enum class Importance : std::uint8_t {
+  kEssential = 1,   // they are written while there is room at all
+  kExpendable = 2,  // appends are refused with kNoSpace, and what waits in the ring stays there
+};
 
 // How safe a record is.
 //   D0  in the producer's ring: lost with the process
@@ -66,7 +77,8 @@ struct WriterStats {
   std::uint64_t block_bytes = 0;  // with headers and padding
   std::uint64_t syncs = 0;
   std::uint64_t segments_begun = 0;
-  std::uint64_t segment_waits = 0;  // times the committer waited for a segment or a sync
+  std::uint64_t waits = 0;       // times that blocks waited for a segment or for a sync
+  std::uint64_t fail_overs = 0;  // segments given up for a new one: Writer::last_fail_over()
 };
 
 namespace internal {
@@ -91,7 +103,7 @@ class Producer {
   // The payload in two parts, so that a header and a body need not be copied together first.
   [[nodiscard]] AppendStatus try_append(RecordType type, std::span<const std::byte> head,
                                         std::span<const std::byte> body) noexcept;
-  // Never returns kFull.
+  // Never returns kFull: waits.
   [[nodiscard]] AppendStatus append_or_wait(RecordType type, std::span<const std::byte> head,
                                             std::span<const std::byte> body = {}) noexcept;
 
@@ -114,30 +126,35 @@ class Producer {
 
  private:
   friend class Writer;
-  Producer(internal::WriterCore* core, internal::ByteRing* ring, std::uint32_t slot)
-      : core_(core), ring_(ring), slot_(slot) {}
+  Producer(internal::WriterCore* core, internal::ByteRing* ring, std::uint32_t slot,
+           Importance importance)
+      : core_(core), ring_(ring), slot_(slot), importance_(importance) {}
   void release() noexcept;
 
   internal::WriterCore* core_ = nullptr;
   internal::ByteRing* ring_ = nullptr;
   std::uint32_t slot_ = 0;
+  Importance importance_ = Importance::kEssential;
 };
 
 // The one writer of a log directory.
 //
 // Threads: open() starts them and close() ends them.
 //   committer     takes records from the rings, gives sequences, fills blocks
-//   closer        hashes and completes filled blocks, begins segments; with LogConfig::hash_aside
-//                 and kSha256 only, else the committer does it. These two alone write the mapping,
-//                 each its own bytes
-//   syncer        makes closed blocks durable in order, cuts sealed segments to size
-//   preparer      creates, allocates and pre-faults the next segments
+//   hasher        hashes filled blocks; with kSha256
+//   closer        puts them into segments; without LogConfig::pipelined the committer does that and
+//                 the hashing
+//   syncer        makes them durable in order, cuts sealed segments to size
+//   preparer      creates and allocates the next segments
 //   checkpointer  re-reads what is durable and signs it; where a signer is configured
-// Bounds: producers_max rings of ring_bytes; segments_ahead + segments_unsynced_max + 2 mapped
-// segments. When full: rings fill and appends say kFull or wait.
-// Failure: a failed sync, or no space for a segment that is needed, ends the writer for good:
-// health() names it, appends return kFailed, waits return the error. What was reported durable
-// stays so; what was not is never reported so afterwards.
+// Bounds: producers_max rings of ring_bytes; unsynced_bytes_max of blocks on their way; files open:
+// segments_ahead + 1 + one for each segment that waits for its sync. When full: rings fill and
+// appends say kFull or wait.
+// Failure: a file that fails (a write, a sync, somebody who cuts it short) is given up, and all of
+// it that was not durable is written anew into a new segment: last_fail_over(). Three times in a
+// row without a sync between them, or no space for a segment that is needed, ends the writer for
+// good: health() names it, appends return kFailed, waits return the error. What was reported
+// durable stays so; what was not is never reported so afterwards.
 // fork(): the child must not use the writer, and should exec at once: it inherits the lock.
 class Writer {
  public:
@@ -149,7 +166,7 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   // A ring of its own for the caller. kInvalidArgument when producers_max are in use.
-  [[nodiscard]] Result<Producer> producer();
+  [[nodiscard]] Result<Producer> producer(Importance importance = Importance::kEssential);
 
   // Everything appended before the call is durable (written, with SyncMode::kNone) when this
   // returns its highest sequence. Any thread.
@@ -163,6 +180,10 @@ class Writer {
   // The first error, or none. kNoSpace appears here as soon as preparing ahead fails, while the
   // current segment still takes records; it goes away if space returns in time.
   [[nodiscard]] Result<void> health() const;
+  // Why a segment was given up the last time; nothing that had been written was lost by it.
+  // kCorrupt where another program cut the file: what was durable in it is damaged, too, if its
+  // offset says so.
+  [[nodiscard]] std::optional<Error> last_fail_over() const;
   // Why the newest checkpoint could not be made or stored; it is tried again, and the log goes on
   // without.
   [[nodiscard]] Result<void> checkpoint_health() const;

@@ -1,0 +1,56 @@
+#pragma once
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace grace::ledger::internal {
+
+// Bounded queue from one thread to the next, in order, of things that are few and large: a block of
+// a quarter of a megabyte for each lock taken. Full, push() waits; empty, pop() does. After end()
+// pop() gives what is left, then nothing.
+template <typename T>
+class HandOff {
+ public:
+  explicit HandOff(std::size_t waiting_max) : waiting_max_(waiting_max) {}
+
+  void push(T&& item) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return waiting_.size() < waiting_max_; });
+      waiting_.push_back(std::move(item));
+    }
+    changed_.notify_all();
+  }
+  [[nodiscard]] std::optional<T> pop() {
+    std::optional<T> item;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
+      if (waiting_.empty()) return item;
+      item.emplace(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+    changed_.notify_all();
+    return item;
+  }
+  // Nothing is pushed any more.
+  void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  const std::size_t waiting_max_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<T> waiting_;  // guarded by mutex_, as below
+  bool ended_ = false;
+};
+
+}  // namespace grace::ledger::internal
