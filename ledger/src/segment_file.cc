@@ -56,7 +56,8 @@ Result<void> SegmentFile::begin(const SegmentStart& start) {
   return {};
 }
 
-// Space was allocated for the whole file, so its size changes by no write of ours.
+// Space was allocated for the whole file, so its size changes by no write of ours; but a write
+// behind the end of one that was cut would make a hole of the missing part.
 Result<void> SegmentFile::check_size() const {
   const std::int64_t bytes = fs_.file_bytes(fd_);
   if (bytes < 0) return tl::unexpected<Error>(error_at("stat", static_cast<int>(bytes), 0));
@@ -68,6 +69,7 @@ Result<void> SegmentFile::check_size() const {
 
 Result<void> SegmentFile::write(std::uint64_t at, std::span<const std::byte> block) {
   GRACE_LEDGER_ASSERT(number_ > 0 && at % kBlockAlignment == 0 && at + block.size() <= capacity_);
+  if (auto whole = check_size(); !whole) return whole;
   constexpr std::size_t kMagicBytes = sizeof(BlockHeader::magic);
   int written = write_all(fs_, fd_, block.subspan(kMagicBytes), at + kMagicBytes);
   if (written >= 0) written = write_all(fs_, fd_, block.first(kMagicBytes), at);

@@ -175,8 +175,9 @@ class CrashStates {
         if (!run_session()) break;
       }
     }
-    std::printf("logs %llu, snapshots %llu\n", static_cast<unsigned long long>(log_),
-                static_cast<unsigned long long>(snapshots_));
+    std::printf("logs %llu, snapshots %llu, fail-overs %llu\n",
+                static_cast<unsigned long long>(log_), static_cast<unsigned long long>(snapshots_),
+                static_cast<unsigned long long>(fail_overs_));
     return done_;
   }
 
@@ -256,6 +257,7 @@ class CrashStates {
     const auto closed = writer.close();
     storage.snapshot();
     const bool all = writer.durable_sequence() == history_.keys.size();
+    fail_overs_ += writer.stats().fail_overs;
     storage.watch(nullptr);
     if (!closed || !all) campaign_.fail(name(0, 0), "the live log did not close");
     return closed.has_value() && all;
@@ -312,6 +314,7 @@ class CrashStates {
   std::uint64_t session_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t snapshots_ = 0;
+  std::uint64_t fail_overs_ = 0;
 };
 
 }  // namespace

@@ -213,6 +213,18 @@ std::int64_t CrashStorage::write_at(int fd, std::span<const std::byte> bytes,
   return FileSystem::write_at(fd, bytes, offset);
 }
 
+int CrashStorage::sync_data(int fd) {
+  {
+    const std::lock_guard lock(mutex_);
+    last_sync_failed_ = !last_sync_failed_ && random_.chance(8);
+    if (last_sync_failed_) {
+      take_snapshot();
+      return -EIO;
+    }
+  }
+  return sync_file(fd);
+}
+
 int CrashStorage::sync_file(int fd) {
   std::uint64_t number = 0;
   Bytes begun;

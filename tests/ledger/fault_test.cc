@@ -26,7 +26,31 @@ class FaultTest : public LogTest {
   FaultyFileSystem fs_;
 };
 
-TEST_F(FaultTest, AFailedSyncEndsTheWriterAndIsNeverCalledDurable) {
+// One failed sync is the end of its file, not of the log.
+TEST_F(FaultTest, AFailedSyncIsFailedOver) {
+  open();
+  append_many(3);
+  flush();
+  fs_.sync_errors_left = 1;
+  fs_.sync_error = EIO;
+  append_many(3);
+  flush();
+  EXPECT_TRUE(writer_->health().has_value());
+  ASSERT_TRUE(writer_->last_fail_over().has_value());
+  EXPECT_EQ(writer_->last_fail_over()->code, ErrorCode::kSyncFailed);
+  EXPECT_EQ(writer_->last_fail_over()->os_error, EIO);
+  EXPECT_EQ(writer_->last_fail_over()->segment, 1U);
+  EXPECT_EQ(writer_->stats().fail_overs, 1U);
+  EXPECT_EQ(writer_->durable_sequence(), 6U);
+  append_many(3);
+  close();
+  EXPECT_EQ(read_all().texts, written_);
+  EXPECT_TRUE(std::filesystem::exists(segment(2)));
+  EXPECT_TRUE(report().ok) << reason(report());
+  EXPECT_EQ(report().fail_overs, 1U);
+}
+
+TEST_F(FaultTest, SyncsThatKeepFailingEndTheWriterAndNothingIsCalledDurable) {
   open();
   append_many(3);
   flush();
@@ -50,6 +74,151 @@ TEST_F(FaultTest, AFailedSyncEndsTheWriterAndIsNeverCalledDurable) {
   open();
   append_many(1);
   close();
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
+// Segments that were begun and sealed since the last sync, all of which have to be written anew.
+TEST_F(FaultTest, AFailOverTakesSeveralSegmentsAlong) {
+  for (const Integrity integrity : {Integrity::kSha256, Integrity::kCrc32c}) {
+    for (const bool pipelined : {true, false}) {
+      std::filesystem::remove_all(config_.directory);
+      written_.clear();
+      config_.integrity = integrity;
+      config_.pipelined = pipelined;
+      config_.segment_bytes = 24 << 10;
+      config_.record_bytes_max = 1000;
+      config_.block_bytes = 2000;
+      open();
+      append_many(3);
+      flush();
+      fs_.hold_syncs(true);
+      append_many(60, 900);
+      while (writer_->written_sequence() < written_.size()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      ASSERT_TRUE(std::filesystem::exists(segment(3)));
+      fs_.sync_errors_left = 1;
+      fs_.sync_error = EIO;
+      fs_.hold_syncs(false);
+      flush();
+      append_many(5);
+      EXPECT_EQ(writer_->stats().fail_overs, 1U);
+      close();
+      EXPECT_EQ(read_all().texts, written_);
+      EXPECT_TRUE(report().ok) << reason(report());
+      EXPECT_EQ(report().fail_overs, 1U);
+    }
+  }
+}
+
+// Reads while the writer gives its file up: every record once, in order.
+TEST_F(FaultTest, AReaderFollowsOverAFailOver) {
+  config_.segment_bytes = 24 << 10;
+  config_.record_bytes_max = 1000;
+  open();
+  append_many(3);
+  flush();
+  auto reader = Reader::open(config_.directory);
+  ASSERT_TRUE(reader.has_value());
+  std::vector<std::string> seen;
+  const auto read_on = [&] {
+    RecordView record;
+    ReadStatus status;
+    while ((status = reader->next(record)) == ReadStatus::kRecord) {
+      seen.emplace_back(reinterpret_cast<const char*>(record.payload.data()),
+                        record.payload.size());
+    }
+    return status;
+  };
+  fs_.hold_syncs(true);
+  append_many(70, 900);
+  for (int i = 0; i < 200 && !std::filesystem::exists(segment(3)); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_EQ(read_on(), ReadStatus::kEnd) << reader->error().message;
+  EXPECT_GT(seen.size(), 20U) << "it has to have read what is given up";
+  fs_.sync_errors_left = 1;
+  fs_.sync_error = EIO;
+  fs_.hold_syncs(false);
+  flush();
+  EXPECT_GE(writer_->stats().fail_overs, 1U);
+  append_many(70, 900);
+  flush();
+  ASSERT_EQ(read_on(), ReadStatus::kEnd) << reader->error().message;
+  EXPECT_EQ(seen, written_);
+  close();
+}
+
+TEST_F(FaultTest, ASegmentThatSomebodyCutsShortIsGivenUp) {
+  open();
+  append_many(3);
+  flush();
+  std::filesystem::resize_file(segment(1), std::filesystem::file_size(segment(1)) / 2);
+  append_many(3);
+  flush();
+  ASSERT_TRUE(writer_->last_fail_over().has_value());
+  EXPECT_EQ(writer_->last_fail_over()->code, ErrorCode::kCorrupt);
+  EXPECT_NE(writer_->last_fail_over()->message.find("cut short"), std::string::npos);
+  append_many(3);
+  close();
+  EXPECT_EQ(read_all().texts, written_);
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
+// What was durable and was cut away is lost, and everybody says so; all that came after is kept.
+TEST_F(FaultTest, ACutThatTakesDurableRecordsIsNamedAndTheRestIsKept) {
+  open();
+  append_many(3);
+  flush();
+  std::filesystem::resize_file(segment(1), kFirstBlockOffset);
+  append_many(3);
+  flush();
+  ASSERT_TRUE(writer_->last_fail_over().has_value());
+  EXPECT_EQ(writer_->last_fail_over()->offset, kFirstBlockOffset);
+  close();
+  EXPECT_FALSE(report().ok);
+  EXPECT_EQ(report().first_fault->segment, 1U);
+  EXPECT_EQ(report().last_sequence, 6U);
+  const auto reopened = Writer::open(config_);
+  ASSERT_TRUE(reopened.has_value()) << "the last segment vouches for all before it";
+}
+
+TEST_F(FaultTest, TheReserveKeepsEssentialRecordsFlowing) {
+  config_.reserve = true;
+  config_.producers_max = 4;
+  open();
+  auto telemetry = *writer_->producer(Importance::kExpendable);
+  ASSERT_EQ(telemetry.try_append(RecordType::kNote, as_bytes("telemetry")), AppendStatus::kOk);
+  written_.emplace_back("telemetry");
+  flush();
+  // The reserve is prepared once there is a first segment.
+  while (!fs_.seen_allocations(2)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  fs_.allocate_error = ENOSPC;
+  AppendStatus status = AppendStatus::kOk;
+  for (int i = 0; i < 100'000 && status != AppendStatus::kNoSpace; ++i) {
+    append_many(10);
+    flush();
+    status = telemetry.try_append(RecordType::kNote, as_bytes("telemetry"));
+    if (status == AppendStatus::kOk) {
+      ASSERT_TRUE(telemetry.wait_durable().has_value());
+      written_.emplace_back("telemetry");
+    }
+  }
+  ASSERT_EQ(status, AppendStatus::kNoSpace);
+  EXPECT_EQ(writer_->health().error().code, ErrorCode::kNoSpace) << "loudly";
+  append_many(20);
+  flush();
+  fs_.allocate_error = 0;
+  while (telemetry.try_append(RecordType::kNote, as_bytes("again")) == AppendStatus::kNoSpace) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  written_.emplace_back("again");
+  flush();
+  EXPECT_TRUE(writer_->health().has_value());
+  telemetry = Producer();
+  close();
+  EXPECT_EQ(read_all().texts, written_);
   EXPECT_TRUE(report().ok) << reason(report());
 }
 

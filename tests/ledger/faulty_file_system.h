@@ -22,6 +22,8 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   std::atomic<int> allocate_error{0};
   std::atomic<int> sync_error{0};
+  std::atomic<int> sync_errors_left{-1};  // then the error goes away; -1: never
+  [[nodiscard]] bool seen_allocations(std::uint64_t count) const { return allocations_ >= count; }
   // While set, syncs of data wait.
   void hold_syncs(bool hold) {
     {
@@ -38,6 +40,7 @@ class FaultyFileSystem final : public FileSystem {
   int allocate(int fd, std::uint64_t bytes) override {
     if (const int error = next()) return error;
     if (allocate_error != 0) return -allocate_error;
+    ++allocations_;
     return FileSystem::allocate(fd, bytes);
   }
   int truncate(int fd, std::uint64_t bytes) override {
@@ -50,11 +53,13 @@ class FaultyFileSystem final : public FileSystem {
   }
   int sync_data(int fd) override {
     if (const int error = next()) return error;
-    if (sync_error != 0) return -sync_error;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !held_; });
     }
+    const int error = sync_error;
+    if (error != 0 && sync_errors_left > 0 && --sync_errors_left == 0) sync_error = 0;
+    if (error != 0) return -error;
     return FileSystem::sync_data(fd);
   }
   int sync_file(int fd) override {
@@ -82,6 +87,7 @@ class FaultyFileSystem final : public FileSystem {
   int next() { return ++calls_ == fail_at_ ? -error_ : 0; }
 
   std::atomic<std::uint64_t> calls_{0};
+  std::atomic<std::uint64_t> allocations_{0};
   std::atomic<std::uint64_t> fail_at_{0};
   std::atomic<int> error_{0};
   std::mutex mutex_;

@@ -1,7 +1,6 @@
-// What happens to a writer whose live segment another process cuts short? The committer stores into
-// a mapping, and a page behind the end of its file is a SIGBUS. Says how the writer's process
-// ended: exit code 0 if the writer told of it through health() or never noticed, 1 if a signal
-// ended it.
+// What happens to a writer whose live segment another process cuts short? It must name the file,
+// give it up for another one and go on: every record that was not durable by then and every later
+// one is in the log, and verify names what was lost with the rest.
 //
 //   ledger_live_truncation
 #include <sys/wait.h>
@@ -15,6 +14,8 @@
 namespace grace::ledger {
 namespace {
 
+constexpr int kRecords = 20'000;
+
 [[noreturn]] void child(const std::string& directory) {
   LogConfig config;
   config.directory = directory;
@@ -24,13 +25,19 @@ namespace {
   const auto writer = Writer::open(config);
   if (!writer) ::_exit(3);
   Producer producer = *(*writer)->producer();
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < kRecords; ++i) {
     if (producer.append_or_wait(RecordType::kNote, as_bytes("one more record")) !=
         AppendStatus::kOk) {
-      ::_exit(0);
+      ::_exit(4);
     }
     if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  producer = Producer();
+  if (!(*writer)->close()) ::_exit(5);
+  const auto told = (*writer)->last_fail_over();
+  if (!told || told->code != ErrorCode::kCorrupt || told->segment != 1) ::_exit(6);
+  std::printf("told: %s\n", told->message.c_str());
+  std::fflush(stdout);
   ::_exit(0);
 }
 
@@ -39,7 +46,7 @@ namespace {
 
 int main(int argc, char** argv) {
   using namespace grace::ledger;
-  const Campaign campaign("ledger_live_truncation", argc, argv, 1);
+  Campaign campaign("ledger_live_truncation", argc, argv, 1);
   const CampaignFolder folder("live_truncation", CampaignFolder::Place::kDisk);
   const pid_t pid = ::fork();
   if (pid == 0) child(folder / "log");
@@ -54,10 +61,17 @@ int main(int argc, char** argv) {
   } else {
     std::printf("the writer's process ended by itself, with %d\n", WEXITSTATUS(status));
   }
+  if (failed) campaign.fail("cut", failed.message());
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) campaign.fail("writer", "see above");
   const auto verified = verify(folder / "log");
-  std::printf("verify: %s\n", !verified               ? verified.error().message.c_str()
-                              : verified->ok          ? "ok"
-                              : verified->first_fault ? verified->first_fault->reason.c_str()
-                                                      : "torn tail");
-  return !failed && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+  if (!verified) {
+    campaign.fail("verify", verified.error().message);
+  } else if (verified->last_sequence != kRecords) {
+    campaign.fail("verify", "the last record is " + std::to_string(verified->last_sequence));
+  } else if (verified->ok || verified->first_fault->segment != 1 || verified->fault_count != 1) {
+    campaign.fail("verify", "the cut segment is not its only fault");
+  } else {
+    std::printf("verify: %s\n", verified->first_fault->reason.c_str());
+  }
+  return campaign.finish(1, "cut segment");
 }
