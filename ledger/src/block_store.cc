@@ -207,19 +207,19 @@ Result<void> BlockStore::abandon_segments() {
   segment_.reset();
   previous_end_ = sealed ? 0 : end_at;
   bool removed = false;
-  // From the last on. The one that has the next segment's name is replaced by it.
+  // From the last on.
   for (; !abandoned.empty(); abandoned.pop_back()) {
     SegmentFile& segment = *abandoned.back();
-    if (segment.number() > next_segment_number_) {
+    if (segment.number() >= next_segment_number_) {
       const int gone = config_.file_system->remove(segment.path());
       if (gone < 0) return make_io_error("remove", segment.path(), gone);
       removed = true;
-    } else if (segment.number() < next_segment_number_ && !sealed) {
+    } else if (!sealed) {
       (void)segment.cut(end_at);
     }
   }
   if (!removed) return {};
-  // Or a loss of power brings one back behind segments that it does not follow.
+  // Or a loss of power brings one back before or behind new segments that it does not fit.
   const int synced = config_.file_system->sync_directory(config_.directory);
   if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
   return {};

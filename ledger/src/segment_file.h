@@ -25,8 +25,7 @@ class SegmentFile {
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
 
-  // Writes both header copies, then takes the final name; a file that had it is replaced. The name
-  // is durable after sync().
+  // Writes both header copies, then takes the final name, which is durable after sync().
   [[nodiscard]] Result<void> begin(const SegmentStart& start);
   // Writes a whole block at `at`, its magic last: a reader in another process sees either no block
   // or all of it. kCorrupt if the file has another size than it was given: somebody cut it.

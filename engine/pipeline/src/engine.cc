@@ -218,6 +218,13 @@ class Engine::Impl {
     const auto health = ledger_->checkpoint_health();
     return health ? std::string() : health.error().message;
   }
+  // Why no more is recorded, or space runs out, or a file had to be given up for another.
+  [[nodiscard]] std::string ledger_error() const {
+    if (!ledger_) return {};
+    if (const auto health = ledger_->health(); !health) return health.error().message;
+    const auto fail_over = ledger_->last_fail_over();
+    return fail_over ? "went on in a new segment: " + fail_over->message : std::string();
+  }
   [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
   [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
     return dead_letter_file_ ? dead_letter_file_->counters() : parse::DeadLetterCounters{};
@@ -230,6 +237,7 @@ class Engine::Impl {
       log.directory = config_.ledger_directory;
       log.producers_max = 2;
       log.record_trees = true;  // each decision can be proven on its own
+      log.reserve = true;       // decisions go on where a journal on the same disk has to stop
       if (!config_.ledger_signing_key.empty()) {
         auto signer = read_signing_key(config_.ledger_signing_key);
         if (!signer) return tl::unexpected<core::Error>(signer.error());
@@ -420,6 +428,9 @@ std::uint64_t Engine::durable_sequence() const {
 }
 std::uint64_t Engine::signed_sequence() const {
   return impl_->signed_sequence();
+}
+std::string Engine::ledger_error() const {
+  return impl_->ledger_error();
 }
 std::string Engine::checkpoint_error() const {
   return impl_->checkpoint_error();

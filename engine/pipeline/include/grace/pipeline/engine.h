@@ -142,6 +142,9 @@ class Engine {
   // stored, empty: it could.
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::string checkpoint_error() const;
+  // What ails the ledger itself: it ended, its disk is nearly full, or it had to give a file up.
+  // Empty: nothing.
+  [[nodiscard]] std::string ledger_error() const;
 
  private:
   class Impl;
