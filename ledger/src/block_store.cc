@@ -113,6 +113,14 @@ Result<void> BlockStore::begin_segment(const ChainState& before, std::uint64_t p
     segment->remove();
     return begun;
   }
+  if (header.segment_number == 1 && syncs()) {
+    // Or a later segment's name might outlive this one's, and the log seem to begin there.
+    const int synced = config_.file_system->sync_directory(config_.directory);
+    if (synced < 0) {
+      segment->remove();
+      return make_io_error("sync directory", config_.directory, synced);
+    }
+  }
   next_segment_number_ += 1;
   previous_end_ = 0;
   segment_ = segment;

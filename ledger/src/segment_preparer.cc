@@ -27,6 +27,7 @@ Result<std::unique_ptr<SegmentFile>> SegmentPreparer::take(bool& waited) {
   if (ready_.empty() && reserve_ != nullptr && error_ && error_->code == ErrorCode::kNoSpace) {
     // Relaxed: see on_reserve().
     on_reserve_.store(true, std::memory_order_relaxed);
+    reserve_reason_ = error_;
     return std::move(reserve_);
   }
   if (ready_.empty()) {
@@ -53,7 +54,7 @@ void SegmentPreparer::want_ahead() {
 
 std::optional<Error> SegmentPreparer::error() const {
   const std::lock_guard lock(mutex_);
-  return error_;
+  return error_ || !on_reserve() ? error_ : reserve_reason_;
 }
 
 void SegmentPreparer::stop() {

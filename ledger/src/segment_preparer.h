@@ -48,7 +48,8 @@ class SegmentPreparer {
   std::deque<std::unique_ptr<SegmentFile>> ready_;  // guarded by mutex_, as all below
   std::unique_ptr<SegmentFile> reserve_;
   std::optional<Error> error_;
-  std::uint64_t next_number_;  // of a provisional name
+  std::optional<Error> reserve_reason_;  // why the reserve was given out
+  std::uint64_t next_number_;            // of a provisional name
   std::size_t wanted_ = 0;
   bool reserve_wanted_ = false;  // once the first segment has been given out
   bool urgent_ = false;          // take() waits

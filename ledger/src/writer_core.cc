@@ -104,13 +104,7 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
   if (recovery_.created) {
-    auto begun = store_->begin();
-    if (begun && config_.sync == SyncMode::kGroup) {
-      // Or a later segment's name might outlive this one's, and the log seem to begin there.
-      const int synced = config_.file_system->sync_directory(config_.directory);
-      if (synced < 0) begun = make_io_error("sync directory", config_.directory, synced);
-    }
-    if (begun) {
+    if (auto begun = store_->begin(); begun) {
       publish({}, 0, 0);
     } else {
       fail(begun.error());

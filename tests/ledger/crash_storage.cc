@@ -216,7 +216,7 @@ std::int64_t CrashStorage::write_at(int fd, std::span<const std::byte> bytes,
 int CrashStorage::sync_data(int fd) {
   {
     const std::lock_guard lock(mutex_);
-    last_sync_failed_ = !last_sync_failed_ && random_.chance(8);
+    last_sync_failed_ = !last_sync_failed_ && random_.chance(20);
     if (last_sync_failed_) {
       take_snapshot();
       return -EIO;

@@ -89,8 +89,8 @@ class FullDisk {
 
   bool run() {
     put_ballast(mounted_ + "/ballast", kBallastBytes);
-    return fill() && stays_while_full() && opens_while_full() && goes_on_with_space() &&
-           keeps_a_torn_tail_it_cannot_save();
+    return decisions_go_on() && fill() && stays_while_full() && opens_while_full() &&
+           goes_on_with_space() && keeps_a_torn_tail_it_cannot_save();
   }
 
  private:
@@ -150,6 +150,61 @@ class FullDisk {
     }
     const auto verified = verify(config_.directory);
     if (!verified || verified->fault_count > 0) return wrong("verify finds a fault");
+    return true;
+  }
+
+  // With a reserve telemetry is refused first, and decisions are still made durable.
+  bool decisions_go_on() {
+    LogConfig config = config_;
+    config.directory += "_reserve";
+    config.reserve = true;
+    config.segment_bytes = 4 * kSegmentBytes;  // room for the decisions below
+    std::filesystem::create_directories(config.directory);
+    std::uint64_t decisions = 0;
+    {
+      auto opened = Writer::open(config);
+      if (!opened) return wrong("open, with a reserve: " + opened.error().message);
+      Writer& writer = **opened;
+      Producer telemetry = *writer.producer(Importance::kExpendable);
+      Producer producer = *writer.producer();
+      const std::string line(1500, 't');
+      AppendStatus status = AppendStatus::kOk;
+      std::uint64_t lines = 0;
+      while ((status = telemetry.append_or_wait(RecordType::kChunk, as_bytes(line))) ==
+             AppendStatus::kOk) {
+        if (++lines > 100'000) return wrong("the disk does not get full");
+      }
+      if (status != AppendStatus::kNoSpace) {
+        return wrong("telemetry was refused with " + std::string(to_string(status)));
+      }
+      if (writer.health()) return wrong("telemetry is refused, yet health() is good");
+      for (; decisions < 40; ++decisions) {
+        const std::string text = "decision " + std::to_string(decisions);
+        if (producer.append_or_wait(RecordType::kNote, as_bytes(text)) != AppendStatus::kOk) {
+          return wrong("a decision was refused");
+        }
+        if (const auto waited = producer.wait_durable(); !waited) {
+          return wrong("a decision is not durable: " + waited.error().message);
+        }
+      }
+      std::printf("  %s: reserve begun after %llu lines, %llu decisions durable since\n",
+                  name_.c_str(), static_cast<unsigned long long>(lines),
+                  static_cast<unsigned long long>(decisions));
+      producer = Producer();
+      telemetry = Producer();
+      (void)writer.close();  // which says so if lines were left behind in the ring
+    }
+    auto reader = Reader::open(config.directory);
+    if (!reader) return wrong("the log with the reserve cannot be read");
+    RecordView record;
+    std::uint64_t found = 0;
+    while (reader->next(record) == ReadStatus::kRecord) {
+      found += record.type == RecordType::kNote ? 1 : 0;
+    }
+    if (found != decisions) return wrong("of the decisions are there " + std::to_string(found));
+    const auto verified = verify(config.directory);
+    if (!verified || !verified->ok) return wrong("verify, with a reserve");
+    std::filesystem::remove_all(config.directory);
     return true;
   }
 
