@@ -48,6 +48,7 @@ void WriterCore::run_syncer() {
 }
 
 Result<void> WriterCore::sync_all(const std::vector<SyncJob>& jobs) {
+  if (config_.before_sync && config_.sync == SyncMode::kGroup) config_.before_sync();
   for (const SyncJob& job : jobs) {
     if (config_.sync == SyncMode::kGroup) {
       if (auto synced = job.segment->sync(job.end); !synced) return synced;
