@@ -89,6 +89,9 @@ void show_stats(const parse::JsonValue& answer) {
   if (const auto error = answer["checkpoint_error"].as_string(); !error.empty()) {
     std::cout << "; no checkpoint: " << error;
   }
+  if (const auto error = answer["redaction_error"].as_string(); !error.empty()) {
+    std::cout << "; redacted values lost: " << error;
+  }
   std::cout << '\n';
 }
 

@@ -166,6 +166,7 @@ std::string ControlApi::stats() {
   json.field("durable_sequence", summary.durable_sequence);
   json.field("signed_sequence", summary.signed_sequence);
   if (!summary.checkpoint_error.empty()) json.field("checkpoint_error", summary.checkpoint_error);
+  if (!summary.redaction_error.empty()) json.field("redaction_error", summary.redaction_error);
   json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()

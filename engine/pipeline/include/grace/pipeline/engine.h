@@ -41,6 +41,13 @@ struct EngineConfig {
   std::string ledger_directory;
   // File of the key that signs checkpoints of the ledger each second; empty: none are made.
   std::string ledger_signing_key;
+  // The key before that one, for the start at which it changes: the change is recorded in the
+  // ledger then, and the field means nothing any more. Empty: the key stays.
+  std::string ledger_previous_signing_key;
+  // Fields of decision records that the ledger holds salted commitments of, such as
+  // "payload.evidence" or "actor": the values are kept in <ledger>/redacted, where they can be
+  // deleted. Not those that a restart reads. The journal and dead letters hold the raw input.
+  std::vector<std::string> ledger_redact;
   // A second place for the checkpoints, on another disk or machine; empty: none.
   std::string ledger_export_directory;
   // The input is recorded here; empty: not.
@@ -142,6 +149,8 @@ class Engine {
   // stored, empty: it could.
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::string checkpoint_error() const;
+  // Why values were lost that the ledger holds commitments of; empty: none were.
+  [[nodiscard]] std::string redaction_error() const;
 
  private:
   class Impl;
