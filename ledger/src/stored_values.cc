@@ -73,6 +73,9 @@ void forget(StoredValue& value, std::int64_t now_ns, DeletionReport& report, boo
 }  // namespace
 
 struct StoredValues::State {
+  [[nodiscard]] bool has_loaded(std::uint64_t id) const;
+  [[nodiscard]] Result<bool> load(std::uint64_t id);
+
   std::string directory;
   std::string loaded_path;
   struct stat loaded {};
@@ -84,23 +87,36 @@ StoredValues::StoredValues(const std::string& log_directory) : state_(std::make_
 }
 StoredValues::~StoredValues() = default;
 
+// Whether the file that was read last is as it was, and would hold that id.
+bool StoredValues::State::has_loaded(std::uint64_t id) const {
+  struct stat info {};
+  return !file.values.empty() && id >= file.first_id && id <= file.values.back().id &&
+         ::stat(loaded_path.c_str(), &info) == 0 && info.st_ino == loaded.st_ino &&
+         info.st_size == loaded.st_size && info.st_mtim.tv_sec == loaded.st_mtim.tv_sec &&
+         info.st_mtim.tv_nsec == loaded.st_mtim.tv_nsec;
+}
+
+Result<bool> StoredValues::State::load(std::uint64_t id) {
+  const auto files = internal::list_value_files(directory);
+  if (!files && files.error().code == ErrorCode::kNotFound) return false;
+  if (!files) return tl::unexpected<Error>(files.error());
+  const ValueFileName* const name = file_of(*files, id);
+  if (name == nullptr) return false;
+  file = {};
+  loaded_path = name->path;
+  if (::stat(loaded_path.c_str(), &loaded) != 0) return false;
+  auto read = internal::read_value_file(loaded_path);
+  if (!read) return tl::unexpected<Error>(read.error());
+  if (*read) file = std::move(**read);
+  return read->has_value();
+}
+
 Result<std::optional<StoredValue>> StoredValues::find(const Commitment& commitment) {
   const auto lock = internal::ValueLock::acquire_to_read(state_->directory);
-  const auto files = internal::list_value_files(state_->directory);
-  if (!files && files.error().code == ErrorCode::kNotFound) return std::optional<StoredValue>();
-  if (!files) return tl::unexpected<Error>(files.error());
-  const ValueFileName* const name = file_of(*files, commitment.id);
-  if (name == nullptr) return std::optional<StoredValue>();
-  struct stat info {};
-  const bool known = ::stat(name->path.c_str(), &info) == 0 && name->path == state_->loaded_path &&
-                     info.st_ino == state_->loaded.st_ino && info.st_size == state_->loaded.st_size;
-  if (!known) {
-    auto read = internal::read_value_file(name->path);
-    if (!read) return tl::unexpected<Error>(read.error());
-    if (!*read) return std::optional<StoredValue>();
-    state_->file = std::move(**read);
-    state_->loaded_path = name->path;
-    state_->loaded = info;
+  if (!state_->has_loaded(commitment.id)) {
+    const auto loaded = state_->load(commitment.id);
+    if (!loaded) return tl::unexpected<Error>(loaded.error());
+    if (!*loaded) return std::optional<StoredValue>();
   }
   const StoredValue* const value = find_in(state_->file, commitment);
   if (value == nullptr) return std::optional<StoredValue>();

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "grace/ledger/crc32c.h"
 #include "grace/ledger/key_change.h"
 #include "grace/ledger/redaction.h"
 #include "json.h"
@@ -38,6 +40,30 @@ void check_file(std::span<const std::byte> bytes) {
   require(again.size() + file->damaged_bytes == bytes.size());
   const auto reparsed = internal::parse_value_file(std::as_bytes(std::span(again)));
   require(reparsed && reparsed->values == file->values && reparsed->damaged_bytes == 0);
+}
+
+// Puts the right checksums in, as far as lengths lead, or no mutation would get past them.
+std::vector<std::byte> with_checksums(std::span<const std::byte> given) {
+  std::vector<std::byte> bytes(given.begin(), given.end());
+  if (bytes.size() < sizeof(internal::ValueFileHeader)) return bytes;
+  std::string header;
+  internal::append_value_file_header(std::to_integer<std::uint64_t>(bytes[16]) + 1, header);
+  std::memcpy(bytes.data(), header.data(), header.size());
+  std::size_t at = header.size();
+  while (bytes.size() - at >= sizeof(internal::ValueHeader)) {
+    const auto entry = std::span(bytes).subspan(at);
+    internal::ValueHeader value;
+    std::memcpy(&value, entry.data(), sizeof(value));
+    const std::uint64_t used = sizeof(value) + std::uint64_t{value.path_bytes} + value.value_bytes;
+    const std::uint64_t size = round_up(used, kRecordAlignment);
+    if (size > entry.size()) break;
+    value.crc = 0;
+    std::memcpy(entry.data(), &value, sizeof(value));
+    const std::uint32_t crc = crc32c(entry.first(size));
+    std::memcpy(entry.data(), &crc, sizeof(crc));
+    at += size;
+  }
+  return bytes;
 }
 
 void check_record(std::string_view text) {
@@ -71,6 +97,7 @@ void check_record(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check_file(std::as_bytes(std::span(data, size)));
+  check_file(with_checksums(std::as_bytes(std::span(data, size))));
   check_record(text);
   if (const auto change = open_key_change(text)) require(change->epoch >= 2);
   return 0;

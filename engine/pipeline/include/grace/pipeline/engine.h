@@ -42,7 +42,8 @@ struct EngineConfig {
   // File of the key that signs checkpoints of the ledger each second; empty: none are made.
   std::string ledger_signing_key;
   // The key before that one, for the start at which it changes: the change is recorded in the
-  // ledger then, and the field means nothing any more. Empty: the key stays.
+  // ledger then, and the field does nothing more but have each start read all of the ledger. Empty:
+  // the key stays.
   std::string ledger_previous_signing_key;
   // Fields of decision records that the ledger holds salted commitments of, such as
   // "payload.evidence" or "actor": the values are kept in <ledger>/redacted, where they can be
