@@ -1,8 +1,14 @@
 """What the ledger's commands do with redacted values and with a signing key that changes."""
+import json
 import os
+import subprocess
+import sys
 
 import harness
 from harness import check, equal
+
+VERIFIER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools",
+                        "ledger_verify.py")
 
 
 def redacted_values_can_be_shown_and_deleted(grace, arguments):
@@ -72,6 +78,9 @@ def the_signing_key_can_change(grace, arguments):
     proof = grace.path("rotated.proof")
     grace.run("ledger", "prove", log, "1", "--key", publics[2], "--out", proof)
     check(grace.json("ledger", "check-proof", proof, "--key", publics[2])["ok"], "the proof")
+    other = subprocess.run([sys.executable, VERIFIER, log, "--json"], capture_output=True,
+                           text=True, check=True)
+    equal(json.loads(other.stdout)["key_changes"], 2, "what the other verifier makes of it")
     os.chmod(keys[0], 0o644)
     refused = grace.run("ledger", "rotate-key", log, keys[0], keys[1], code=2)
     check("chmod 600" in refused.stderr, refused.stderr)
