@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger_key_change import KeyChanges
 from ledger_segment import (BLOCK_HEADER_BYTES, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES, Block,
                             Broken, Position, Segment, check_header_pages, intact_block_header,
                             parse_segment, read_header_pages)
@@ -120,6 +121,7 @@ class Report:
     torn_tail_bytes: int = 0
     tail: Fault | None = None  # where a torn tail begins
     faults: list[Fault] = field(default_factory=list)
+    key_changes: int = 0  # that hold; section 17
     tree_size: int | None = None  # None with crc32c, which has no tree
     tree_root: str | None = None
 
@@ -160,6 +162,7 @@ class LogVerifier:
         self.files = list(files)
         self.checks = list(checks)
         self.report = Report(first_segment=self.files[0].number or 0)
+        self.key_changes = KeyChanges()
         self.position: Position | None = None
         self.linked = False  # position is what the next segment must continue
 
@@ -214,10 +217,14 @@ class LogVerifier:
         report = self.report
         report.segments += 1
         report.bytes += segment.valid_bytes
+        self.key_changes.enter(segment)
         for block in segment.blocks:
             report.blocks += 1
             report.records += block.header.record_count
             report.payload_bytes += sum(len(r.entry) - RECORD_HEADER_BYTES for r in block.records)
+            for record, broken in self.key_changes.check(block):
+                self._fault(segment.number, broken, block.offset, record.sequence)
+            report.key_changes = self.key_changes.count
             for check in self.checks:
                 check.block(segment, block)
 

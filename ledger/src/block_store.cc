@@ -272,6 +272,7 @@ Result<BlockStore::Synced> BlockStore::sync() {
     count = kept_.size();
     epoch = epoch_;
   }
+  if (config_.before_sync && syncs()) config_.before_sync();
   Result<void> synced;
   for (const Job& job : jobs) {
     if (syncs()) synced = job.segment->sync();

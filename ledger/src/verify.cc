@@ -40,17 +40,21 @@ void visit_records(const SegmentScanner& segment, std::uint64_t number, const Vi
   }
 }
 
-void count_block(const SegmentScanner& segment, VerifyReport& report) {
+// True: a key change is among its records.
+bool count_block(const SegmentScanner& segment, VerifyReport& report) {
   const BlockHeader& header = segment.header();
   report.blocks += 1;
   report.records += header.record_count;
   report.bytes += header.block_bytes;
   std::uint64_t at = sizeof(BlockHeader);
+  bool changes_key = false;
   for (std::uint32_t index = 0; index < header.record_count; ++index) {
-    const std::uint32_t length = internal::load<RecordHeader>(segment.block(), at).length;
-    report.payload_bytes += length;
-    at += record_footprint_bytes(length);
+    const auto record = internal::load<RecordHeader>(segment.block(), at);
+    report.payload_bytes += record.length;
+    at += record_footprint_bytes(record.length);
+    changes_key = changes_key || record.type == RecordType::kKeyChange;
   }
+  return changes_key;
 }
 
 bool begins_log(const ChainState& chain) {
@@ -71,6 +75,8 @@ class Verification {
 
  private:
   Result<bool> verify_segment(std::size_t index);
+  void check_key_changes(const SegmentScanner& segment, std::uint64_t number,
+                         const Frontier& before);
   Result<bool> pass_gap(std::size_t index);
   Result<bool> end_of_valid(std::size_t index, SegmentScanner& segment, std::uint64_t offset,
                             Fault fault);
@@ -167,8 +173,10 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   report_.segments += 1;
   report_.bytes += kFirstBlockOffset;
   Step step = Step::kBlock;
+  Frontier before = chain_.blocks;
   while ((step = segment.next(chain_)) == Step::kBlock) {
-    count_block(segment, report_);
+    if (count_block(segment, report_)) check_key_changes(segment, number, before);
+    before = chain_.blocks;
     if (aside_ != nullptr && chain_.integrity == Integrity::kSha256) {
       segment.give_buffer(aside_->add(segment.take_buffer()));
     }
@@ -192,6 +200,36 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   if (!tail) return tl::unexpected<Error>(tail.error());
   if (tail->used_bytes > 0) fault_at(number, segment.offset(), "bytes after the segment's seal");
   return true;
+}
+
+// `before`: the tree over the blocks before the one that was read last.
+void Verification::check_key_changes(const SegmentScanner& segment, std::uint64_t number,
+                                     const Frontier& before) {
+  std::uint64_t at = sizeof(BlockHeader);
+  for (std::uint32_t index = 0; index < segment.header().record_count; ++index) {
+    const auto header = internal::load<RecordHeader>(segment.block(), at);
+    const std::uint64_t offset = segment.block_offset() + at;
+    const auto payload = segment.block().subspan(at + sizeof(RecordHeader), header.length);
+    at += record_footprint_bytes(header.length);
+    if (header.type != RecordType::kKeyChange) continue;
+    auto change = open_key_change({reinterpret_cast<const char*>(payload.data()), payload.size()});
+    auto& changes = report_.key_changes;
+    Result<void> checked;
+    if (!change) checked = tl::unexpected<Error>(change.error());
+    if (change) {
+      const RecordedKeyChange found{std::move(*change), header.sequence};
+      checked = check_key_change(found, chain_.log_id, changes.empty() ? nullptr : &changes.back(),
+                                 report_.first_sequence == 1);
+      if (checked &&
+          (found.change.tree_size != before.size() || found.change.root != before.root())) {
+        checked = make_error(ErrorCode::kCorrupt, "key change: it was made for another tree");
+      }
+      if (checked) changes.push_back(found);
+    }
+    if (checked) continue;
+    add_fault(report_,
+              {ErrorCode::kCorrupt, number, offset, header.sequence, checked.error().message});
+  }
 }
 
 // True: no segment is missing before this one, or it is known that one was lost.
@@ -291,7 +329,7 @@ VerifyReport verify_segment_bytes(std::span<const std::byte> file, const Visit& 
   report.bytes = kFirstBlockOffset;
   Step step = Step::kBlock;
   while ((step = segment.next(chain)) == Step::kBlock) {
-    count_block(segment, report);
+    (void)count_block(segment, report);
     if (visit) visit_records(segment, number, visit);
   }
   report.sealed = segment.sealed();

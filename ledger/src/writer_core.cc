@@ -1,12 +1,10 @@
 #include "writer_core.h"
 
 #include <algorithm>
-#include <fstream>
 
-#include "grace/ledger/checkpoint.h"
-#include "grace/ledger/log_proofs.h"
 #include "io_error.h"
 #include "json.h"
+#include "key_continuity.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -16,33 +14,6 @@ std::string parent_directory(const std::string& directory) {
   const auto slash = end == std::string::npos ? end : directory.rfind('/', end);
   if (slash == std::string::npos) return end == std::string::npos ? "/" : ".";
   return slash == 0 ? "/" : directory.substr(0, slash);
-}
-
-// What this log has signed of itself must still be true: or it was cut or put back by somebody.
-Result<void> check_held_checkpoint(const LogConfig& config, bool log_is_new) {
-  if (config.checkpoint.signer == nullptr) return {};
-  const std::string path = checkpoint_path(config.directory);
-  std::ifstream file(path, std::ios::binary);
-  if (!file.good()) return {};
-  std::string note(kNoteBytesMax + 1, '\0');
-  file.read(note.data(), static_cast<std::streamsize>(note.size()));
-  note.resize(static_cast<std::size_t>(file.gcount()));
-  const auto opened =
-      open_checkpoint(note, config.checkpoint.known_keys(*config.checkpoint.signer));
-  // Signed with an earlier key: who holds that one can check it, with verify.
-  if (!opened && opened.error().code == ErrorCode::kNotFound) return {};
-  Error error;
-  if (!opened) {
-    error = opened.error();
-  } else if (log_is_new) {
-    error = {ErrorCode::kCorrupt, "the log that it speaks of is gone", 0, 0, 0};
-  } else {
-    const auto checked = check_log(config.directory, opened->checkpoint);
-    if (checked || checked.error().code == ErrorCode::kNotFound) return {};
-    error = checked.error();
-  }
-  error.message = path + ": " + error.message;
-  return tl::unexpected<Error>(std::move(error));
 }
 
 }  // namespace
@@ -88,8 +59,10 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
   if (!lock) return tl::unexpected<Error>(lock.error());
   auto recovered = recover(*config);
   if (!recovered) return tl::unexpected<Error>(recovered.error());
-  if (auto held = check_held_checkpoint(*config, recovered->report.created); !held) {
-    return tl::unexpected<Error>(held.error());
+  if (const NoteSigner* const signer = config->checkpoint.signer) {
+    if (auto held = check_continuity(*config, *signer, recovered->report.created); !held) {
+      return tl::unexpected<Error>(held.error());
+    }
   }
   const std::vector<std::string> pending = recovered->pending;
   std::unique_ptr<WriterCore> core(

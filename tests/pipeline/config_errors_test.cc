@@ -87,5 +87,24 @@ TEST_F(Config, AProgramThatIsNotAllowedIsRefused) {
   EXPECT_NE(message.find("not in exec_allowed"), std::string::npos) << message;
 }
 
+TEST_F(Config, AFieldThatCannotBeRedactedIsNamed) {
+  const auto refused = [this](const std::string& field) {
+    return refusal("[engine]\nledger_redact = [\"payload.reason\", \"" + field + "\"]\n");
+  };
+  EXPECT_EQ(refused("actor"), "");
+  EXPECT_EQ(refused("payload.evidence.note"), "");
+  for (const char* field : {"resource", "payload", "payload.run_id", "payload.parameters.token",
+                            "ts", "result", "payload..user", ""}) {
+    const std::string message = refused(field);
+    EXPECT_EQ(message.rfind("engine.ledger_redact: ", 0), 0U) << field << ": " << message;
+    EXPECT_NE(message.find("'" + std::string(field) + "'"), std::string::npos) << message;
+  }
+}
+
+TEST_F(Config, AnEarlierSigningKeyNeedsALaterOne) {
+  const std::string message = refusal("[engine]\nledger_previous_signing_key = \"old.key\"\n");
+  EXPECT_NE(message.find("without engine.ledger_signing_key"), std::string::npos) << message;
+}
+
 }  // namespace
 }  // namespace grace::testing

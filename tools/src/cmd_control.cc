@@ -92,6 +92,9 @@ void show_stats(const parse::JsonValue& answer) {
   if (const auto error = answer["ledger_error"].as_string(); !error.empty()) {
     std::cout << "; " << error;
   }
+  if (const auto error = answer["redaction_error"].as_string(); !error.empty()) {
+    std::cout << "; redacted values lost: " << error;
+  }
   std::cout << '\n';
 }
 

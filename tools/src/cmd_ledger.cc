@@ -11,6 +11,7 @@
 #include "grace/core/time.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
+#include "grace/ledger/redaction.h"
 #include "grace/parse/json_value.h"
 #include "ledger_proofs.h"
 #include "stop_signal.h"
@@ -25,6 +26,7 @@ struct LedgerArguments {
   std::string checkpoint;         // verify: a held one
   std::vector<std::string> keys;  // that may have signed it
   bool follow = false;
+  bool reveal = false;
   bool json = false;
 };
 using ArgumentsPtr = std::shared_ptr<LedgerArguments>;
@@ -34,29 +36,43 @@ int fail(const ledger::Error& error) {
   return error.code == ledger::ErrorCode::kNotFound ? kExitUsage : kExitNegative;
 }
 
-// What a held checkpoint says of the log; empty: it holds, or none was given.
-ledger::Result<std::string> against_checkpoint(const LedgerArguments& arguments) {
-  if (arguments.checkpoint.empty()) return std::string();
+// What a held checkpoint says of the log.
+struct Held {
+  std::string contradiction;  // empty: it holds, or none was given
+  std::string signed_by;      // where that is another key than those given
+};
+ledger::Result<Held> against_checkpoint(const LedgerArguments& arguments,
+                                        const ledger::VerifyReport& report) {
+  if (arguments.checkpoint.empty()) return Held{};
   const auto keys = parse_verifier_keys(arguments.keys);
   if (!keys) return tl::unexpected<ledger::Error>(keys.error());
   const auto note = read_small_file(arguments.checkpoint);
   if (!note) return tl::unexpected<ledger::Error>(note.error());
-  const auto opened = ledger::open_checkpoint(*note, *keys);
-  if (!opened) return tl::unexpected<ledger::Error>(opened.error());
-  const auto checked = ledger::check_log(arguments.directory, opened->checkpoint);
-  if (checked) return std::string();
+  const auto traced = ledger::trace_checkpoint(*note, report.key_changes, *keys);
+  if (!traced && traced.error().code == ledger::ErrorCode::kUntrustedKey) {
+    return Held{traced.error().message, ""};
+  }
+  if (!traced) return tl::unexpected<ledger::Error>(traced.error());
+  Held held;
+  if (traced->steps > 0) {
+    held.signed_by = traced->key.to_text() + ", " + std::to_string(traced->steps) +
+                     (traced->steps == 1 ? " key change" : " key changes") + " after a key given";
+  }
+  const auto checked = ledger::check_log(arguments.directory, traced->opened.checkpoint);
+  if (checked) return held;
   if (checked.error().code == ledger::ErrorCode::kIo) {
     return tl::unexpected<ledger::Error>(checked.error());
   }
-  return checked.error().message;
+  held.contradiction = checked.error().message;
+  return held;
 }
 
 void print_report_json(const ledger::VerifyReport& report, const LedgerArguments& arguments,
-                       const std::string& contradiction) {
+                       const Held& held) {
   std::string out;
   core::JsonWriter json(out);
   json.begin_object()
-      .field("ok", report.ok && contradiction.empty())
+      .field("ok", report.ok && held.contradiction.empty())
       .field("segments", report.segments)
       .field("blocks", report.blocks)
       .field("records", report.records)
@@ -70,8 +86,11 @@ void print_report_json(const ledger::VerifyReport& report, const LedgerArguments
       .field("torn_tail_bytes", report.torn_tail_bytes)
       .field("faults", report.fault_count);
   if (!arguments.checkpoint.empty()) {
-    json.field("checkpoint", contradiction.empty() ? "holds" : contradiction);
+    json.field("checkpoint", held.contradiction.empty() ? "holds" : held.contradiction);
+    if (!held.signed_by.empty()) json.field("checkpoint_signed_by", held.signed_by);
   }
+  json.field("key_epochs", report.key_changes.empty() ? std::uint64_t{1}
+                                                      : report.key_changes.back().change.epoch);
   json.key("first_fault");
   if (report.first_fault) {
     json.begin_object()
@@ -88,8 +107,8 @@ void print_report_json(const ledger::VerifyReport& report, const LedgerArguments
 }
 
 void print_report_text(const ledger::VerifyReport& report, const LedgerArguments& arguments,
-                       const std::string& contradiction) {
-  std::cout << (report.ok && contradiction.empty() ? "ok" : "NOT OK") << ": " << report.records
+                       const Held& held) {
+  std::cout << (report.ok && held.contradiction.empty() ? "ok" : "NOT OK") << ": " << report.records
             << " records, sequence " << report.first_sequence << " to " << report.last_sequence
             << ", " << report.blocks << " blocks in " << report.segments << " segments, "
             << report.bytes << " bytes\n"
@@ -104,8 +123,14 @@ void print_report_text(const ledger::VerifyReport& report, const LedgerArguments
               << (report.writer_active ? " (the writer's open block)\n"
                                        : "; the next start of the engine cuts and keeps it\n");
   }
+  for (const ledger::RecordedKeyChange& key : report.key_changes) {
+    std::cout << "key of epoch " << key.change.epoch << " since record " << key.sequence << ": "
+              << key.change.new_key.to_text() << '\n';
+  }
   if (!arguments.checkpoint.empty()) {
-    std::cout << "checkpoint: " << (contradiction.empty() ? "holds" : contradiction) << '\n';
+    std::cout << "checkpoint: " << (held.contradiction.empty() ? "holds" : held.contradiction)
+              << '\n';
+    if (!held.signed_by.empty()) std::cout << "  signed with " << held.signed_by << '\n';
   }
   if (report.first_fault) {
     std::cout << "first of " << report.fault_count << " faults: segment "
@@ -125,26 +150,26 @@ int verify(const LedgerArguments& arguments) {
       });
   if (progress) std::fputs("\r     \r", stderr);
   if (!report) return fail(report.error());
-  const auto contradiction = against_checkpoint(arguments);
-  if (!contradiction) return fail(contradiction.error());
+  const auto held = against_checkpoint(arguments, *report);
+  if (!held) return fail(held.error());
   if (arguments.json) {
-    print_report_json(*report, arguments, *contradiction);
+    print_report_json(*report, arguments, *held);
   } else {
-    print_report_text(*report, arguments, *contradiction);
+    print_report_text(*report, arguments, *held);
   }
-  return report->ok && contradiction->empty() ? kExitOk : kExitNegative;
+  return report->ok && held->contradiction.empty() ? kExitOk : kExitNegative;
 }
 
 // The stored object, with its sequence in front.
-void print_record(const ledger::RecordView& view, bool json, const parse::JsonValue& value) {
+void print_record(std::uint64_t sequence, std::string_view text, bool json,
+                  const parse::JsonValue& value) {
   if (json) {
-    std::cout << "{\"seq\":" << view.sequence << ',' << view.text().substr(1) << '\n';
+    std::cout << "{\"seq\":" << sequence << ',' << text.substr(1) << '\n';
     return;
   }
-  std::cout << view.sequence << "  " << value["ts"].as_string() << "  "
-            << value["actor"].as_string() << "  " << value["action"].as_string() << "  "
-            << value["resource"].as_string() << "  " << value["result"].as_string() << "  "
-            << value["payload"].to_json() << '\n';
+  std::cout << sequence << "  " << value["ts"].as_string() << "  " << value["actor"].as_string()
+            << "  " << value["action"].as_string() << "  " << value["resource"].as_string() << "  "
+            << value["result"].as_string() << "  " << value["payload"].to_json() << '\n';
 }
 
 int cat(const LedgerArguments& arguments) {
@@ -154,6 +179,7 @@ int cat(const LedgerArguments& arguments) {
   auto reader = ledger::Reader::open(arguments.directory, options);
   if (!reader) return fail(reader.error());
   install_stop_signals();
+  ledger::StoredValues values(arguments.directory);
   ledger::RecordView view;
   while (std::cout && !stop_requested()) {
     const ledger::ReadStatus status = reader->next(view);
@@ -165,10 +191,16 @@ int cat(const LedgerArguments& arguments) {
     }
     if (status != ledger::ReadStatus::kRecord) return fail(reader->error());
     if (view.type != ledger::RecordType::kJson) continue;
-    const auto value = parse::JsonValue::parse(view.text());
+    std::string text(view.text());
+    if (arguments.reveal) {
+      auto restored = values.restore(text);
+      if (!restored) return fail(restored.error());
+      text = std::move(*restored);
+    }
+    const auto value = parse::JsonValue::parse(text);
     if (!value || !value->is_object()) continue;  // sound bytes, but not one of our objects
     if (!arguments.action.empty() && (*value)["action"].as_string() != arguments.action) continue;
-    print_record(view, arguments.json, *value);
+    print_record(view.sequence, text, arguments.json, *value);
   }
   std::cout.flush();
   return kExitOk;
@@ -215,7 +247,7 @@ CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string&
 }  // namespace
 
 void add_ledger_command(CLI::App& app, int& exit_code) {
-  CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger; reads only");
+  CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger and its keys");
   ledger->require_subcommand(1);
   auto held = std::make_shared<LedgerArguments>();
   CLI::App* verify_app =
@@ -230,7 +262,10 @@ void add_ledger_command(CLI::App& app, int& exit_code) {
   CLI::App* cat_app = add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
   cat_app->add_option("--from", arguments->from, "First sequence")->capture_default_str();
   cat_app->add_option("--action", arguments->action, "Only records of this action");
+  cat_app->add_flag("--reveal", arguments->reveal, "With redacted values that are still kept");
   add_ledger_proof_commands(*ledger, exit_code);
+  add_ledger_key_commands(*ledger, exit_code);
+  add_ledger_redaction_commands(*ledger, exit_code);
   cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");
 }
 

@@ -42,6 +42,8 @@ void read_engine(const toml::table& node, AppConfig& config, ConfigErrors& error
   table.get("pin_workers", config.engine.pin_workers);
   table.get("ledger", config.engine.ledger_directory);
   table.get("ledger_signing_key", config.engine.ledger_signing_key);
+  table.get("ledger_previous_signing_key", config.engine.ledger_previous_signing_key);
+  table.get("ledger_redact", config.engine.ledger_redact);
   table.get("ledger_export", config.engine.ledger_export_directory);
   table.get("journal", config.engine.journal_directory);
   table.get("control_socket", config.control_socket);

@@ -167,6 +167,7 @@ std::string ControlApi::stats() {
   json.field("signed_sequence", summary.signed_sequence);
   if (!summary.checkpoint_error.empty()) json.field("checkpoint_error", summary.checkpoint_error);
   if (!summary.ledger_error.empty()) json.field("ledger_error", summary.ledger_error);
+  if (!summary.redaction_error.empty()) json.field("redaction_error", summary.redaction_error);
   json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()

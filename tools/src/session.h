@@ -43,6 +43,7 @@ struct Summary {
   std::uint64_t signed_sequence = 0;
   std::string checkpoint_error;
   std::string ledger_error;
+  std::string redaction_error;
 };
 // How often a source could not be read: its input is not complete.
 [[nodiscard]] std::uint64_t read_errors(const ingest::IngestFigures& figures);

@@ -29,6 +29,7 @@ core::Error from_ledger(const ledger::Error& error) {
       to.code = ErrorCode::kFull;
       break;
     case ledger::ErrorCode::kCorrupt:
+    case ledger::ErrorCode::kUntrustedKey:  // a journal is not signed
       to.code = ErrorCode::kCorrupt;
       break;
     case ledger::ErrorCode::kNotFound:

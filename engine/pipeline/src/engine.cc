@@ -8,7 +8,9 @@
 
 #include "grace/core/assert.h"
 #include "grace/ingest/journal.h"
+#include "grace/ledger/key_change.h"
 #include "grace/ledger/reader.h"
+#include "grace/ledger/redaction.h"
 #include "grace/ledger/writer.h"
 #include "ordered_stage.h"
 #include "recorder.h"
@@ -116,6 +118,16 @@ core::Result<EngineConfig> validated(EngineConfig config) {
     return core::make_error(core::ErrorCode::kConfig,
                             "engine.ledger_export without engine.ledger_signing_key: there is "
                             "nothing to export");
+  }
+  if (!config.ledger_previous_signing_key.empty() && config.ledger_signing_key.empty()) {
+    return core::make_error(core::ErrorCode::kConfig,
+                            "engine.ledger_previous_signing_key without engine.ledger_signing_key: "
+                            "there is no key that comes after it");
+  }
+  for (const std::string& path : config.ledger_redact) {
+    if (auto checked = check_redactable(path); !checked) {
+      return tl::unexpected<core::Error>(checked.error());
+    }
   }
   if (config.parse.line_bytes_max != config.ingest.line_bytes_max) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
@@ -225,29 +237,70 @@ class Engine::Impl {
     const auto fail_over = ledger_->last_fail_over();
     return fail_over ? "went on in a new segment: " + fail_over->message : std::string();
   }
+  [[nodiscard]] std::string redaction_error() const {
+    if (redactor_ == nullptr) return {};
+    const auto health = redactor_->health();
+    return health ? std::string() : health.error().message;
+  }
   [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
   [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
     return dead_letter_file_ ? dead_letter_file_->counters() : parse::DeadLetterCounters{};
   }
 
  private:
+  core::Result<void> open_ledger() {
+    ledger::LogConfig log;
+    log.directory = config_.ledger_directory;
+    log.producers_max = 2;
+    log.record_trees = true;  // each decision can be proven on its own
+    log.reserve = true;       // decisions go on where a journal on the same disk has to stop
+    if (!config_.ledger_signing_key.empty()) {
+      auto signer = read_signing_key("ledger_signing_key", config_.ledger_signing_key);
+      if (!signer) return tl::unexpected<core::Error>(signer.error());
+      ledger_signer_.emplace(std::move(*signer));
+      if (auto changed = change_signing_key(log); !changed) return changed;
+      log.checkpoint.signer = &*ledger_signer_;
+      log.checkpoint.export_directory = config_.ledger_export_directory;
+    }
+    if (!config_.ledger_redact.empty()) {
+      ledger::RedactionConfig redaction;
+      redaction.fields = config_.ledger_redact;
+      auto redactor = ledger::Redactor::create(std::move(redaction));
+      if (!redactor) return tl::unexpected<core::Error>(from_ledger(redactor.error()));
+      redactor_ = std::move(*redactor);
+      log.before_sync = [this] { redactor_->sync(); };
+    }
+    auto writer = ledger::Writer::open(log);
+    if (!writer) return tl::unexpected<core::Error>(from_ledger(writer.error()));
+    ledger_ = std::move(*writer);
+    if (redactor_ == nullptr) return {};
+    if (auto opened = redactor_->open_store(log.directory); !opened) {
+      return tl::unexpected<core::Error>(from_ledger(opened.error()));
+    }
+    return {};
+  }
+
+  // Once: afterwards the old key is no longer the ledger's, and nothing is left to do.
+  core::Result<void> change_signing_key(const ledger::LogConfig& log) {
+    if (config_.ledger_previous_signing_key.empty()) return {};
+    auto previous =
+        read_signing_key("ledger_previous_signing_key", config_.ledger_previous_signing_key);
+    if (!previous) return tl::unexpected<core::Error>(previous.error());
+    const auto changes = ledger::read_key_changes(log.directory);
+    const bool is_new = !changes && changes.error().code == ledger::ErrorCode::kNotFound;
+    if (is_new) return {};  // no ledger yet: the key is its first
+    if (!changes) return tl::unexpected<core::Error>(from_ledger(changes.error()));
+    if (!changes->empty() && changes->back().change.new_key == ledger_signer_->verifier()) {
+      return {};
+    }
+    const auto rotated = ledger::rotate_key(log, *previous, *ledger_signer_);
+    if (!rotated) return tl::unexpected<core::Error>(from_ledger(rotated.error()));
+    return {};
+  }
+
   core::Result<void> open_logs() {
     if (!config_.ledger_directory.empty()) {
-      ledger::LogConfig log;
-      log.directory = config_.ledger_directory;
-      log.producers_max = 2;
-      log.record_trees = true;  // each decision can be proven on its own
-      log.reserve = true;       // decisions go on where a journal on the same disk has to stop
-      if (!config_.ledger_signing_key.empty()) {
-        auto signer = read_signing_key(config_.ledger_signing_key);
-        if (!signer) return tl::unexpected<core::Error>(signer.error());
-        ledger_signer_.emplace(std::move(*signer));
-        log.checkpoint.signer = &*ledger_signer_;
-        log.checkpoint.export_directory = config_.ledger_export_directory;
-      }
-      auto writer = ledger::Writer::open(log);
-      if (!writer) return tl::unexpected<core::Error>(from_ledger(writer.error()));
-      ledger_ = std::move(*writer);
+      if (auto opened = open_ledger(); !opened) return opened;
     }
     if (!config_.journal_directory.empty()) {
       ingest::JournalConfig journal;
@@ -313,7 +366,7 @@ class Engine::Impl {
       if (!opened) return tl::unexpected<core::Error>(from_ledger(opened.error()));
       producer = std::move(*opened);
     }
-    recorder_.emplace(std::move(producer), ledger_ != nullptr);
+    recorder_.emplace(std::move(producer), ledger_ != nullptr, redactor_.get());
     ordered_ = std::make_unique<OrderedStage>(
         config_,
         OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
@@ -359,6 +412,7 @@ class Engine::Impl {
 
   // --- logs: opened first, closed last ---
   std::optional<ledger::NoteSigner> ledger_signer_;
+  std::unique_ptr<ledger::Redactor> redactor_;  // null: nothing is redacted
   std::unique_ptr<ledger::Writer> ledger_;
   std::unique_ptr<ingest::JournalWriter> journal_;
   std::unique_ptr<parse::DeadLetterFile> dead_letter_file_;
@@ -434,6 +488,9 @@ std::string Engine::ledger_error() const {
 }
 std::string Engine::checkpoint_error() const {
   return impl_->checkpoint_error();
+}
+std::string Engine::redaction_error() const {
+  return impl_->redaction_error();
 }
 
 }  // namespace grace::pipeline

@@ -22,8 +22,17 @@ std::uint64_t Recorder::append(const core::Record& record) {
   digest_.update("\n");
   if (!has_ledger_) return count_;
   const std::uint64_t sequence = producer_.next_sequence();
+  std::string_view text = line_;
+  if (redactor_ != nullptr) {
+    const auto redacted = redactor_->redact(line_, redacted_);
+    if (!redacted) {  // rather no record, which is counted, than one with the value in it
+      ++failed_count_;
+      return sequence;
+    }
+    text = *redacted;
+  }
   const ledger::AppendStatus status =
-      producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(line_));
+      producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(text));
   if (status != ledger::AppendStatus::kOk) ++failed_count_;
   return sequence;
 }

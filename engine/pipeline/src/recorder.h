@@ -4,23 +4,24 @@
 
 #include "grace/core/error.h"
 #include "grace/core/record_sink.h"
+#include "grace/ledger/redaction.h"
 #include "grace/ledger/sha256.h"
 #include "grace/ledger/writer.h"
 
 namespace grace::pipeline {
 
 // Writes decision records: each one JSON object, into the decision digest and, where there is one,
-// into the ledger. The digest is SHA-256 over the objects in order, a newline after each; they hold
-// event time only, so equal decisions give equal digests.
+// into the ledger. The digest is SHA-256 over the objects in order, a newline after each, before
+// any value is redacted; they hold event time only, so equal decisions give equal digests.
 //
 // Thread: the ordered stage's alone. A full ledger ring makes append() wait for the committer: a
 // decision is never dropped. After the ledger has failed, records go into the digest alone and
 // failed_count() grows; make_durable() then fails, so nothing is executed any more.
 class Recorder final : public core::RecordSink {
  public:
-  // No ledger: an empty producer.
-  explicit Recorder(ledger::Producer producer, bool has_ledger)
-      : producer_(std::move(producer)), has_ledger_(has_ledger) {}
+  // No ledger: an empty producer. `redactor` is borrowed; null: records go in as they are.
+  explicit Recorder(ledger::Producer producer, bool has_ledger, ledger::Redactor* redactor)
+      : producer_(std::move(producer)), has_ledger_(has_ledger), redactor_(redactor) {}
 
   std::uint64_t append(const core::Record& record) override;
 
@@ -36,8 +37,10 @@ class Recorder final : public core::RecordSink {
  private:
   ledger::Producer producer_;
   bool has_ledger_;
+  ledger::Redactor* redactor_;
   ledger::Sha256 digest_;
-  std::string line_;  // reused
+  std::string line_;      // reused
+  std::string redacted_;  // reused
   std::uint64_t count_ = 0;
   std::uint64_t failed_count_ = 0;
 };

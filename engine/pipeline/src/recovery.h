@@ -13,4 +13,7 @@ class OrderedStage;
 [[nodiscard]] core::Result<void> recover_from_ledger(const std::string& directory,
                                                      OrderedStage& stage);
 
+// Whether a field may be named in EngineConfig::ledger_redact. kConfig names it, and why not.
+[[nodiscard]] core::Result<void> check_redactable(const std::string& path);
+
 }  // namespace grace::pipeline

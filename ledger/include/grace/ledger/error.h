@@ -18,6 +18,7 @@ enum class ErrorCode : std::uint16_t {
   kUnsupported = 8,      // written by a newer version, or with a feature this one does not know
   kClosed = 9,           // the writer is closed
   kTimeout = 10,         // a bounded wait ended
+  kUntrustedKey = 11,    // signed with a key, or to be signed with one, whose turn it is not
 };
 
 struct Error {

@@ -36,11 +36,12 @@ inline constexpr std::uint64_t kSegmentBytesMax = 4ULL << 30;
 
 // Records carry their meaning in a stable number.
 enum class RecordType : std::uint16_t {
-  kJson = 1,      // one JSON object: the ledger's normal record
-  kChunk = 2,     // journal: a small binary header (the engine's business) and raw input bytes
-  kRecovery = 3,  // JSON: the writer cut a torn tail when it opened the log
-  kNote = 4,      // UTF-8 text for a person
-  // 5 to 15 are reserved for the format itself: index, checkpoint, salted commitment.
+  kJson = 1,       // one JSON object: the ledger's normal record
+  kChunk = 2,      // journal: a small binary header (the engine's business) and raw input bytes
+  kRecovery = 3,   // JSON: the writer cut a torn tail when it opened the log
+  kNote = 4,       // UTF-8 text for a person
+  kKeyChange = 6,  // a signed note: another key signs the checkpoints from here on
+  // The others from 5 to 15 are reserved for the format itself.
   // From 256 on they belong to the application.
 };
 

@@ -71,6 +71,9 @@ struct LogConfig {
   bool pipelined = true;
 
   CheckpointConfig checkpoint;
+  // With SyncMode::kGroup: called on the syncer's thread before each sync. What it makes durable is
+  // so before any record counts as D2 that was appended later. Outlives the writer.
+  std::function<void()> before_sync;
 
   // --- seams ---
   FileSystem* file_system = nullptr;          // borrowed, outlives the writer; null: the real one

@@ -11,6 +11,7 @@
 
 #include "grace/ledger/error.h"
 #include "grace/ledger/format.h"
+#include "grace/ledger/key_change.h"
 
 namespace grace::ledger {
 
@@ -102,6 +103,8 @@ struct VerifyReport {
   std::uint64_t fail_overs = 0;  // segments that end without a seal because their file had failed
   std::uint64_t fault_count = 0;
   std::optional<VerifyFault> first_fault;
+  // That hold, in order. One that does not is a fault.
+  std::vector<RecordedKeyChange> key_changes;
 };
 
 // Called after each block with bytes done and bytes present; return false to stop early (the report

@@ -41,6 +41,14 @@ struct EngineConfig {
   std::string ledger_directory;
   // File of the key that signs checkpoints of the ledger each second; empty: none are made.
   std::string ledger_signing_key;
+  // The key before that one, for the start at which it changes: the change is recorded in the
+  // ledger then, and the field does nothing more but have each start read all of the ledger. Empty:
+  // the key stays.
+  std::string ledger_previous_signing_key;
+  // Fields of decision records that the ledger holds salted commitments of, such as
+  // "payload.evidence" or "actor": the values are kept in <ledger>/redacted, where they can be
+  // deleted. Not those that a restart reads. The journal and dead letters hold the raw input.
+  std::vector<std::string> ledger_redact;
   // A second place for the checkpoints, on another disk or machine; empty: none.
   std::string ledger_export_directory;
   // The input is recorded here; empty: not.
@@ -145,6 +153,8 @@ class Engine {
   // What ails the ledger itself: it ended, its disk is nearly full, or it had to give a file up.
   // Empty: nothing.
   [[nodiscard]] std::string ledger_error() const;
+  // Why values were lost that the ledger holds commitments of; empty: none were.
+  [[nodiscard]] std::string redaction_error() const;
 
  private:
   class Impl;

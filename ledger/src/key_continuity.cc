@@ -1,0 +1,140 @@
+#include "key_continuity.h"
+
+#include <fstream>
+#include <utility>
+
+#include "block_writer.h"
+#include "directory.h"
+#include "grace/ledger/log_proofs.h"
+#include "grace/ledger/reader.h"
+#include "grace/ledger/writer.h"
+#include "text_codec.h"
+
+namespace grace::ledger {
+namespace internal {
+namespace {
+
+std::optional<std::string> read_note(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file.good()) return std::nullopt;
+  std::string note(kNoteBytesMax + 1, '\0');
+  file.read(note.data(), static_cast<std::streamsize>(note.size()));
+  note.resize(static_cast<std::size_t>(file.gcount()));
+  return note;
+}
+
+// The last record that a note claims to speak of. Nothing hangs on it but how far back is read: a
+// false one spoils the signature.
+std::uint64_t claimed_sequence(const std::string& note) {
+  const auto checkpoint =
+      parse_checkpoint(std::string_view(note).substr(0, note.rfind("\n\n") + 1));
+  return checkpoint ? checkpoint->sequence : 0;
+}
+
+Result<void> check_newest(const std::vector<RecordedKeyChange>& changes, const NoteSigner& signer) {
+  if (changes.empty() || changes.back().change.new_key == signer.verifier()) return {};
+  return make_error(ErrorCode::kUntrustedKey, "record " + std::to_string(changes.back().sequence) +
+                                                  " has made another key the log's: " +
+                                                  changes.back().change.new_key.to_text() +
+                                                  ", not " + signer.verifier().to_text());
+}
+
+}  // namespace
+
+Result<void> check_continuity(const LogConfig& config, const NoteSigner& signer, bool log_is_new) {
+  const std::string path = checkpoint_path(config.directory);
+  const auto note = read_note(path);
+  const auto named = [&path](Error error) {
+    error.message = path + ": " + error.message;
+    return tl::unexpected<Error>(std::move(error));
+  };
+  if (log_is_new && !note) return {};
+  if (log_is_new) {
+    return named({ErrorCode::kCorrupt, "the log that it speaks of is gone", 0, 0, 0});
+  }
+  const std::uint64_t from = note ? claimed_sequence(*note) : 0;
+  const auto changes = read_key_changes(config.directory, from == ~0ULL ? from : from + 1);
+  if (!changes) return tl::unexpected<Error>(changes.error());
+  if (auto newest = check_newest(*changes, signer); !newest) return newest;
+  if (!note) return {};
+  std::vector<NoteVerifier> trusted = config.checkpoint.witnesses;
+  trusted.insert(trusted.begin(),
+                 changes->empty() ? signer.verifier() : changes->front().change.old_key);
+  const auto traced = trace_checkpoint(*note, *changes, trusted);
+  if (!traced && traced.error().code == ErrorCode::kNotFound) {
+    return named({ErrorCode::kUntrustedKey,
+                  "it is not signed with " + signer.verifier().to_text() +
+                      ", and no key change in the log leads from its key to that one",
+                  0, 0, 0});
+  }
+  if (!traced) return named(traced.error());
+  const auto checked = check_log(config.directory, traced->opened.checkpoint);
+  if (!checked && checked.error().code != ErrorCode::kNotFound) return named(checked.error());
+  return {};
+}
+
+}  // namespace internal
+
+Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_signer,
+                                     const NoteSigner& new_signer, std::uint64_t epoch) {
+  config.checkpoint.signer = nullptr;
+  if (config.integrity != Integrity::kSha256) {
+    return make_error(ErrorCode::kInvalidArgument, "a log with crc32c has no signing key");
+  }
+  const std::string directory = config.directory;
+  if (auto there = internal::segments_of_log(directory); !there) {
+    return tl::unexpected<Error>(there.error());
+  }
+  auto writer = Writer::open(config);
+  if (!writer) return tl::unexpected<Error>(writer.error());
+  if (auto held = internal::check_continuity(config, old_signer, false); !held) {
+    return tl::unexpected<Error>(held.error());
+  }
+  if (auto flushed = (*writer)->flush(); !flushed) return tl::unexpected<Error>(flushed.error());
+  const auto report = verify(directory);
+  if (!report) return tl::unexpected<Error>(report.error());
+  if (!report->ok) {
+    return make_error(ErrorCode::kCorrupt, directory + " does not verify: no key is changed on it");
+  }
+  const auto& changes = report->key_changes;
+  if (auto newest = internal::check_newest(changes, old_signer); !newest) {
+    return tl::unexpected<Error>(newest.error());
+  }
+  if (!changes.empty()) epoch = changes.back().change.epoch;
+  if (changes.empty() && report->first_sequence == 1) epoch = 1;
+  if (epoch == 0) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the segments that tell the old key's epoch were removed: name it");
+  }
+  const auto tree = read_tree(directory, ~0ULL);
+  if (!tree) return tl::unexpected<Error>(tree.error());
+  const auto root = tree->leaves.root_at(tree->leaves.size());
+  if (!root) return tl::unexpected<Error>(root.error());
+  KeyChange change{.log_id = tree->log_id,
+                   .epoch = epoch + 1,
+                   .old_key = old_signer.verifier(),
+                   .new_key = new_signer.verifier(),
+                   .tree_size = tree->leaves.size(),
+                   .root = *root,
+                   .last_sequence = tree->last_sequence,
+                   .time_ns = internal::wall_clock_ns(config)};
+  const auto note = sign_key_change(change, old_signer, new_signer);
+  if (!note) return tl::unexpected<Error>(note.error());
+  auto producer = (*writer)->producer();
+  if (!producer) return tl::unexpected<Error>(producer.error());
+  const std::uint64_t sequence = producer->next_sequence();
+  if (producer->append_or_wait(RecordType::kKeyChange, as_bytes(*note)) != AppendStatus::kOk) {
+    const auto health = (*writer)->health();
+    if (!health) return tl::unexpected<Error>(health.error());
+    return make_error(ErrorCode::kInvalidArgument,
+                      "record_bytes_max is too small for a key change");
+  }
+  if (auto durable = producer->wait_durable(); !durable) {
+    return tl::unexpected<Error>(durable.error());
+  }
+  *producer = Producer();
+  if (auto closed = (*writer)->close(); !closed) return tl::unexpected<Error>(closed.error());
+  return RecordedKeyChange{std::move(change), sequence};
+}
+
+}  // namespace grace::ledger

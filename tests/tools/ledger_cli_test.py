@@ -1,0 +1,91 @@
+"""What the ledger's commands do with redacted values and with a signing key that changes."""
+import json
+import os
+import subprocess
+import sys
+
+import harness
+from harness import check, equal
+
+VERIFIER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools",
+                        "ledger_verify.py")
+
+
+def redacted_values_can_be_shown_and_deleted(grace, arguments):
+    log = grace.path("redacted")
+    config = grace.write("redact.toml",
+                         '[engine]\nledger_redact = ["actor", "payload.evidence"]\n')
+    stream = grace.write("stream", grace.run("gen", "--count", "40000").stdout)
+    grace.json("replay", stream, "--config", config, "--ledger", log)
+    plain, shown = (grace.run("ledger", "cat", log, "--json", *more).stdout.splitlines()
+                    for more in ([], ["--reveal"]))
+    check('"actor":{"$commitment":"' in plain[0], plain[0])
+    check('"actor":"' in shown[0] and "$commitment" not in shown[0], shown[0])
+    opened = grace.write("opened", grace.run("ledger", "reveal", log, "2", "--json").stdout)
+    check("2 commitments" in grace.run("ledger", "check-value", opened).stdout, "check-value")
+    with open(opened, encoding="utf-8") as file:
+        forged = grace.write("forged", file.read().replace('"value":"', '"value":" ', 1))
+    check("another value" in grace.run("ledger", "check-value", forged, code=1).stderr, "forged")
+    grace.run("ledger", "redact", log, code=2)
+    grace.run("ledger", "redact", log, "--where", "2/payload.nothing", code=2)
+    grace.run("ledger", "redact", log, "--where", "999999", code=2)
+    grace.run("ledger", "redact", log, "--before", "noon", code=2)
+    equal(grace.json("ledger", "redact", log, "--where", "2/actor")["deleted"], 1, "of record 2")
+    left = grace.run("ledger", "reveal", log, "2", code=1).stdout
+    check("deleted" in left and "payload.evidence" in left, left)
+    gone = grace.json("ledger", "redact", log, "--before", "2100-01-01T00:00:00Z")["deleted"]
+    check(gone >= len(plain) - 1, gone, "of", len(plain))
+    equal(grace.run("ledger", "cat", log, "--json", "--reveal").stdout.splitlines(), plain, "after")
+    check(grace.json("ledger", "verify", log)["ok"], "the log is as it was")
+    bad = grace.write("bad.toml", '[engine]\nledger_redact = ["resource"]\n')
+    refused = grace.run("check", bad, code=None)
+    check(refused.returncode != 0 and "engine.ledger_redact: 'resource'" in
+          refused.stdout + refused.stderr, refused.stdout, refused.stderr)
+    return f"{gone + 1} values"
+
+
+def the_signing_key_can_change(grace, arguments):
+    log = grace.path("rotated")
+    keys = [grace.path(f"{name}.key") for name in ("one", "two", "three")]
+    publics = [grace.run("ledger", "keygen", "grace.example/l", key).stdout.strip() for key in keys]
+    stream = grace.write("stream", grace.run("gen", "--count", "40000").stdout)
+
+    def replay(text, code=0):
+        config = grace.write("keys.toml", "[engine]\n" + text)
+        return grace.run("replay", stream, "--config", config, "--ledger", log, code=code)
+    replay(f'ledger_signing_key = "{keys[0]}"\n')
+    held = grace.write("held", grace.run("ledger", "checkpoint", log).stdout)
+    refused = replay(f'ledger_signing_key = "{keys[1]}"\n', code=None)
+    check(refused.returncode != 0 and "no key change" in refused.stderr, refused.stderr)
+    rotated = grace.json("ledger", "rotate-key", log, keys[0], keys[1])
+    equal((rotated["epoch"], rotated["new"]), (2, publics[1]), "the change")
+    refused = replay(f'ledger_signing_key = "{keys[0]}"\n', code=None)
+    check(refused.returncode != 0 and "another key" in refused.stderr, refused.stderr)
+    # The configuration names both once; that it still does afterwards changes nothing.
+    both = f'ledger_signing_key = "{keys[2]}"\nledger_previous_signing_key = "{keys[1]}"\n'
+    replay(both)
+    replay(both)
+    replay(f'ledger_signing_key = "{keys[2]}"\n')
+    listed = grace.run("ledger", "keys", log).stdout.splitlines()
+    equal([line.split(": ")[-1] for line in listed], publics[1:], "the keys")
+    newest = grace.path("rotated/checkpoint")
+    report = grace.json("ledger", "verify", log, "--checkpoint", newest, "--key", publics[0])
+    equal((report["checkpoint"], report["key_epochs"]), ("holds", 3), "by way of two changes")
+    check(report["checkpoint_signed_by"].startswith(publics[2]), report)
+    equal(grace.json("ledger", "verify", log, "--checkpoint", held, "--key", publics[0])
+          ["checkpoint"], "holds", "the old one")
+    grace.run("ledger", "verify", log, "--checkpoint", held, "--key", publics[1], code=2)
+    proof = grace.path("rotated.proof")
+    grace.run("ledger", "prove", log, "1", "--key", publics[2], "--out", proof)
+    check(grace.json("ledger", "check-proof", proof, "--key", publics[2])["ok"], "the proof")
+    other = subprocess.run([sys.executable, VERIFIER, log, "--json"], capture_output=True,
+                           text=True, check=True)
+    equal(json.loads(other.stdout)["key_changes"], 2, "what the other verifier makes of it")
+    os.chmod(keys[0], 0o644)
+    refused = grace.run("ledger", "rotate-key", log, keys[0], keys[1], code=2)
+    check("chmod 600" in refused.stderr, refused.stderr)
+    return "3 epochs"
+
+
+if __name__ == "__main__":
+    harness.main([redacted_values_can_be_shown_and_deleted, the_signing_key_can_change], __doc__)

@@ -1,0 +1,95 @@
+"""Changes of a log's signing key, written from docs/ledger_format.md, section 17."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Key, Refused, decimal, from_base64,
+                         open_note, parse_key, require, split_note)
+from ledger_segment import INTEGRITY_NAMES, Block, Broken, Record, Segment
+from ledger_tree import Frontier
+
+RECORD_TYPE = 6
+_TITLE = "grace ledger key change/v1"
+_WORDS = ("log", "epoch", "old", "new", "blocks", "root", "sequence", "time")
+
+
+class KeyChange(NamedTuple):
+    log_id: bytes
+    epoch: int  # of the new key
+    old: Key
+    new: Key
+    blocks: int
+    root: bytes
+    sequence: int  # of the record before
+
+
+def open_key_change(note: bytes) -> KeyChange:
+    """What a note says that both its keys have signed. Refused says why it is none."""
+    text = split_note(note)[0]
+    lines = text[:-1].split("\n")
+    require(lines[0] == _TITLE and len(lines) == 1 + len(_WORDS), "key_change_form")
+    values = []
+    for word, line in zip(_WORDS, lines[1:]):
+        require(line.startswith(word + " "), "key_change_form")
+        values.append(line[len(word) + 1:])
+    log_id, epoch, old, new, blocks, root, sequence, time_ns = values
+    require(len(log_id) == 32 and set(log_id) <= set("0123456789abcdef"), "key_change_log")
+    decimal(time_ns, I64_MAX, "key_change_time")
+    change = KeyChange(bytes.fromhex(log_id), decimal(epoch, U64_MAX, "key_change_epoch"),
+                       parse_key(old), parse_key(new),
+                       decimal(blocks, U64_MAX, "key_change_blocks"),
+                       from_base64(root, "key_change_root", HASH_BYTES),
+                       decimal(sequence, U64_MAX, "key_change_sequence"))
+    require(change.epoch >= 2, "key_change_epoch")
+    require(change.old.name == change.new.name and change.old != change.new, "key_change_keys")
+    require(len(open_note(note, [change.old, change.new]).signed_by) == 2, "key_change_unsigned")
+    return change
+
+
+class KeyChanges:
+    """Follows the key through one log, segment by segment; `newest` is the last that holds."""
+
+    def __init__(self) -> None:
+        self.newest: KeyChange | None = None
+        self.count = 0
+        self._from_start: bool | None = None
+        self._before = Frontier()  # the tree over the blocks before the next
+
+    def enter(self, segment: Segment) -> None:
+        header = segment.pages.header
+        self._log_id = header.log_id
+        self._has_tree = INTEGRITY_NAMES[header.integrity] == "sha256"
+        self._before = Frontier()
+        if self._has_tree:
+            self._before = Frontier(header.first_block_number,
+                                    header.frontier_roots(segment.pages.page))
+        if self._from_start is None:
+            self._from_start = header.first_sequence == 1
+
+    def check(self, block: Block) -> Iterator[tuple[Record, Broken]]:
+        """The changes in a block that do not hold."""
+        for record in block.records:
+            if record.type != RECORD_TYPE:
+                continue
+            try:
+                change = open_key_change(record.payload)
+                self._check_place(change, record)
+            except Refused as error:
+                yield record, Broken(record.offset, error.reason)
+                continue
+            self.newest = change
+            self.count += 1
+        if self._has_tree:
+            self._before.append(block.chain)
+
+    def _check_place(self, change: KeyChange, record: Record) -> None:
+        require(change.log_id == self._log_id, "key_change_log")
+        require(change.sequence + 1 == record.sequence, "key_change_sequence")
+        if self.newest is not None:
+            require(change.old == self.newest.new, "key_change_keys")
+        if self.newest is not None or self._from_start:
+            require(change.epoch == (self.newest.epoch + 1 if self.newest else 2),
+                    "key_change_epoch")
+        require(change.blocks == self._before.size and change.root == self._before.root(),
+                "key_change_root")
