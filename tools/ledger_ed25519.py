@@ -1,7 +1,7 @@
 """Ed25519 verification in pure Python, from RFC 8032, sections 5.1.3 and 5.1.7.
 
 Where the RFC leaves a choice, docs/ledger_format.md, section 12, has made it. Some milliseconds a
-signature. Nothing here is secret, so nothing takes care to run in constant time: do not sign with it.
+signature. Nothing here takes care to run in constant time: do not sign with it.
 """
 from __future__ import annotations
 

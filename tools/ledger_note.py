@@ -93,9 +93,9 @@ def parse_key(text: str) -> Key:
     except (ValueError, Refused):
         raise Refused("key_form", Why.USE) from None
     require(is_name(name), "key_name", Why.USE)
-    require(re.fullmatch("[0-9a-f]{8}", key_id) is not None, "key_id", Why.USE)
+    require(re.fullmatch("[0-9a-fA-F]{8}", key_id) is not None, "key_id", Why.USE)
     require(raw[0] == _ED25519, "key_algorithm", Why.USE)
-    require(key_id_of(name, raw[1:]).hex() == key_id, "key_id", Why.USE)
+    require(key_id_of(name, raw[1:]) == bytes.fromhex(key_id), "key_id", Why.USE)
     return Key(name, bytes.fromhex(key_id), raw[1:])
 
 

@@ -53,12 +53,12 @@ class CheckpointCheck(Check):
 
     def segment(self, segment: Segment) -> None:
         header = segment.pages.header
-        said = self.checkpoint.log_id
-        if any(said) and header.log_id != said:
-            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_id")
         if header.integrity != SHA256:
             self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_has_no_tree")
             return
+        said = self.checkpoint.log_id
+        if any(said) and header.log_id != said:
+            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_id")
         before = Frontier(header.first_block_number, header.frontier_roots(segment.pages.page))
         if self.tree is None and self.checkpoint.tree_size < before.size:
             self._compare(segment, 0, before.first(self.checkpoint.tree_size), None)
@@ -123,13 +123,13 @@ Verify a log, a checkpoint of it, or a proof, from the format's document alone.
 
 A log: all that section 11 of the document says can be found. With --checkpoint also a log that was
 cut, put back to an older copy, forked or rewritten since that checkpoint was signed, or that is
-another one. A proof: that a record is in the log of a signed checkpoint, or that a log of one signed
-checkpoint begins with that of an older one; it takes no log. Not covered: whether a key is whose you
-believe, and what a log says."""
+another one. A proof: that a record is in the log of a signed checkpoint, or that a log of one
+signed checkpoint begins with that of an older one; it takes no log. Not covered: whether a key is
+whose you believe it is, and whether what a log says is true."""
 EPILOG = """\
-Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use, nothing
-there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks that were
-removed with the oldest segments."""
+Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
+nothing there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks
+that were removed with the oldest segments."""
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -201,8 +201,8 @@ def proof_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
     else:
         older, checkpoint = proven
         fields = {"kind": "consistency", "old_size": older.tree_size}
-        line = (f"ok: the log of {checkpoint.origin} with {checkpoint.tree_size} blocks begins with "
-                f"that of {older.tree_size}")
+        line = (f"ok: the log of {checkpoint.origin} with {checkpoint.tree_size} blocks begins "
+                f"with that of {older.tree_size}")
     fields |= {"origin": checkpoint.origin, "log_id": checkpoint.log_id.hex(),
                "tree_size": checkpoint.tree_size, "checkpoint_time_ns": checkpoint.time_ns}
     return 0, {"ok": True, **fields}, line
