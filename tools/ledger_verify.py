@@ -183,6 +183,13 @@ def log_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
     return status, report.as_json(), text(report)
 
 
+def printable(payload: bytes) -> str:
+    """Anybody's bytes as text that does nothing to a terminal."""
+    text_of_it = payload.decode(errors="backslashreplace")
+    return "".join(character if character.isprintable()
+                   else character.encode("unicode_escape").decode() for character in text_of_it)
+
+
 PROOF_BYTES_MAX = 96 << 20  # a record of 64 MiB in Base64, and room for the rest
 
 
@@ -191,13 +198,10 @@ def proof_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
     proven = check_proof(bytes_of(options.proof, PROOF_BYTES_MAX), keys)
     if isinstance(proven, ProvenRecord):
         checkpoint = proven.checkpoint
-        payload = proven.payload.decode(errors="backslashreplace")
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode()
-                        for c in payload)
         fields = {"kind": "record", "sequence": proven.sequence, "type": proven.type,
-                  "record": payload}
+                  "record": proven.payload.decode(errors="backslashreplace")}
         line = (f"ok: record {proven.sequence} is in the log of {checkpoint.origin}, "
-                f"{checkpoint.tree_size} blocks\n{shown}")
+                f"{checkpoint.tree_size} blocks\n{printable(proven.payload)}")
     else:
         older, checkpoint = proven
         fields = {"kind": "consistency", "old_size": older.tree_size}
