@@ -301,6 +301,9 @@ void check_opened(const VerifyReport& before, const Records& readable, const Seg
   require(after->torn_tail_bytes == 0, "recovery leaves no torn tail");
   require(before.fault_count > 0 || after->ok, "a log without faults stays so");
   if (!after->ok) return;  // what lies before the last promise is for verify() to find, and it does
+  require(
+      before.fault_count == 0 || before.first_fault->reason.ends_with("(the other copy is intact)"),
+      "recovery mends a copy of a header, and no other fault");
   const Records kept = records_in(directory);
   for (const auto& [sequence, payload] : readable) {
     const auto found = kept.find(sequence);
