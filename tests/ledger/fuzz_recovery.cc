@@ -298,7 +298,6 @@ void check_opened(const VerifyReport& before, const Records& readable, const Seg
                   const std::string& directory) {
   const auto after = verify(directory);
   require(after.has_value(), "an opened log can be verified");
-  require(after->torn_tail_bytes == 0, "recovery leaves no torn tail");
   require(before.fault_count > 0 || after->ok, "a log without faults stays so");
   if (!after->ok) return;  // what lies before the last promise is for verify() to find, and it does
   require(
