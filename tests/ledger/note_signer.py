@@ -3,6 +3,7 @@ only, since nothing here hides its secrets."""
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ def times_base(scalar: int) -> bytes:
     return curve.encoded(curve.sum_of_two(scalar, curve.BASE, 0, curve.NEUTRAL))
 
 
+@functools.cache
 def public_key_of(seed: bytes) -> bytes:
     return times_base(_expanded(seed)[0])
 
@@ -29,12 +31,13 @@ def _number(digest: bytes) -> int:
     return int.from_bytes(digest, "little") % curve.GROUP_ORDER
 
 
+@functools.lru_cache(maxsize=1024)
 def sign_bytes(seed: bytes, message: bytes) -> bytes:
     """Section 5.1.6."""
     scalar, prefix = _expanded(seed)
     r = _number(hashlib.sha512(prefix + message).digest())
     point = times_base(r)
-    k = _number(hashlib.sha512(point + times_base(scalar) + message).digest())
+    k = _number(hashlib.sha512(point + public_key_of(seed) + message).digest())
     return point + ((r + k * scalar) % curve.GROUP_ORDER).to_bytes(32, "little")
 
 
