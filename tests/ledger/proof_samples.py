@@ -203,6 +203,10 @@ class TextDamage:
         at = self.random.choice(places) - 1
         return text[:at] + bytes([text[at] + 1]) + text[at + 1:]
 
+    def _do_version(self, text: bytes) -> bytes:
+        new = self.random.choice([b"2", b"", b"1 ", b"\xff", b"1\r", b"1.1"])
+        return text.replace(b"ledger-proof/v1", b"ledger-proof/v" + new, 1)
+
     def _do_letter_case(self, text: bytes) -> bytes:
         lines = text.splitlines(keepends=True)
         at = self._line(lines)
