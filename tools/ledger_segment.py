@@ -39,7 +39,8 @@ def require(holds: bool, offset: int, reason: str) -> None:
 
 # --- The format's parts --------------------------------------------------------------------------
 
-SEGMENT_HEADER = struct.Struct("<8sII16sQQQII32sqQII")
+SEGMENT_HEADER = struct.Struct("<8sII16sQQQII32sqQIIQ")
+FAILS_OVER = 1  # features: previous_end is where the segment before ends
 BLOCK_HEADER = struct.Struct("<8sIIQQIIQqQ32s32s")
 RECORD_HEADER = struct.Struct("<IIQHHI")
 FOOTER = struct.Struct("<8sIIQQ32s")
@@ -74,6 +75,7 @@ class SegmentHeader(NamedTuple):
     promised_sequence: int
     features: int
     reserved: int
+    previous_end: int
 
     def frontier_roots(self, page: bytes) -> list[bytes]:
         count = self.first_block_number.bit_count() if self.integrity == SHA256 else 0
@@ -178,14 +180,21 @@ class Position:
 def check_segment_header(page: bytes, header: SegmentHeader) -> None:
     """What section 3 asks of a header by itself."""
     require(header.version == 1, 12, "segment_version")
-    require(header.features == 0, 112, "segment_features")
+    require(header.features & ~FAILS_OVER == 0, 112, "segment_features")
     require(any(header.log_id), 16, "segment_log_id")
     require(header.segment_number >= 1, 32, "segment_number")
     require(header.first_sequence >= 1, 40, "segment_first_sequence")
     require(header.integrity in INTEGRITY_NAMES, 56, "segment_integrity")
     require(header.first_block_offset == 2 * PAGE, 60, "segment_first_block_offset")
     require(header.promised_sequence < header.first_sequence, 104, "segment_promised_sequence")
-    require(all_zero(page[116:FRONTIER_OFFSET]), 116, "segment_reserved")
+    end = header.previous_end
+    if header.features & FAILS_OVER:
+        require(end > 2 * PAGE and end % PAGE == 0 and header.segment_number > 1, 120,
+                "segment_previous_end")
+    else:
+        require(end == 0, 120, "segment_previous_end")
+    require(header.reserved == 0, 116, "segment_reserved")
+    require(all_zero(page[128:FRONTIER_OFFSET]), 128, "segment_reserved")
     end = FRONTIER_OFFSET + 32 * len(header.frontier_roots(page))
     require(all_zero(page[end:]), end, "segment_reserved")
 
@@ -372,6 +381,7 @@ class Segment:
     blocks: list[Block] = field(default_factory=list)
     valid_bytes: int = 0  # 0: its header cannot be used
     sealed: bool = False
+    end: int = 0  # where the next segment says that this one ends without a seal; 0: nowhere
     stray: Broken | None = None  # its header is right by itself, but not here
     stop: Broken | None = None
     stop_at: int = 0  # where the block or header begins that stopped us
@@ -379,16 +389,26 @@ class Segment:
     after_seal: Broken | None = None
 
 
-def parse_segment(data: bytes, number: int | None = None,
-                  expected: Position | None = None) -> tuple[Segment, Position | None]:
+def previous_end_of(data: bytes, number: int) -> int:
+    """What segment `number` says of the end of the one before (section 9, fail-over); 0: nothing."""
+    pages = read_header_pages(data)
+    try:
+        check_header_pages(pages)
+    except Broken:
+        return 0
+    return pages.header.previous_end if pages.header.segment_number == number else 0
+
+
+def parse_segment(data: bytes, number: int | None = None, expected: Position | None = None,
+                  end: int = 0) -> tuple[Segment, Position | None]:
     """Reads a segment up to the first place where no valid block begins, or past its seal.
 
     `number` is the file name's; None takes the header's. Without `expected` the segment's header is
-    believed, as it must be for a log's first. The position returned is the one after the last valid
+    believed, as it must be for a log's first. With `end` nothing is read from there on. The position returned is the one after the last valid
     block; `expected` itself if the header cannot be used.
     """
     pages = read_header_pages(data)
-    segment = Segment(number or 0, pages)
+    segment = Segment(number or 0, pages, end=end)
     try:
         check_header_pages(pages)
     except Broken as error:
@@ -409,7 +429,10 @@ def parse_segment(data: bytes, number: int | None = None,
 
 def _read_blocks(data: bytes, segment: Segment, position: Position) -> None:
     at = segment.valid_bytes
+    data = data[:segment.end] if segment.end else data
     while not segment.sealed:
+        if segment.end and at == segment.end:
+            return
         try:
             block = parse_block(data, at, position)
         except Broken as error:

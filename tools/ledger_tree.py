@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
 def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\0" + entry).digest()
 
@@ -76,9 +79,12 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes],
 
 def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes,
                        proof: Sequence[bytes]) -> bool:
-    """Whether the new tree begins with the old one. RFC 9162, section 2.1.4.2."""
-    if old_size == new_size:
-        return not proof and old_root == new_root
+    """Whether the new tree begins with the old one. RFC 9162, section 2.1.4.2, which leaves the
+    empty tree and equal sizes open: there is one root of a size, and no proof but the empty one."""
+    if new_size == 0 and new_root != EMPTY_ROOT:
+        return False
+    if old_size in (0, new_size):
+        return not proof and old_root == (EMPTY_ROOT if old_size == 0 else new_root)
     if not 0 < old_size < new_size or not proof:
         return False
     path = list(proof)
@@ -120,5 +126,15 @@ class Frontier:
 
     def root(self) -> bytes:
         if not self.roots:
-            return hashlib.sha256(b"").digest()
+            return EMPTY_ROOT
         return functools.reduce(lambda right, left: node_hash(left, right), reversed(self.roots))
+
+    def first(self, size: int) -> Frontier | None:
+        """The tree of the first leaves, where it is made of some of these subtrees."""
+        for count in range(len(self.roots) + 1):
+            begun = self.size
+            for _ in range(len(self.roots) - count):
+                begun &= begun - 1  # without its smallest subtree
+            if begun == size:
+                return Frontier(size, self.roots[:count])
+        return None

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Verifies a tamper-evident log, written from docs/ledger_format.md alone: an independent reader.
 
-    ledger_verify.py LOG_DIRECTORY_OR_SEGMENT_FILE [--json] [--quiet]
+    ledger_verify.py LOG_DIRECTORY_OR_SEGMENT_FILE [--checkpoint FILE --key KEY...]
+    ledger_verify.py --proof FILE --key KEY...
 
-Exit status: 0 sound, 1 a negative finding, 2 wrong use (or nothing there to verify).
+Exit status: 0 sound, 1 a negative finding, 2 wrong use (or nothing there to verify or to go by).
 
 Nothing but Python 3.11's standard library, so that a person who does not trust the program that
 wrote a log can read all of what judges it. Section numbers in comments are those of the document.
@@ -11,321 +12,88 @@ wrote a log can read all of what judges it. Section numbers in comments are thos
 Rates (where it was written, one core): a log with records of 4 KiB 50 MB/s, with records of 100
 bytes 13 MB/s; of that CRC-32C alone 100 and 25 MB/s.
 
-As a library: `verify_log`, `parse_segment`, `Check` (a visitor: where checkpoint and proof checks
-go), and from ledger_tree.py `Frontier`, `tree_root`, `inclusion_path`, `verify_inclusion`,
-`consistency_proof`, `verify_consistency`.
+As a library: `verify_log`, `parse_segment`, `Check` (a visitor: what else there is to check of a
+log, as `CheckpointCheck` does), `open_checkpoint` and `check_proof`, and from ledger_tree.py
+`Frontier`, `tree_root`, `inclusion_path`, `verify_inclusion`, `consistency_proof`,
+`verify_consistency`.
 """
 from __future__ import annotations
 
 import argparse
-import enum
-import fcntl
-import itertools
 import json
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from ledger_key_change import KeyChanges
-from ledger_segment import (BLOCK_HEADER_BYTES, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES, Block,
-                            Broken, Position, Segment, check_header_pages, intact_block_header,
-                            parse_segment, read_header_pages)
+from ledger_log import (HEADER_COPY_REASON, Check, Fault, Finding, LogVerifier,  # noqa: F401
+                        Report, segment_files, segment_number_of, verify_log)
+from ledger_note import (NOTE_BYTES_MAX, Checkpoint, Key, Refused, Why, open_checkpoint,
+                         parse_key)
+from ledger_proof import ProvenRecord, check_proof
+from ledger_segment import SHA256, Block, Segment, parse_segment  # noqa: F401
 from ledger_tree import (Frontier, consistency_proof, inclusion_path, leaf_hash,  # noqa: F401
                          node_hash, tree_root, verify_consistency, verify_inclusion)
 
-HEADER_COPY_REASON = "segment_header_copy"
 
+class CheckpointCheck(Check):
+    """That a log holds what a checkpoint of it speaks of (section 12).
 
-class Finding(enum.Enum):
-    """What a log is, as section 9 divides it; a damaged header copy is a kind of its own."""
-
-    SOUND = "sound"
-    TORN_TAIL = "torn_tail"
-    CORRUPTION = "corruption"
-    HEADER_COPY = "header_copy"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One finding: `reason` is a code, `block_offset` where its block, header or seal begins."""
-
-    segment: int
-    offset: int
-    block_offset: int
-    sequence: int  # expected there
-    reason: str
-
-    def __str__(self) -> str:
-        return f"segment {self.segment} at {self.offset}, record {self.sequence}: {self.reason}"
-
-
-# --- A log ---------------------------------------------------------------------------------------
-
-
-class SegmentFile(NamedTuple):
-    number: int | None  # None: not named as a segment, the header says it
-    path: Path
-
-
-_SEGMENT_NAME = re.compile(r"(\d{12,})\.segment")
-
-
-def segment_number_of(name: str) -> int | None:
-    """The number a file name means, in its one spelling."""
-    match = _SEGMENT_NAME.fullmatch(name)
-    number = int(match[1]) if match else 0
-    return number if number >= 1 and name == f"{number:012}.segment" else None
-
-
-def segment_files(where: Path) -> list[SegmentFile]:
-    """A directory's segments by number, or the one file."""
-    if not where.is_dir():
-        return [SegmentFile(segment_number_of(where.name), where)]
-    numbered = ((segment_number_of(path.name), path) for path in where.iterdir() if path.is_file())
-    return sorted(SegmentFile(number, path) for number, path in numbered if number is not None)
-
-
-class Check:
-    """More to check than the log itself: checkpoints, proofs. Override what is needed.
-
-    `block` is called for each valid block in order; block.chain is its leaf of the tree. `finish`
-    is called once, and what it returns is added to the report.
+    `verdict` says whether it does: "holds", a fault's reason, or "out_of_reach" where the blocks
+    that would tell were removed with the oldest segments.
     """
+
+    HOLDS, OUT_OF_REACH = "holds", "out_of_reach"
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.checkpoint = checkpoint
+        self.verdict = ""
+        self.tree: Frontier | None = None  # as far as was read
+        self.seen = False  # the checkpoint's size
+        self.fault: Fault | None = None
+
+    def segment(self, segment: Segment) -> None:
+        header = segment.pages.header
+        if header.integrity != SHA256:
+            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_has_no_tree")
+            return
+        said = self.checkpoint.log_id
+        if any(said) and header.log_id != said:
+            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_id")
+        before = Frontier(header.first_block_number, header.frontier_roots(segment.pages.page))
+        if self.tree is None and self.checkpoint.tree_size < before.size:
+            self._compare(segment, 0, before.first(self.checkpoint.tree_size), None)
+        self.tree = before
+        self._compare(segment, 0, before, header.first_sequence - 1)
 
     def block(self, segment: Segment, block: Block) -> None:
-        """A valid block was read."""
+        if self.tree is not None:
+            self.tree.append(block.chain)
+            self._compare(segment, block.offset, self.tree, block.header.last_sequence)
+
+    def _compare(self, segment: Segment, offset: int, tree: Frontier | None,
+                 last_sequence: int | None) -> None:
+        if tree is None or tree.size != self.checkpoint.tree_size:
+            return
+        self.seen = True
+        sequence = last_sequence or 0
+        if tree.root() != self.checkpoint.root:
+            self._contradicted(segment, offset, sequence, "checkpoint_root")
+        elif self.checkpoint.sequence and last_sequence not in (None, self.checkpoint.sequence):
+            self._contradicted(segment, offset, sequence, "checkpoint_sequence")
+
+    def _contradicted(self, segment: Segment, offset: int, sequence: int, reason: str) -> None:
+        self.fault = self.fault or Fault(segment.number, offset, offset, sequence, reason)
 
     def finish(self, report: Report) -> list[Fault]:
-        """All was read that can be."""
-        return []
-
-
-@dataclass
-class Report:
-    segments: int = 0
-    blocks: int = 0
-    records: int = 0
-    bytes: int = 0
-    payload_bytes: int = 0
-    first_segment: int = 0
-    first_sequence: int = 0
-    last_sequence: int = 0
-    log_id: str = ""
-    integrity: str = ""
-    root: str = ""
-    sealed: bool = False
-    writer_active: bool = False  # then a tail is the writer's open block
-    torn_tail_bytes: int = 0
-    tail: Fault | None = None  # where a torn tail begins
-    faults: list[Fault] = field(default_factory=list)
-    key_changes: int = 0  # that hold; section 17
-    tree_size: int | None = None  # None with crc32c, which has no tree
-    tree_root: str | None = None
-
-    @property
-    def finding(self) -> Finding:
-        """The gravest thing found."""
-        if any(fault.reason != HEADER_COPY_REASON for fault in self.faults):
-            return Finding.CORRUPTION
-        if self.tail and not self.writer_active:
-            return Finding.TORN_TAIL
-        return Finding.HEADER_COPY if self.faults else Finding.SOUND
-
-    @property
-    def ok(self) -> bool:
-        return self.finding is Finding.SOUND
-
-    def place(self) -> Fault | None:
-        """Where the finding is: the first fault, else the torn tail."""
-        return self.faults[0] if self.faults else self.tail
-
-    def as_json(self) -> dict:
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__
-                  if name not in ("faults", "tail")}
-        first = self.faults[0] if self.faults else None
-        return {"ok": self.ok, "finding": self.finding.value, **fields, "faults": len(self.faults),
-                "first_fault": vars(first) if first else None,
-                "torn_tail": vars(self.tail) if self.tail else None}
-
-
-class LogVerifier:
-    """One walk over a log's segments.
-
-    It ends at a torn tail. Behind corruption it goes on with the next segment, whose header it then
-    has to believe, so that one fault does not hide others.
-    """
-
-    def __init__(self, files: Sequence[SegmentFile], checks: Sequence[Check] = ()):
-        self.files = list(files)
-        self.checks = list(checks)
-        self.report = Report(first_segment=self.files[0].number or 0)
-        self.key_changes = KeyChanges()
-        self.position: Position | None = None
-        self.linked = False  # position is what the next segment must continue
-
-    def run(self) -> Report:
-        for index, file in enumerate(self.files):
-            if not (self._pass_gap(index) and self._verify_file(index, file)):
-                break
-        self._take_position()
-        for check in self.checks:
-            self.report.faults += check.finish(self.report)
-        return self.report
-
-    def _pass_gap(self, index: int) -> bool:
-        """True if no segment is missing before this one, or it is known that one was lost."""
-        if index == 0 or self.files[index].number == self.files[index - 1].number + 1:
-            return True
-        missing = Segment(self.files[index - 1].number + 1, read_header_pages(b""),
-                          stop=Broken(0, "segment_missing"), does_not_follow=not self.linked)
-        return self._judge(missing, b"", index)
-
-    def _verify_file(self, index: int, file: SegmentFile) -> bool:
-        """True if there is reason to look at the next."""
-        data = file.path.read_bytes()
-        segment, position = parse_segment(data, file.number, self.position if self.linked else None)
-        self.report.sealed = segment.sealed
-        if segment.valid_bytes:
-            self._enter(segment)
-            self.position = position
-            self.linked = True
-            self._count(segment)
-        if segment.stop is not None:
-            return self._judge(segment, data, index + 1)
-        if segment.after_seal is not None:
-            self._fault(segment.number, segment.after_seal, segment.stop_at)
-        return True
-
-    def _enter(self, segment: Segment) -> None:
-        header = segment.pages.header
-        if self.report.segments == 0:
-            self.report.first_segment = self.report.first_segment or segment.number
-            self.report.first_sequence = header.first_sequence
-            self.report.log_id = header.log_id.hex()
-            self.report.integrity = INTEGRITY_NAMES[header.integrity]
-        sequence = self.position.sequence if self.linked else header.first_sequence
-        damaged = segment.pages.damaged_copy()
-        if damaged is not None:
-            self._fault(segment.number, Broken(damaged, HEADER_COPY_REASON), damaged, sequence)
-        if segment.stray is not None:
-            self._fault(segment.number, segment.stray, 0, sequence)
-
-    def _count(self, segment: Segment) -> None:
-        report = self.report
-        report.segments += 1
-        report.bytes += segment.valid_bytes
-        self.key_changes.enter(segment)
-        for block in segment.blocks:
-            report.blocks += 1
-            report.records += block.header.record_count
-            report.payload_bytes += sum(len(r.entry) - RECORD_HEADER_BYTES for r in block.records)
-            for record, broken in self.key_changes.check(block):
-                self._fault(segment.number, broken, block.offset, record.sequence)
-            report.key_changes = self.key_changes.count
-            for check in self.checks:
-                check.block(segment, block)
-
-    def _fault(self, segment: int, broken: Broken, block_offset: int,
-               sequence: int | None = None) -> None:
-        sequence = self._sequence() if sequence is None else sequence
-        self.report.faults.append(Fault(segment, broken.offset, block_offset, sequence,
-                                        broken.reason))
-
-    def _sequence(self) -> int:
-        return self.position.sequence if self.position else 1
-
-    def _judge(self, segment: Segment, data: bytes, later: int) -> bool:
-        """Section 9: end, corruption or torn tail; `later` is the index of the file after."""
-        rest = data[segment.stop_at:]
-        if segment.does_not_follow or self._is_promised(rest, later):
-            self._fault(segment.number, segment.stop, segment.stop_at)
-            self.linked = False
-            return True
-        files = (file.path.read_bytes() for file in self.files[later:])
-        if torn := sum(len(part.rstrip(b"\0")) for part in itertools.chain([rest], files)):
-            self.report.torn_tail_bytes = torn
-            self.report.tail = Fault(segment.number, segment.stop.offset, segment.stop_at,
-                                     self._sequence(), segment.stop.reason)
-        return False
-
-    def _is_promised(self, rest: bytes, later: int) -> bool:
-        """Whether an intact header behind the broken place promises what should have been there."""
-        log_id = self.position.log_id if self.position else None
-        sequence = self._sequence()
-        if any(promise >= sequence for promise in promises(rest, log_id)):
-            return True
-        for file in self.files[later:]:
-            data = file.path.read_bytes()
-            if (is_stray(data, file.number, log_id) or promise_of_segment(data) >= sequence
-                    or any(promise >= sequence for promise in promises(data, log_id))):
-                return True
-        return False
-
-    def _take_position(self) -> None:
-        report, position = self.report, self.position
-        report.last_sequence = self._sequence() - 1
-        if position is None:
-            return
-        report.root = position.chain.hex()
-        if position.tree is not None:
-            report.tree_size, report.tree_root = position.tree.size, position.tree.root().hex()
-
-
-def promises(data: bytes, log_id: bytes | None) -> Iterator[int]:
-    """promised_sequence of each intact block header of the log at a multiple of 4096."""
-    for at in range(0, len(data), PAGE):
-        header = intact_block_header(data[at:at + BLOCK_HEADER_BYTES], log_id)
-        if header is not None:
-            yield header.promised_sequence
-
-
-def is_stray(data: bytes, number: int, log_id: bytes | None) -> bool:
-    """Whether an intact header of a later segment is wrong, or belongs elsewhere."""
-    pages = read_header_pages(data)
-    if pages.header is None:
-        return False
-    try:
-        check_header_pages(pages)
-    except Broken:
-        return True
-    return pages.header.segment_number != number or log_id not in (None, pages.header.log_id)
-
-
-def promise_of_segment(data: bytes) -> int:
-    """promised_sequence of a segment's header; 0 if there is none that is right by itself."""
-    pages = read_header_pages(data)
-    try:
-        check_header_pages(pages)
-    except Broken:
-        return 0
-    return pages.header.promised_sequence
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether a writer holds the log's lock (section 1)."""
-    try:
-        with (directory / "LOCK").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def verify_log(where: Path | str, checks: Sequence[Check] = ()) -> Report:
-    """Verifies a log's directory or one segment file. FileNotFoundError if there is no segment."""
-    where = Path(where)
-    files = segment_files(where)
-    if not files:
-        raise FileNotFoundError(f"{where} holds no log: no segment file")
-    verifier = LogVerifier(files, checks)
-    # Asked before reading: a writer that ends meanwhile leaves more behind, not less.
-    verifier.report.writer_active = where.is_dir() and is_locked(where)
-    return verifier.run()
+        size = self.tree.size if self.tree else 0
+        if self.fault is None and not self.seen and size < self.checkpoint.tree_size:
+            self.fault = Fault(report.first_segment + max(0, report.segments - 1), 0, 0,
+                               report.last_sequence + 1, "checkpoint_beyond_end")
+        self.verdict = self.HOLDS if self.seen else self.OUT_OF_REACH
+        if self.fault is not None:
+            self.verdict = self.fault.reason
+        report.checkpoint = self.verdict
+        return [self.fault] if self.fault is not None else []
 
 
 # --- The program ---------------------------------------------------------------------------------
@@ -341,6 +109,8 @@ def text(report: Report) -> str:
         lines.append(f"tree {report.tree_root}  size {report.tree_size}")
     if report.first_segment > 1:
         lines.append(f"the first segment is {report.first_segment}: older ones were removed")
+    if report.checkpoint:
+        lines.append(f"checkpoint: {report.checkpoint}")
     if report.faults:
         lines.append(f"first of {len(report.faults)} faults: {report.faults[0]}")
     if report.tail:
@@ -348,20 +118,114 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Verify a log from the format's document alone.")
-    parser.add_argument("log", type=Path, metavar="LOG_DIRECTORY_OR_SEGMENT_FILE")
+DESCRIPTION = """\
+Verify a log, a checkpoint of it, or a proof, from the format's document alone.
+
+A log: all that section 11 of the document says can be found. With --checkpoint also a log that was
+cut, put back to an older copy, forked or rewritten since that checkpoint was signed, or that is
+another one. A proof: that a record is in the log of a signed checkpoint, or that a log of one
+signed checkpoint begins with that of an older one; it takes no log. Not covered: whether a key is
+whose you believe it is, and whether what a log says is true."""
+EPILOG = """\
+Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
+nothing there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks
+that were removed with the oldest segments."""
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EPILOG,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log", type=Path, nargs="?", metavar="LOG_DIRECTORY_OR_SEGMENT_FILE")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE",
+                        help="a signed checkpoint that the log must hold")
+    parser.add_argument("--proof", type=Path, metavar="FILE", help="check a proof, not a log")
+    parser.add_argument("--key", action="append", default=[], metavar="KEY",
+                        help="a verifier key, or a file that holds one; may be given again")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing, only exit")
     options = parser.parse_args(arguments)
+    if (options.log is None) == (options.proof is None):
+        parser.error("name a log or a proof, not both")
+    if options.proof and options.checkpoint:
+        parser.error("a proof brings its own checkpoint")
+    if bool(options.key) != bool(options.proof or options.checkpoint):
+        parser.error("--key goes with --checkpoint or --proof, and those with a key")
+    return options
+
+
+def key_of(given: str) -> Key:
+    """A key, or the one in a file; no file's name is a key."""
     try:
-        report = verify_log(options.log)
+        return parse_key(given)
+    except Refused as error:
+        if not Path(given).is_file():
+            raise Refused(f"{error.reason}: {given}", Why.USE) from None
+        return parse_key(Path(given).read_text(encoding="utf-8", errors="replace").rstrip("\n"))
+
+
+def bytes_of(path: Path, largest: int) -> bytes:
+    """A file's bytes, and one more if there are too many."""
+    with path.open("rb") as file:
+        return file.read(largest + 1)
+
+
+def log_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
+    """Exit status, and what is printed as JSON or as text."""
+    checks = []
+    if options.checkpoint:
+        keys = [key_of(key) for key in options.key]
+        note = bytes_of(options.checkpoint, NOTE_BYTES_MAX)
+        checks.append(CheckpointCheck(open_checkpoint(note, keys)))
+    report = verify_log(options.log, checks)
+    status = 0 if report.ok else 1
+    if report.ok and report.checkpoint == CheckpointCheck.OUT_OF_REACH:
+        status = 2
+    return status, report.as_json(), text(report)
+
+
+def printable(payload: bytes) -> str:
+    """Anybody's bytes as text that does nothing to a terminal."""
+    text_of_it = payload.decode(errors="backslashreplace")
+    return "".join(character if character.isprintable()
+                   else character.encode("unicode_escape").decode() for character in text_of_it)
+
+
+PROOF_BYTES_MAX = 96 << 20  # a record of 64 MiB in Base64, and room for the rest
+
+
+def proof_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
+    keys = [key_of(key) for key in options.key]
+    proven = check_proof(bytes_of(options.proof, PROOF_BYTES_MAX), keys)
+    if isinstance(proven, ProvenRecord):
+        checkpoint = proven.checkpoint
+        fields = {"kind": "record", "sequence": proven.sequence, "type": proven.type,
+                  "record": proven.payload.decode(errors="backslashreplace")}
+        line = (f"ok: record {proven.sequence} is in the log of {checkpoint.origin}, "
+                f"{checkpoint.tree_size} blocks\n{printable(proven.payload)}")
+    else:
+        older, checkpoint = proven
+        fields = {"kind": "consistency", "old_size": older.tree_size}
+        line = (f"ok: the log of {checkpoint.origin} with {checkpoint.tree_size} blocks begins "
+                f"with that of {older.tree_size}")
+    fields |= {"origin": checkpoint.origin, "log_id": checkpoint.log_id.hex(),
+               "tree_size": checkpoint.tree_size, "checkpoint_time_ns": checkpoint.time_ns}
+    return 0, {"ok": True, **fields}, line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    try:
+        status, fields, lines = (proof_verdict if options.proof else log_verdict)(options)
+    except Refused as refused:
+        status = 1 if refused.why in (Why.BROKEN, Why.UNSIGNED) else 2
+        fields = {"ok": False, "finding": refused.why.value, "reason": refused.reason}
+        lines = f"NOT OK: {refused.reason}"
     except OSError as error:
         print(f"ledger_verify: {error}", file=sys.stderr)
         return 2
     if not options.quiet:
-        print(json.dumps(report.as_json()) if options.json else text(report))
-    return 0 if report.ok else 1
+        print(json.dumps(fields) if options.json else lines)
+    return status
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block
     if (index == *from) {
       tree.log_id = open->chain.log_id;
       tree.leaves = LeafRange(open->chain.blocks);
+      tree.sequences.push_back(open->chain.next_sequence - 1);
     } else if (open->chain.root != end.root || open->chain.blocks != end.blocks ||
                open->chain.log_id != end.log_id) {
       return located(Error{ErrorCode::kCorrupt, "segment does not follow the one before", 0, 0, 0},
@@ -143,6 +144,7 @@ Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block
     auto walked =
         walk(*open, directory, (*numbers)[index], [&](const BlockHeader&, const ChainState& chain) {
           tree.leaves.push(chain.root);
+          tree.sequences.push_back(chain.next_sequence - 1);
           return true;
         });
     if (!walked) return tl::unexpected<Error>(walked.error());
@@ -173,6 +175,13 @@ Result<void> check_log(const std::string& directory, const Checkpoint& checkpoin
   if (*root != checkpoint.root) {
     return refused("the log was rewritten: the root over its first " + size + " blocks is " +
                    to_hex(*root) + ", the checkpoint's is " + to_hex(checkpoint.root));
+  }
+  if (checkpoint.sequence == 0 || checkpoint.tree_size < tree->leaves.first()) return {};
+  const std::uint64_t sequence = tree->sequences[checkpoint.tree_size - tree->leaves.first()];
+  if (sequence != checkpoint.sequence) {
+    return refused("the last record in the first " + size + " blocks is " +
+                   std::to_string(sequence) + ", not " + std::to_string(checkpoint.sequence) +
+                   " as the checkpoint says");
   }
   return {};
 }

@@ -194,6 +194,17 @@ TEST_F(LogProofsTest, AHeldCheckpointFindsAnOlderCopyAndAFork) {
   EXPECT_NE(why(checkpoint).find("rewritten"), std::string::npos) << why(checkpoint);
 }
 
+TEST_F(LogProofsTest, ACheckpointOfOtherRecordsContradictsTheLog) {
+  Checkpoint checkpoint = checkpoint_of(write_closed());
+  for (const std::uint64_t sequence : {checkpoint.sequence - 1, checkpoint.sequence + 1}) {
+    Checkpoint other = checkpoint;
+    other.sequence = sequence;
+    EXPECT_NE(why(other).find("the last record"), std::string::npos) << why(other);
+  }
+  checkpoint.sequence = 0;  // not said
+  EXPECT_EQ(why(checkpoint), "");
+}
+
 TEST_F(LogProofsTest, AnotherLogIsNotThisLog) {
   const Checkpoint checkpoint = checkpoint_of(write_closed(3));
   std::filesystem::remove_all(config_.directory);

@@ -1,11 +1,17 @@
-// Writes and verifies logs for tests in other languages.
+// Writes and verifies logs, checkpoints and proofs for tests in other languages.
 //
 //   log_tool write DIRECTORY [name=value...]   records=40 seed=1 record_bytes_min=0
 //       record_bytes_max=400 flush_every=3 segment_bytes=65536 block_bytes=4096 integrity=sha256
 //       record_trees=0 sync=1 end=closed (or killed: the process ends without closing)
+//       signer= (a file with a signer key, whose checkpoints the log gets)
 //   log_tool verify       directories from standard input, one a line; for each one line of JSON on
 //       standard output
 //   log_tool recover      the same, and opens and closes each for writing: {"ok":true} or the error
+//   log_tool checkpoint   lines of three paths with tabs between: a log, a note, a file with
+//   verifier
+//       keys, a line each; whether the note is a checkpoint that the log holds
+//   log_tool proof        the same with two paths: a proof, a file with keys; whether it holds
+//   log_tool prove DIRECTORY KEY_FILE NOTE_FILE (SEQUENCE | since OLDER_NOTE_FILE)   prints a proof
 //
 // Writing into a directory that holds a log goes on with it, after recovery.
 #include <unistd.h>
@@ -13,12 +19,17 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
 #include "grace/ledger/writer.h"
 
@@ -72,8 +83,20 @@ grace::ledger::LogConfig config_of(const std::string& directory, const Settings&
   return config;
 }
 
+std::string all_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 int write_log(const std::string& directory, const Settings& settings) {
-  auto writer = grace::ledger::Writer::open(config_of(directory, settings));
+  auto config = config_of(directory, settings);
+  std::optional<grace::ledger::NoteSigner> signer;
+  if (const std::string file = settings.text("signer", ""); !file.empty()) {
+    auto parsed = grace::ledger::NoteSigner::parse(all_of(file));
+    if (!parsed) return fail(parsed.error().message);
+    config.checkpoint.signer = &signer.emplace(std::move(*parsed));
+  }
+  auto writer = grace::ledger::Writer::open(config);
   if (!writer) return fail(writer.error().message);
   auto producer = (*writer)->producer();
   if (!producer) return fail(producer.error().message);
@@ -164,6 +187,91 @@ std::string recover_log(const std::string& directory) {
   return closed ? "{\"ok\":true}" : error_json(closed.error());
 }
 
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+grace::ledger::Result<std::vector<grace::ledger::NoteVerifier>> keys_in(const std::string& file) {
+  std::vector<grace::ledger::NoteVerifier> keys;
+  for (const std::string& line : split(all_of(file), '\n')) {
+    auto key = grace::ledger::NoteVerifier::parse(line);
+    if (!key) return tl::unexpected(key.error());
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+std::string json_of(const grace::ledger::Checkpoint& checkpoint) {
+  return "{\"ok\":true,\"origin\":" + quoted(checkpoint.origin) +
+         ",\"tree_size\":" + std::to_string(checkpoint.tree_size) +
+         ",\"root\":" + quoted(grace::ledger::to_hex(checkpoint.root)) +
+         ",\"log_id\":" + quoted(grace::ledger::to_hex(checkpoint.log_id)) +
+         ",\"sequence\":" + std::to_string(checkpoint.sequence) +
+         ",\"time_ns\":" + std::to_string(checkpoint.time_ns);
+}
+
+std::string check_checkpoint(const std::string& line) {
+  const auto paths = split(line, '\t');
+  if (paths.size() != 3) return "{}";
+  const auto keys = keys_in(paths[2]);
+  if (!keys) return error_json(keys.error());
+  const auto opened = grace::ledger::open_checkpoint(all_of(paths[1]), *keys);
+  if (!opened) return error_json(opened.error());
+  const auto held = grace::ledger::check_log(paths[0], opened->checkpoint);
+  return held ? json_of(opened->checkpoint) + "}" : error_json(held.error());
+}
+
+std::string check_proof(const std::string& line) {
+  using grace::ledger::ConsistencyProofText;
+  using grace::ledger::ProofKind;
+  using grace::ledger::RecordProof;
+  const auto paths = split(line, '\t');
+  if (paths.size() != 2) return "{}";
+  const auto keys = keys_in(paths[1]);
+  if (!keys) return error_json(keys.error());
+  const std::string text = all_of(paths[0]);
+  const auto kind = grace::ledger::proof_kind(text);
+  if (!kind) return error_json(kind.error());
+  if (*kind == ProofKind::kConsistency) {
+    const auto proof = ConsistencyProofText::parse(text);
+    if (!proof) return error_json(proof.error());
+    const auto held = grace::ledger::check_consistency_proof(*proof, *keys);
+    return held ? "{\"ok\":true}" : error_json(held.error());
+  }
+  const auto proof = RecordProof::parse(text);
+  if (!proof) return error_json(proof.error());
+  const auto proven = grace::ledger::check_record_proof(*proof, *keys);
+  if (!proven) return error_json(proven.error());
+  const auto payload = std::as_bytes(std::span(proven->payload));
+  return json_of(proven->checkpoint) + ",\"record\":" + std::to_string(proven->header.sequence) +
+         ",\"type\":" + std::to_string(static_cast<int>(proven->header.type)) +
+         ",\"payload_hash\":" + quoted(grace::ledger::to_hex(grace::ledger::sha256(payload))) + "}";
+}
+
+int prove(const std::vector<std::string>& words) {
+  const auto keys = keys_in(words[1]);
+  if (!keys) return fail(keys.error().message);
+  const std::string note = all_of(words[2]);
+  const auto print = [](const auto& proof) {
+    const auto text = proof ? proof->to_text() : tl::unexpected(proof.error());
+    if (!text) return fail(text.error().message);
+    std::cout << *text;
+    return 0;
+  };
+  if (words[3] == "since" && words.size() > 4) {
+    return print(grace::ledger::prove_consistency(words[0], all_of(words[4]), note, *keys));
+  }
+  std::uint64_t sequence = 0;
+  std::from_chars(words[3].data(), words[3].data() + words[3].size(), sequence);
+  return print(grace::ledger::prove_record(words[0], sequence, note, *keys));
+}
+
 int for_each_line(std::string (*answer)(const std::string&)) {
   for (std::string line; std::getline(std::cin, line);) {
     std::cout << answer(line) << '\n' << std::flush;  // the other side waits for it
@@ -177,9 +285,10 @@ int main(int count, char** arguments) {
   const std::string_view command = count > 1 ? arguments[1] : "";
   if (command == "verify") return for_each_line(verify_log);
   if (command == "recover") return for_each_line(recover_log);
-  if (command != "write" || count < 3) {
-    return fail("write DIRECTORY [name=value...] | verify | recover");
-  }
+  if (command == "checkpoint") return for_each_line(check_checkpoint);
+  if (command == "proof") return for_each_line(check_proof);
+  if (command == "prove" && count > 5) return prove({arguments + 2, arguments + count});
+  if (command != "write" || count < 3) return fail("no such command, see log_tool.cc");
   Settings settings;
   for (int index = 3; index < count; ++index) settings.set(arguments[index]);
   return write_log(arguments[2], settings);

@@ -1,14 +1,17 @@
 // A small program around signed notes, for tests that set ours beside other people's tools.
 //
-//   note_tool generate NAME         prints a signer key and its verifier key, a line each
-//   note_tool sign KEY_FILE         reads a text, prints its note; the file begins with a signer
-//   key note_tool countersign KEY_FILE  reads a note, prints it with one more signature note_tool
-//   checkpoint KEY_FILE   prints the note of a checkpoint of seven leaves note_tool open KEY...
-//   reads a note, prints "<name> <key id>" of each verified signature,
-//                                   an empty line and the text
-//   note_tool open-checkpoint KEY...  the same for a checkpoint's note
+//   generate NAME          prints a signer key and its verifier key, a line each
+//   sign KEY_FILE          reads a text, prints its note; the file begins with a signer key
+//   countersign KEY_FILE   reads a note, prints it with one more signature
+//   checkpoint KEY_FILE    prints the note of a checkpoint of seven leaves
+//   open KEY...            reads a note, prints "<name> <key id>" of each verified signature, an
+//                          empty line and the text
+//   open-checkpoint KEY... the same for a checkpoint's note
+//   ed25519 hex            reads lines of "<public key> <signature> <message>", all in hex;
+//                          prints 1 for each that verifies, else 0
 //
 // Exits 0, or 1 after a line on standard error.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -95,11 +98,41 @@ int open(bool as_checkpoint, const std::vector<std::string_view>& keys) {
   return 0;
 }
 
+std::string from_hex(std::string_view text) {
+  std::string bytes;
+  for (std::size_t at = 0; at + 1 < text.size(); at += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(text.substr(at, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+
+int verify_signatures() {
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto first = line.find(' ');
+    const auto second = line.find(' ', first + 1);
+    if (second == std::string::npos) return fail("a line takes three words");
+    const std::string key_bytes = from_hex(std::string_view(line).substr(0, first));
+    const std::string signature =
+        from_hex(std::string_view(line).substr(first + 1, second - first - 1));
+    Ed25519Key key{};
+    if (key_bytes.size() != key.size()) return fail("a public key has 32 bytes");
+    std::copy(key_bytes.begin(), key_bytes.end(), key.begin());
+    const auto verifier = NoteVerifier::from_public_key("hex", key);
+    if (!verifier) return fail(verifier.error().message);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(signature.data());
+    const bool holds = verifier->verify(from_hex(std::string_view(line).substr(second + 1)),
+                                        {bytes, signature.size()});
+    std::puts(holds ? "1" : "0");
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   if (words.size() < 2) return fail("usage: note_tool COMMAND ARGUMENT..., see note_tool.cc");
+  if (words[0] == "ed25519") return verify_signatures();
   if (words[0] == "generate") return generate(words[1]);
   if (words[0].starts_with("open")) {
     return open(words[0] == "open-checkpoint", {words.begin() + 1, words.end()});

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "grace/ledger/checkpoint.h"
 #include "grace/ledger/error.h"
@@ -23,13 +24,14 @@ namespace grace::ledger {
 struct LogTree {
   std::array<std::uint8_t, 16> log_id{};
   LeafRange leaves;
+  std::vector<std::uint64_t> sequences;  // the last record before leaves.first(), then up to each
   std::uint64_t last_sequence = 0;
 };
 [[nodiscard]] Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block = 0);
 
 // That the log still holds all that the checkpoint speaks of: finds a log that was cut, rolled back
-// to an older copy, or rewritten (kCorrupt). kNotFound: the blocks around the checkpoint's end were
-// removed by retention, so nothing can be said.
+// to an older copy, or rewritten, or whose last record then was another (kCorrupt). kNotFound: the
+// blocks around the checkpoint's end were removed by retention, so nothing can be said.
 [[nodiscard]] Result<void> check_log(const std::string& directory, const Checkpoint& checkpoint);
 
 // `checkpoint_note` must open with `verifiers` and speak of the record. kUnsupported where the
