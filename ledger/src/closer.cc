@@ -112,6 +112,7 @@ bool WriterCore::begin_segment(std::unique_ptr<MappedSegment> segment) {
   header.integrity = me.chain.integrity;
   header.previous_root = me.chain.root;
   header.created_ns = wall_clock_ns(config_);
+  if (config_.compress_after_segments > 0) header.features |= kFeatureCompressed;
   header.promised_sequence = promise();
   me.chain.promised_sequence = header.promised_sequence;
   if (auto begun = segment->begin(start); !begun) {

@@ -18,6 +18,7 @@
 #include "grace/ledger/writer.h"
 #include "mapped_segment.h"
 #include "recovery.h"
+#include "segment_keeper.h"
 #include "segment_preparer.h"
 
 namespace grace::ledger::internal {
@@ -36,7 +37,9 @@ class WriterCore {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
-  [[nodiscard]] static Result<std::unique_ptr<WriterCore>> open(LogConfig config);
+  // `keeper_runs`: on a thread of its own; else keep_now() does its work.
+  [[nodiscard]] static Result<std::unique_ptr<WriterCore>> open(LogConfig config,
+                                                                bool keeper_runs = true);
   ~WriterCore();
   WriterCore(const WriterCore&) = delete;
   WriterCore& operator=(const WriterCore&) = delete;
@@ -62,6 +65,9 @@ class WriterCore {
   [[nodiscard]] Result<void> close();
   [[nodiscard]] Result<void> health() const;
   [[nodiscard]] Result<void> checkpoint_health() const;
+  [[nodiscard]] Result<void> keeper_health() const;
+  [[nodiscard]] Result<void> keep_now();
+  [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
@@ -73,8 +79,9 @@ class WriterCore {
  private:
   WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered);
 
-  Result<void> start(const std::vector<std::string>& pending);
+  Result<void> start(const std::vector<std::string>& pending, bool keeper_runs);
   Result<void> record_recovery(const std::vector<std::string>& pending);
+  [[nodiscard]] Result<void> make_keeper();
   void fail(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
 
@@ -185,6 +192,7 @@ class WriterCore {
   std::mutex close_mutex_;  // one close() at a time
   std::unique_ptr<SegmentPreparer> preparer_;
   std::unique_ptr<Checkpointer> checkpointer_;  // null: none are asked for
+  std::unique_ptr<SegmentKeeper> keeper_;       // null: there is nothing to do for it
   std::thread committer_thread_;
   std::thread closer_thread_;
   std::thread syncer_thread_;

@@ -63,13 +63,16 @@ struct SegmentHeader {
   Hash previous_root{};  // chain value before the first block
   std::int64_t created_ns = 0;
   std::uint64_t promised_sequence = 0;  // as in BlockHeader, when this segment was begun
-  std::uint32_t features = 0;           // a reader refuses bits it does not know; none exist yet
+  std::uint32_t features = 0;           // kFeature...: a reader refuses bits it does not know
   std::uint32_t reserved = 0;
   // Then zeros; from kFrontierOffset on, with kSha256, the hashes of the complete subtrees that
   // make up the tree over all earlier blocks, largest first: one for each 1 bit of
   // first_block_number. Zeros again up to byte 4096. All of it is covered by the CRC.
 };
 static_assert(sizeof(SegmentHeader) == 120);
+// Earlier segments of the log may be stored compressed.
+inline constexpr std::uint32_t kFeatureCompressed = 2;
+inline constexpr std::uint32_t kFeaturesKnown = kFeatureCompressed;
 inline constexpr std::uint64_t kFrontierOffset = 1024;
 static_assert(kFrontierOffset + 64 * sizeof(Hash) <= kSegmentHeaderBytes);
 

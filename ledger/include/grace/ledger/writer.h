@@ -69,6 +69,16 @@ struct WriterStats {
   std::uint64_t segment_waits = 0;  // times the committer waited for a segment or a sync
 };
 
+// What has been done about sealed segments since open().
+struct KeeperStats {
+  std::uint64_t indexes_written = 0;
+  std::uint64_t segments_compressed = 0;
+  std::uint64_t plain_bytes = 0;   // of those
+  std::uint64_t stored_bytes = 0;  // what they take now
+  std::uint64_t segments_removed = 0;
+  std::uint64_t removed_bytes = 0;
+};
+
 namespace internal {
 class WriterCore;
 class ByteRing;
@@ -97,6 +107,7 @@ class Producer {
 
   // The sequence the next append will get. Only where this is the writer's one and only producer
   // since open(): with several, sequences are given in the order the committer takes records.
+  // Nor with LogConfig::retention, of which the writer makes records.
   [[nodiscard]] std::uint64_t next_sequence() const;
 
   // Marks the place after everything appended so far. Opaque; grows; for the calls below.
@@ -133,6 +144,7 @@ class Producer {
 //   syncer        makes closed blocks durable in order, cuts sealed segments to size
 //   preparer      creates, allocates and pre-faults the next segments
 //   checkpointer  re-reads what is durable and signs it; where a signer is configured
+//   keeper        indexes, compresses and removes sealed segments; where any of it is configured
 // Bounds: producers_max rings of ring_bytes; segments_ahead + segments_unsynced_max + 2 mapped
 // segments. When full: rings fill and appends say kFull or wait.
 // Failure: a failed sync, or no space for a segment that is needed, ends the writer for good:
@@ -167,12 +179,16 @@ class Writer {
   // without.
   [[nodiscard]] Result<void> checkpoint_health() const;
 
+  // Why the newest index, compression or removal failed; it is tried again, and the log goes on.
+  [[nodiscard]] Result<void> keeper_health() const;
+
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;  // D1, 0: none
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;  // D2, 0: none
   // Of the newest checkpoint, and of the newest that a witness has countersigned (D3). 0: none.
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::uint64_t witnessed_sequence() const;
   [[nodiscard]] WriterStats stats() const;
+  [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] const RecoveryReport& recovery() const;
   [[nodiscard]] std::string log_id_hex() const;
 
@@ -180,5 +196,10 @@ class Writer {
   explicit Writer(std::unique_ptr<internal::WriterCore> core);
   std::unique_ptr<internal::WriterCore> core_;
 };
+
+// What the writer's keeper would do, at once, for a log that nobody writes: opens it as a writer
+// (kLocked if there is one), indexes, compresses and removes what is due, and closes it. The log
+// must exist: kNotFound.
+[[nodiscard]] Result<KeeperStats> keep_segments(LogConfig config);
 
 }  // namespace grace::ledger
