@@ -166,6 +166,11 @@ std::string ControlApi::stats() {
   json.field("durable_sequence", summary.durable_sequence);
   json.field("signed_sequence", summary.signed_sequence);
   if (!summary.checkpoint_error.empty()) json.field("checkpoint_error", summary.checkpoint_error);
+  json.field("ledger_segments_removed", summary.ledger_keeping.segments_removed);
+  json.field("ledger_segments_compressed", summary.ledger_keeping.segments_compressed);
+  if (!summary.ledger_keeping.error.empty()) {
+    json.field("ledger_keeping_error", summary.ledger_keeping.error);
+  }
   json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()

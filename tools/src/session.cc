@@ -97,6 +97,7 @@ bool collect(pipeline::Engine& engine, Summary& summary) {
   summary.durable_sequence = engine.durable_sequence();
   summary.signed_sequence = engine.signed_sequence();
   summary.checkpoint_error = engine.checkpoint_error();
+  summary.ledger_keeping = engine.ledger_keeping();
   summary.peak_rss_bytes = peak_rss_bytes();
   return engine.inspect([&summary](const pipeline::OrderedView& view) {
     summary.trigger_stats_json = view.triggers.stats().to_json();

@@ -42,6 +42,7 @@ struct Summary {
   std::uint64_t durable_sequence = 0;
   std::uint64_t signed_sequence = 0;
   std::string checkpoint_error;
+  pipeline::LedgerKeeping ledger_keeping;
 };
 // How often a source could not be read: its input is not complete.
 [[nodiscard]] std::uint64_t read_errors(const ingest::IngestFigures& figures);

@@ -5,7 +5,7 @@
 
 namespace grace::pipeline {
 
-std::uint64_t Recorder::append(const core::Record& record) {
+void Recorder::append(const core::Record& record) {
   line_.clear();
   core::JsonWriter(line_)
       .begin_object()
@@ -20,12 +20,10 @@ std::uint64_t Recorder::append(const core::Record& record) {
   ++count_;
   digest_.update(line_);
   digest_.update("\n");
-  if (!has_ledger_) return count_;
-  const std::uint64_t sequence = producer_.next_sequence();
+  if (!has_ledger_) return;
   const ledger::AppendStatus status =
       producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(line_));
   if (status != ledger::AppendStatus::kOk) ++failed_count_;
-  return sequence;
 }
 
 core::Result<void> Recorder::make_durable() {
