@@ -129,6 +129,7 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   const std::uint64_t number = numbers_[index];
   auto source = internal::open_segment(directory_, number);
   if (!source && internal::is_absent(source.error()) && was_removed(number)) {
+    if (report_.first_segment == number) report_.first_segment = number + 1;
     linked_ = false;
     return true;
   }
@@ -151,7 +152,6 @@ Result<bool> Verification::verify_segment(std::size_t index) {
              segment.header_fault()->reason + " (the other copy is intact)");
   }
   if (report_.segments == 0) {
-    report_.first_segment = number;
     report_.log_id_hex = to_hex(claimed.log_id);
     report_.integrity = claimed.integrity;
     report_.first_sequence = claimed.next_sequence;

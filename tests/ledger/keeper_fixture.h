@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "directory.h"
+#include "grace/ledger/log_proofs.h"
 #include "log_fixture.h"
 #include "segment_keeper.h"
 
@@ -64,6 +65,18 @@ class KeeperTest : public LogTest {
     }
     return bytes;
   }
+  void sign() {
+    config_.record_trees = true;
+    config_.checkpoint.signer = &signer_;
+    config_.checkpoint.interval = std::chrono::milliseconds(2);
+  }
+  [[nodiscard]] std::string note() const {
+    const Bytes bytes = load(config_.directory + "/checkpoint");
+    return {bytes.begin(), bytes.end()};
+  }
+  [[nodiscard]] Checkpoint checkpoint_of(const std::string& text) const {
+    return open_checkpoint(text, keys_).value().checkpoint;
+  }
   // What is left is whole: it verifies, and every record from the first one on is what was written.
   void expect_sound(const std::string& when = "") const {
     const VerifyReport found = report();
@@ -79,6 +92,9 @@ class KeeperTest : public LogTest {
     }
   }
 
+  NoteSigner signer_ =
+      *NoteSigner::from_seed("grace.example/ledger", std::array<std::uint8_t, 32>{7});
+  std::vector<NoteVerifier> keys_{signer_.verifier()};
   static inline std::atomic<std::int64_t> now_ns_{0};
   LogConfig checked_;
   std::uint64_t safe_ = ~std::uint64_t{0};

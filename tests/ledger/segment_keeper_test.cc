@@ -2,10 +2,10 @@
 
 #include <sys/wait.h>
 
-#include <cstdlib>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "faulty_file_system.h"
 #include "grace/ledger/log_proofs.h"
 #include "keeper_fixture.h"
 #include "segment_scanner.h"
@@ -13,25 +13,22 @@
 namespace grace::ledger {
 namespace {
 
-class SegmentKeeperTest : public KeeperTest {
- protected:
-  void sign() {
-    config_.record_trees = true;
-    config_.checkpoint.signer = &signer_;
-    config_.checkpoint.interval = std::chrono::milliseconds(2);
-  }
-  [[nodiscard]] std::string note() const {
-    const Bytes bytes = load(config_.directory + "/checkpoint");
-    return {bytes.begin(), bytes.end()};
-  }
-  [[nodiscard]] Checkpoint checkpoint_of(const std::string& text) const {
-    return open_checkpoint(text, keys_).value().checkpoint;
-  }
+class SegmentKeeperTest : public KeeperTest {};
 
-  NoteSigner signer_ =
-      *NoteSigner::from_seed("grace.example/ledger", std::array<std::uint8_t, 32>{7});
-  std::vector<NoteVerifier> keys_{signer_.verifier()};
-};
+// The exit code of a program; 127 where there is none such.
+int run_program(std::vector<std::string> words) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  (void)::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
 
 TEST_F(SegmentKeeperTest, CompressesAllButTheNewestAndReadersDoNotNotice) {
   write_log();
@@ -65,13 +62,13 @@ TEST_F(SegmentKeeperTest, CompressesAllButTheNewestAndReadersDoNotNotice) {
 }
 
 TEST_F(SegmentKeeperTest, TheZstdProgramGivesTheSegmentBack) {
-  if (std::system("zstd --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no zstd program";
+  if (run_program({"zstd", "--version"}) != 0) GTEST_SKIP() << "no zstd program";
   write_log();
   const Bytes plain = load(segment(1));
   keep();
   ASSERT_FALSE(std::filesystem::exists(segment(1)));
   const std::string out = (directory_ / "out").string();
-  ASSERT_EQ(std::system(("zstd -q -d " + packed(1) + " -o " + out).c_str()), 0);
+  ASSERT_EQ(run_program({"zstd", "-q", "-d", packed(1), "-o", out}), 0);
   EXPECT_EQ(load(out), plain);
 }
 
@@ -228,6 +225,21 @@ TEST_F(SegmentKeeperTest, ReadersGoOnBesideIt) {
   EXPECT_NE(overtaken->error().message.find("begins with segment"), std::string::npos);
 }
 
+TEST_F(SegmentKeeperTest, AVerifierThatItOvertakesFindsNoFault) {
+  write_log();
+  config_.retention.max_bytes = 2 * config_.segment_bytes;
+  bool kept = false;
+  const auto found = verify(config_.directory, [&](std::uint64_t, std::uint64_t) {
+    if (!kept) keep();  // in the midst of segment 1, which it has open
+    kept = true;
+    return true;
+  });
+  ASSERT_TRUE(found.has_value()) << found.error().message;
+  EXPECT_TRUE(found->ok) << reason(*found);
+  EXPECT_EQ(found->root_hex, report().root_hex);
+  EXPECT_GT(report().first_segment, 2U) << "or nothing was overtaken";
+}
+
 TEST_F(SegmentKeeperTest, NothingIsCompressedThatAnOldReaderWouldMiss) {
   config_.compress_after_segments = 0;
   write_log();
@@ -366,144 +378,6 @@ TEST_F(SegmentKeeperTest, RefusesNonsense) {
   config_.keep_interval = {};
   refused("keep_interval");
   EXPECT_EQ(keep_segments(config_).error().code, ErrorCode::kNotFound) << "there is no log";
-}
-
-// --- when it stops anywhere ---
-
-// The real file system until call number `limit`; from then on every call fails and does nothing,
-// as if the process had ended there.
-class EndingFileSystem final : public FileSystem {
- public:
-  explicit EndingFileSystem(std::uint64_t limit) : limit_(limit) {}
-  [[nodiscard]] bool ended() const { return calls_ > limit_; }
-  int open(const std::string& path, int flags, unsigned mode) override {
-    return may() ? FileSystem::open(path, flags, mode) : -EIO;
-  }
-  std::int64_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
-    if (may()) return FileSystem::write_at(fd, bytes, offset);
-    // The last write may have done a part.
-    if (calls_ == limit_ + 1) (void)FileSystem::write_at(fd, bytes.first(bytes.size() / 2), offset);
-    return -EIO;
-  }
-  int sync_file(int fd) override { return may() ? FileSystem::sync_file(fd) : -EIO; }
-  int sync_directory(const std::string& path) override {
-    return may() ? FileSystem::sync_directory(path) : -EIO;
-  }
-  int rename(const std::string& from, const std::string& to) override {
-    return may() ? FileSystem::rename(from, to) : -EIO;
-  }
-  int remove(const std::string& path) override { return may() ? FileSystem::remove(path) : -EIO; }
-
- private:
-  bool may() { return ++calls_ <= limit_; }
-  std::uint64_t limit_;
-  std::uint64_t calls_ = 0;
-};
-
-class StoppedKeeperTest : public SegmentKeeperTest {
- protected:
-  void SetUp() override {
-    SegmentKeeperTest::SetUp();
-    sign();
-    config_.index_segments = true;
-    write_log();
-    std::filesystem::rename(config_.directory, directory_ / "base");
-    config_.retention.max_bytes = 4 * config_.segment_bytes;
-  }
-  void restore() {
-    std::filesystem::remove_all(config_.directory);
-    std::filesystem::copy(directory_ / "base", config_.directory);
-    recorded_.clear();
-  }
-  void expect_recovered(const std::string& when) {
-    if (report().first_segment > 1) {
-      ASSERT_FALSE(recorded_.empty()) << when << ": removed without a record";
-      EXPECT_NE(recorded_.back().find("\"action\":\"retention\""), std::string::npos);
-    }
-    expect_sound(when);
-    EXPECT_TRUE(check_log(config_.directory, checkpoint_of(note())).has_value()) << when;
-    config_.file_system = nullptr;
-    keep();
-    expect_sound(when + ", then finished");
-    EXPECT_EQ(count_of(".new"), 0U) << when;
-    // All that a keeper without a stop does, too.
-    EXPECT_EQ(count_of(".segment"), 2U) << when;
-    EXPECT_EQ(count_of(".segment.zst"), numbers().size() - 2) << when;
-    EXPECT_EQ(count_of(".index"), numbers().size() - 1) << when;
-    auto opened = Writer::open(config_);
-    ASSERT_TRUE(opened.has_value()) << when << ": " << opened.error().message;
-    EXPECT_EQ((*opened)->recovery().last_sequence, written_.size()) << when;
-    EXPECT_TRUE((*opened)->recovery().clean) << when;
-  }
-};
-
-TEST_F(StoppedKeeperTest, AfterAnyOfItsCallsNothingIsLost) {
-  std::uint64_t cases = 0;
-  for (bool ended = true; ended; ++cases) {
-    restore();
-    EndingFileSystem fs(cases);
-    config_.file_system = &fs;
-    const auto kept = keeper()->step_until_done();
-    ended = fs.ended();
-    EXPECT_EQ(kept.has_value(), !ended) << "call " << cases;
-    expect_recovered("ended after call " + std::to_string(cases));
-    if (HasFatalFailure()) return;
-  }
-  EXPECT_GT(cases, 40U);
-  RecordProperty("cases", static_cast<int>(cases));
-}
-
-TEST_F(StoppedKeeperTest, OneFailedCallIsToldOrMadeGood) {
-  std::uint64_t k = 1;
-  for (bool hit = true; hit; ++k) {
-    restore();
-    FaultyFileSystem fs;
-    config_.file_system = &fs;
-    fs.fail_call(k, k % 2 == 0 ? EIO : ENOSPC);
-    auto mine = keeper();
-    const auto kept = mine->step_until_done();
-    hit = fs.calls() >= k;
-    EXPECT_TRUE(hit || kept.has_value()) << "call " << k;
-    if (!kept) {
-      EXPECT_EQ(kept.error().os_error, k % 2 == 0 ? EIO : ENOSPC) << kept.error().message;
-    }
-    expect_sound("call " + std::to_string(k));
-    const auto again = mine->step_until_done();
-    EXPECT_TRUE(again.has_value()) << "call " << k << ": " << again.error().message;
-    mine.reset();
-    expect_recovered("call " + std::to_string(k) + " failed");
-    if (HasFatalFailure()) return;
-  }
-  EXPECT_GT(k, 40U);
-}
-
-TEST_F(StoppedKeeperTest, WithoutItsRecordNothingIsRemoved) {
-  restore();
-  checked_ = *validated(config_);
-  checked_.compress_after_segments = 0;
-  internal::SegmentKeeper mine(
-      checked_, [] { return ~std::uint64_t{0}; },
-      [](std::string_view) -> Result<void> {
-        return make_error(ErrorCode::kTimeout, "not durable in time");
-      });
-  const auto before = numbers();
-  const auto kept = mine.step_until_done();
-  ASSERT_FALSE(kept.has_value());
-  EXPECT_EQ(kept.error().code, ErrorCode::kTimeout);
-  EXPECT_EQ(numbers(), before);
-}
-
-TEST_F(StoppedKeeperTest, WhereBothFormsAreThereThePlainOneCounts) {
-  restore();
-  config_.retention = {};
-  keep();
-  const Bytes plain = load((directory_ / "base" / "000000000001.segment").string());
-  store(segment(1), plain);
-  store(packed(1), Bytes(100, 'x'));
-  expect_sound("the compressed one is torn");
-  keep();
-  EXPECT_FALSE(std::filesystem::exists(segment(1)));
-  expect_sound("then finished");
 }
 
 }  // namespace
