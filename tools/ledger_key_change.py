@@ -1,4 +1,4 @@
-"""Changes of a log's signing key, written from docs/ledger_format.md, section 17."""
+"""Changes of a log's signing key, written from docs/ledger_format.md, section 20."""
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -108,7 +108,7 @@ class Report:
     tail: Fault | None = None  # where a torn tail begins
     faults: list[Fault] = field(default_factory=list)
     fail_overs: int = 0  # segments that end without a seal, as the next says
-    key_changes: int = 0  # that hold; section 17
+    key_changes: int = 0  # that hold; section 20
     tree_size: int | None = None  # None with crc32c, which has no tree
     tree_root: str | None = None
     checkpoint: str | None = None  # what CheckpointCheck says, if asked

@@ -111,7 +111,7 @@ std::optional<Fault> check_segment_header(std::span<const std::byte> bytes, Segm
   crc = crc32c_extend(crc, bytes.subspan(sizeof(SegmentHeader)));
   if (crc != header.header_crc) return fault(8, "segment header CRC does not match");
   if (header.version != kFormatVersion) return misplaced(12, "format version is unknown");
-  if ((header.features & ~kFeatureFailOver) != 0) {
+  if ((header.features & ~kFeaturesKnown) != 0) {
     return misplaced(112, "a feature of this log is unknown");
   }
   if (header.log_id == LogId{}) return misplaced(16, "the log's id is zero");

@@ -108,6 +108,7 @@ Result<void> BlockStore::begin_segment(const ChainState& before, std::uint64_t p
   header.created_ns = wall_clock_ns(config_);
   header.promised_sequence = promised;
   header.features = previous_end_ > 0 ? kFeatureFailOver : 0;
+  if (config_.compress_after_segments > 0) header.features |= kFeatureCompressed;
   header.previous_end = previous_end_;
   if (auto begun = segment->begin(start); !begun) {
     segment->remove();

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@ namespace grace::ledger::internal {
 namespace {
 
 constexpr std::string_view kSegmentEnding = ".segment";
+constexpr std::string_view kCompressedEnding = ".segment.zst";
 constexpr std::size_t kDigits = 12;
 
 std::string numbered(const std::string& directory, std::uint64_t number, std::string_view ending) {
@@ -56,7 +58,7 @@ std::vector<std::uint64_t> with_late_arrivals(const std::string& directory,
   for (const std::uint64_t number : numbers) {
     if (!complete.empty() && number - complete.back() <= kGapMax) {
       for (std::uint64_t missing = complete.back() + 1; missing < number; ++missing) {
-        if (::access(segment_path(directory, missing).c_str(), F_OK) != 0) continue;
+        if (!segment_exists(directory, missing)) continue;
         complete.push_back(missing);
       }
     }
@@ -78,6 +80,12 @@ std::string holder_of(int fd) {
 std::string segment_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, kSegmentEnding);
 }
+std::string compressed_path(const std::string& directory, std::uint64_t number) {
+  return numbered(directory, number, kCompressedEnding);
+}
+std::string index_path(const std::string& directory, std::uint64_t number) {
+  return numbered(directory, number, ".index");
+}
 std::string prepared_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, ".prepared");
 }
@@ -92,21 +100,47 @@ std::string lock_path(const std::string& directory) {
   return directory + "/LOCK";
 }
 
+bool file_exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+std::optional<std::uint64_t> file_bytes(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+// The plain one first: it goes only when the other is there.
+bool segment_exists(const std::string& directory, std::uint64_t number) {
+  return file_exists(segment_path(directory, number)) ||
+         file_exists(compressed_path(directory, number));
+}
+
+std::string stored_path(const std::string& directory, std::uint64_t number) {
+  std::string plain = segment_path(directory, number);
+  if (file_exists(plain)) return plain;
+  std::string compressed = compressed_path(directory, number);
+  return file_exists(compressed) ? compressed : plain;
+}
+
 Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
   auto names = list_names(directory);
   if (!names) return tl::unexpected<Error>(names.error());
   std::vector<std::uint64_t> numbers;
   for (const std::string& name : *names) {
-    if (!name.ends_with(kSegmentEnding)) continue;
-    const char* const end = name.data() + name.size() - kSegmentEnding.size();
+    const bool compressed = name.ends_with(kCompressedEnding);
+    if (!compressed && !name.ends_with(kSegmentEnding)) continue;
+    const std::string_view ending = compressed ? kCompressedEnding : kSegmentEnding;
+    const char* const end = name.data() + name.size() - ending.size();
     std::uint64_t number = 0;
     const auto [stop, outcome] = std::from_chars(name.data(), end, number);
     if (outcome != std::errc{} || stop != end || number == 0) continue;
     // One spelling for each number, or two files could claim one place.
-    if (segment_path(directory, number) != directory + "/" + name) continue;
+    if (numbered(directory, number, ending) != directory + "/" + name) continue;
     numbers.push_back(number);
   }
   std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return with_late_arrivals(directory, std::move(numbers));
 }
 
@@ -120,7 +154,7 @@ Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory)
 
 Error located(Error error, const std::string& directory, std::uint64_t number) {
   error.segment = number;
-  error.message = segment_path(directory, number) + " at byte " + std::to_string(error.offset) +
+  error.message = stored_path(directory, number) + " at byte " + std::to_string(error.offset) +
                   ": " + error.message;
   return error;
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,21 @@ namespace grace::ledger::internal {
 
 // Names inside a log's directory.
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string compressed_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string index_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string prepared_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string quarantine_directory(const std::string& directory);
 [[nodiscard]] std::string checkpoint_path(const std::string& directory);
 [[nodiscard]] std::string lock_path(const std::string& directory);
 
-// Numbers of all segments, ascending; what has another name is none of ours.
+// Whether a segment is there in one form or the other, and the file that counts: the plain one if
+// both are.
+[[nodiscard]] bool segment_exists(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string stored_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] bool file_exists(const std::string& path);
+[[nodiscard]] std::optional<std::uint64_t> file_bytes(const std::string& path);  // none: no file
+
+// Numbers of all segments, plain or compressed, ascending; what has another name is none of ours.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& directory);
 // The same of a log that must be there: kNotFound where there is no segment.
 [[nodiscard]] Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory);

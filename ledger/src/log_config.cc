@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "block_buffer.h"
+#include "compressed_segment.h"
 
 namespace grace::ledger {
 namespace {
@@ -12,6 +13,27 @@ constexpr std::uint64_t kUnsyncedBytesMax = 16ULL << 30;
 tl::unexpected<Error> wrong(const char* field, std::uint64_t value, const std::string& rule) {
   return make_error(ErrorCode::kInvalidArgument,
                     std::string(field) + " = " + std::to_string(value) + ": " + rule);
+}
+
+// What happens to sealed segments.
+Result<void> check_keeping(const LogConfig& config) {
+  // The live segment and the newest sealed one stay in any case.
+  if (config.retention.max_bytes > 0 && config.retention.max_bytes < 2 * config.segment_bytes) {
+    return wrong("retention.max_bytes", config.retention.max_bytes,
+                 "0 (off), or at least two segments: " + std::to_string(2 * config.segment_bytes));
+  }
+  if (config.retention.max_age.count() < 0) {
+    return make_error(ErrorCode::kInvalidArgument, "retention.max_age must not be negative");
+  }
+  if (config.compress_level < 1 || config.compress_level > internal::kCompressLevelMax) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "compress_level = " + std::to_string(config.compress_level) + ": from 1 to " +
+                          std::to_string(internal::kCompressLevelMax));
+  }
+  if (config.keep_interval.count() <= 0) {
+    return make_error(ErrorCode::kInvalidArgument, "keep_interval must be positive");
+  }
+  return {};
 }
 
 }  // namespace
@@ -74,6 +96,7 @@ Result<LogConfig> validated(LogConfig config) {
   if (config.checkpoint.interval.count() <= 0) {
     return make_error(ErrorCode::kInvalidArgument, "checkpoint interval must be positive");
   }
+  if (auto kept = check_keeping(config); !kept) return tl::unexpected<Error>(kept.error());
   if (config.file_system == nullptr) config.file_system = &real_file_system();
   return config;
 }

@@ -7,6 +7,7 @@
 
 #include "block.h"
 #include "directory.h"
+#include "segment_index.h"
 #include "segment_scanner.h"
 
 namespace grace::ledger {
@@ -97,6 +98,9 @@ Result<FoundBlock> find_block(const std::string& directory, std::uint64_t sequen
   const std::uint64_t number = (*numbers)[*at];
   auto open = open_segment(directory, number);
   if (!open) return tl::unexpected<Error>(open.error());
+  internal::pass_by_index(
+      *open->scanner, open->chain, directory, number,
+      [&](const internal::IndexEntry& entry) { return entry.first_sequence <= sequence; });
   FoundBlock found;
   bool is_found = false;
   auto walked = walk(*open, directory, number, [&](const BlockHeader& header, const ChainState&) {

@@ -1,16 +1,17 @@
 #include "grace/ledger/reader.h"
 
-#include <cerrno>
 #include <optional>
 
 #include "directory.h"
+#include "segment_index.h"
 #include "segment_scanner.h"
 
 namespace grace::ledger {
 namespace {
 
 using internal::ChainState;
-using internal::FileSource;
+using internal::IndexEntry;
+using internal::is_absent;
 using internal::located;
 using internal::SegmentScanner;
 using Step = SegmentScanner::Step;
@@ -85,8 +86,8 @@ Result<void> Reader::State::enter(std::uint64_t segment_number) {
   return {};
 }
 
-// Goes to the last segment that begins at or before the wanted sequence; next() passes over the
-// records in between.
+// Goes to the last segment that begins at or before the wanted sequence, in it as far as its index
+// knows; next() passes over the records in between.
 Result<void> Reader::State::seek() {
   const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
@@ -103,19 +104,27 @@ Result<void> Reader::State::seek() {
     (header->first_sequence <= options.from_sequence ? low : high) = middle;
   }
   if (auto entered = enter((*numbers)[low]); !entered) return entered;
+  if (options.from_sequence > chain.next_sequence) {
+    internal::pass_by_index(*segment, chain, directory, number, [&](const IndexEntry& entry) {
+      return entry.first_sequence <= options.from_sequence;
+    });
+  }
   return {};
 }
 
 ReadStatus Reader::State::go_on() {
   auto entered = enter(number + 1);
-  const auto is_absent = [](const Error& found) {
-    return found.code == ErrorCode::kIo && found.os_error == ENOENT;
-  };
   if (!entered && is_absent(entered.error())) {
     // Nobody has begun it yet: but a later one means that it was taken away, unless the writer has
     // begun several since the first look.
     const auto numbers = internal::list_segments(directory);
     if (!numbers || numbers->empty() || numbers->back() <= number + 1) return ReadStatus::kEnd;
+    if (numbers->front() > number + 1) {
+      return io({ErrorCode::kNotFound,
+                 "retention has removed what comes next: " + directory + " begins with segment " +
+                     std::to_string(numbers->front()),
+                 0, number + 1, 0});
+    }
     entered = enter(number + 1);
     if (!entered && is_absent(entered.error())) {
       return corrupt(segment->offset(), "the segment after this one is missing");
@@ -151,7 +160,7 @@ ReadStatus Reader::State::at_end() {
     }
     return next_block();
   }
-  const bool last = !FileSource::open(internal::segment_path(directory, number + 1)).has_value();
+  const bool last = !internal::segment_exists(directory, number + 1);
   if (!last) {
     // A segment is sealed before the next begins: look again, then it is damage.
     const Step step = segment->next(chain);
@@ -196,7 +205,12 @@ Result<Reader> Reader::open(const std::string& directory, ReaderOptions options)
   auto state = std::make_unique<State>();
   state->directory = directory;
   state->options = options;
-  if (auto found = state->seek(); !found) return tl::unexpected<Error>(found.error());
+  auto found = state->seek();
+  // Beside a writer the oldest segment may go between the listing and the look at it.
+  for (int attempt = 1; attempt < 3 && !found && is_absent(found.error()); ++attempt) {
+    found = state->seek();
+  }
+  if (!found) return tl::unexpected<Error>(found.error());
   return Reader(std::move(state));
 }
 

@@ -77,7 +77,7 @@ tl::unexpected<Error> Recovery::corrupt(std::size_t index, std::uint64_t offset,
 Result<void> Recovery::sync_walked() {
   if (config_.sync == SyncMode::kNone) return {};
   for (std::size_t index = walked_from_; index < numbers_.size(); ++index) {
-    const std::string path = segment_path(config_.directory, numbers_[index]);
+    const std::string path = stored_path(config_.directory, numbers_[index]);
     const int fd = fs_.open(path, O_RDONLY, 0);
     if (fd < 0) return make_io_error("open", path, fd);
     const int synced = fs_.sync_file(fd);
@@ -212,6 +212,11 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
   bool anything = false;
   const std::uint64_t block_offset = offset - offset % kBlockAlignment;
   for (std::size_t at = index; at < numbers_.size(); ++at) {
+    if (file_exists(compressed_path(config_.directory, numbers_[at]))) {
+      return corrupt(at, at == index ? offset : 0,
+                     at == index ? reason + ", yet it is compressed, so it was whole and durable"
+                                 : "a compressed segment lies behind a torn tail");
+    }
     auto segment = scanner(at);
     if (!segment) return tl::unexpected<Error>(segment.error());
     const std::uint64_t start = at == index ? block_offset : 0;
@@ -320,6 +325,7 @@ Result<void> Recovery::mend_headers() {
   for (const DamagedHeader& header : damaged_headers_) {
     if (header.index >= numbers_.size()) continue;  // cut off whole
     if (header.first_sequence <= out_.chain.promised_sequence) continue;
+    if (file_exists(compressed_path(config_.directory, numbers_[header.index]))) continue;
     const std::string path = segment_path(config_.directory, numbers_[header.index]);
     std::vector<std::byte> intact(kSegmentHeaderBytes);
     auto source = FileSource::open(path);

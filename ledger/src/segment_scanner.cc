@@ -1,58 +1,13 @@
 #include "segment_scanner.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "directory.h"
-#include "io_error.h"
 
 namespace grace::ledger::internal {
-
-Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return make_io_error("open", path, -errno);
-  return std::unique_ptr<FileSource>(new FileSource(fd, path));
-}
-
-FileSource::~FileSource() {
-  ::close(fd_);
-}
-
-Result<std::uint64_t> FileSource::size() {
-  struct stat info {};
-  if (::fstat(fd_, &info) != 0) return make_io_error("stat", path_, -errno);
-  return static_cast<std::uint64_t>(info.st_size);
-}
-
-Result<std::uint64_t> FileSource::read(std::uint64_t offset, std::span<std::byte> out) {
-  std::uint64_t done = 0;
-  while (done < out.size()) {
-    const auto got =
-        ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return make_io_error("read", path_, -errno);
-    if (got == 0) break;
-    done += static_cast<std::uint64_t>(got);
-  }
-  return done;
-}
-
-std::uint64_t FileSource::identity() {
-  struct stat info {};
-  return ::fstat(fd_, &info) == 0 ? info.st_ino : 0;
-}
-
-Result<std::uint64_t> MemorySource::read(std::uint64_t offset, std::span<std::byte> out) {
-  if (offset >= bytes_.size()) return std::uint64_t{0};
-  const auto part = std::min<std::uint64_t>(out.size(), bytes_.size() - offset);
-  if (part > 0) std::memcpy(out.data(), bytes_.data() + offset, part);
-  return part;
-}
 
 SegmentScanner::SegmentScanner(std::unique_ptr<ByteSource> source, bool check_hashes)
     : source_(std::move(source)), buffer_(kFirstBlockOffset) {
@@ -62,7 +17,7 @@ SegmentScanner::SegmentScanner(std::unique_ptr<ByteSource> source, bool check_ha
 Result<std::unique_ptr<SegmentScanner>> SegmentScanner::open(const std::string& directory,
                                                              std::uint64_t number,
                                                              bool check_hashes) {
-  auto source = FileSource::open(segment_path(directory, number));
+  auto source = open_segment(directory, number);
   if (!source) return tl::unexpected<Error>(source.error());
   auto scanner = std::make_unique<SegmentScanner>(std::move(*source), check_hashes);
   scanner->directory_ = directory;
@@ -76,9 +31,9 @@ void SegmentScanner::look_again() {
   if (directory_.empty()) return;
   struct stat info {};
   if (::stat(segment_path(directory_, number_).c_str(), &info) == 0) {
-    replaced_ = source_->identity() != info.st_ino;
+    replaced_ = source_->identity() != 0 && source_->identity() != info.st_ino;
   }
-  auto next = FileSource::open(segment_path(directory_, number_ + 1));
+  auto next = open_segment(directory_, number_ + 1);
   if (!next) return;
   SegmentScanner scanner(std::move(*next), /*check_hashes=*/false);
   const auto header = scanner.read_header();
@@ -91,6 +46,10 @@ SegmentScanner::Step SegmentScanner::invalid(Fault fault) {
 }
 
 SegmentScanner::Step SegmentScanner::io(Error error) {
+  // Only what was durable is ever compressed, so this is no torn tail.
+  if (error.code == ErrorCode::kCorrupt) {
+    return invalid({error.offset, std::move(error.message), true});
+  }
   error_ = std::move(error);
   return Step::kIo;
 }
@@ -99,7 +58,10 @@ Result<SegmentHeader> SegmentScanner::read_header() {
   const std::span<std::byte> both = std::span(buffer_).first(kFirstBlockOffset);
   std::fill(both.begin(), both.end(), std::byte{0});
   const auto got = source_->read(0, both);
-  if (!got) return tl::unexpected<Error>(got.error());
+  if (!got) {
+    header_misplaced_ = got.error().code == ErrorCode::kCorrupt;
+    return tl::unexpected<Error>(got.error());
+  }
   SegmentStart first;
   SegmentStart second;
   auto first_fault = check_segment_header(both.first(kSegmentHeaderBytes), first);
@@ -131,6 +93,7 @@ Result<SegmentHeader> SegmentScanner::read_header() {
 
 SegmentScanner::Step SegmentScanner::read_block_header(const ChainState& chain) {
   if (ended()) return Step::kEnd;
+  ++headers_read_;
   const auto size = source_->size();
   if (!size) return io(size.error());
   const std::uint64_t end = fail_over_end_ > 0 ? std::min(*size, fail_over_end_) : *size;
@@ -200,6 +163,29 @@ SegmentScanner::Step SegmentScanner::skip(ChainState& chain) {
   return Step::kBlock;
 }
 
+bool SegmentScanner::jump(ChainState& chain, std::uint64_t offset, std::uint64_t sequence) {
+  if (offset < offset_ || offset % kBlockAlignment != 0) return false;
+  const std::span<std::byte> bytes = std::span(buffer_).first(sizeof(BlockHeader));
+  const auto got = source_->read(offset, bytes);
+  if (!got || *got != bytes.size()) return false;
+  const auto header = load<BlockHeader>(bytes);
+  if (header.magic != kBlockMagic || !is_header_of_log(header, chain.log_id)) return false;
+  // At most one block for each 4096 bytes that are passed over.
+  const std::uint64_t blocks_max = (offset - offset_) / kBlockAlignment;
+  if (header.first_sequence != sequence || sequence < chain.next_sequence ||
+      header.block_number < chain.next_block_number ||
+      header.block_number - chain.next_block_number > blocks_max ||
+      header.promised_sequence < chain.promised_sequence) {
+    return false;
+  }
+  chain.next_block_number = header.block_number;
+  chain.next_sequence = header.first_sequence;
+  chain.promised_sequence = header.promised_sequence;
+  chain.root = header.previous_hash;
+  offset_ = offset;
+  return true;
+}
+
 bool is_stray(const SegmentScanner& segment, const Result<SegmentHeader>& header,
               std::uint64_t number, const LogId& log_id) {
   if (!header) return segment.header_misplaced();
@@ -213,6 +199,11 @@ Result<TailReport> inspect_tail(ByteSource& source, std::uint64_t offset, const 
   std::vector<std::byte> buffer(32 << 10);
   for (std::uint64_t at = offset;; at += buffer.size()) {
     const auto got = source.read(at, buffer);
+    if (!got && got.error().code == ErrorCode::kCorrupt) {
+      // Only what was durable is ever compressed. Whatever the rest is, it was promised.
+      report.promised = true;
+      return report;
+    }
     if (!got) return tl::unexpected<Error>(got.error());
     const std::span<const std::byte> bytes(buffer.data(), *got);
     if (bytes.empty()) return report;

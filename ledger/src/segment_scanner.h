@@ -10,46 +10,9 @@
 
 #include "block.h"
 #include "grace/ledger/error.h"
+#include "segment_source.h"
 
 namespace grace::ledger::internal {
-
-// Bytes of a segment, from wherever. read() fills as much of `out` as there is: short only at the
-// end. A file may grow or shrink between two calls.
-class ByteSource {
- public:
-  virtual ~ByteSource() = default;
-  [[nodiscard]] virtual Result<std::uint64_t> size() = 0;
-  [[nodiscard]] virtual Result<std::uint64_t> read(std::uint64_t offset,
-                                                   std::span<std::byte> out) = 0;
-  // Tells one file from another of the same name; 0: there is nothing to tell.
-  [[nodiscard]] virtual std::uint64_t identity() { return 0; }
-};
-
-class FileSource final : public ByteSource {
- public:
-  [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
-  ~FileSource() override;
-  FileSource(const FileSource&) = delete;
-  FileSource& operator=(const FileSource&) = delete;
-  Result<std::uint64_t> size() override;
-  Result<std::uint64_t> read(std::uint64_t offset, std::span<std::byte> out) override;
-  std::uint64_t identity() override;
-
- private:
-  FileSource(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  int fd_;
-  std::string path_;
-};
-
-class MemorySource final : public ByteSource {
- public:
-  explicit MemorySource(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  Result<std::uint64_t> size() override { return bytes_.size(); }
-  Result<std::uint64_t> read(std::uint64_t offset, std::span<std::byte> out) override;
-
- private:
-  std::span<const std::byte> bytes_;
-};
 
 // Walks one segment block by block and checks each. One thread.
 class SegmentScanner {
@@ -80,6 +43,12 @@ class SegmentScanner {
   [[nodiscard]] Step next(ChainState& chain);
   // The same with headers and footers only: for skipping and counting.
   [[nodiscard]] Step skip(ChainState& chain);
+  // Goes on at a later place: with the block at `offset`, if an intact header of this log is there
+  // and the segment's blocks can lead to it, and `sequence` is its first. What lies between is not
+  // looked at; the block itself is, by what reads it. chain.blocks means nothing after it.
+  [[nodiscard]] bool jump(ChainState& chain, std::uint64_t offset, std::uint64_t sequence);
+  // Of blocks, so far.
+  [[nodiscard]] std::uint64_t headers_read() const { return headers_read_; }
 
   [[nodiscard]] std::span<const std::byte> block() const { return block_; }
   // Gives the buffer that begins with block() away; reads into another one from now on.
@@ -125,6 +94,7 @@ class SegmentScanner {
   BlockHeader header_;
   std::uint64_t block_offset_ = 0;
   std::uint64_t offset_ = kFirstBlockOffset;
+  std::uint64_t headers_read_ = 0;
   bool sealed_ = false;
   std::optional<Fault> header_fault_;
   bool header_misplaced_ = false;

@@ -8,7 +8,7 @@
 
 #include "grace/ledger/redaction.h"
 
-// The bytes of one file of stored values: docs/ledger_format.md, section 16.
+// The bytes of one file of stored values: docs/ledger_format.md, section 19.
 //
 //   file:   | header, 32 bytes | entry | entry | ... |
 //   entry:  | ValueHeader, 112 bytes | path | value | zeros to a multiple of 8 |

@@ -1,5 +1,3 @@
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "directory.h"
@@ -12,7 +10,6 @@ namespace {
 
 using internal::ChainState;
 using internal::Fault;
-using internal::FileSource;
 using internal::MemorySource;
 using internal::SegmentScanner;
 using internal::TailReport;
@@ -83,6 +80,11 @@ class Verification {
   Result<bool> judge(std::uint64_t number, std::uint64_t offset, Fault fault, TailReport rest,
                      std::size_t later);
   Result<TailReport> inspect_later(std::size_t from);
+  // Whether it is one of the oldest, and retention took it while we read.
+  [[nodiscard]] bool was_removed(std::uint64_t number) const {
+    const auto now = internal::list_segments(directory_);
+    return now && !now->empty() && now->front() > number;
+  }
   void fault_at(std::uint64_t segment, std::uint64_t offset, std::string reason) {
     add_fault(report_,
               {ErrorCode::kCorrupt, segment, offset, chain_.next_sequence, std::move(reason)});
@@ -110,10 +112,9 @@ Result<VerifyReport> Verification::run() {
   // Asked before reading: a writer that ends meanwhile leaves more behind, not less.
   report_.writer_active = internal::is_locked(directory_);
   for (const std::uint64_t number : numbers_) {
-    struct stat info {};
-    if (::stat(internal::segment_path(directory_, number).c_str(), &info) == 0) {
-      bytes_total_ += static_cast<std::uint64_t>(info.st_size);
-    }
+    const auto source = internal::open_segment(directory_, number);
+    const auto size = source ? (*source)->size() : Result<std::uint64_t>(0);
+    bytes_total_ += size.value_or(0);
   }
   report_.first_segment = numbers_.front();
   for (std::size_t index = 0; index < numbers_.size() && !stopped_; ++index) {
@@ -133,6 +134,11 @@ Result<VerifyReport> Verification::run() {
 Result<bool> Verification::verify_segment(std::size_t index) {
   const std::uint64_t number = numbers_[index];
   auto opened = SegmentScanner::open(directory_, number, /*check_hashes=*/aside_ == nullptr);
+  if (!opened && internal::is_absent(opened.error()) && was_removed(number)) {
+    if (report_.first_segment == number) report_.first_segment = number + 1;
+    linked_ = false;
+    return true;
+  }
   if (!opened) return tl::unexpected<Error>(opened.error());
   SegmentScanner& segment = **opened;
   report_.sealed = false;
@@ -281,7 +287,7 @@ Result<bool> Verification::judge(std::uint64_t number, std::uint64_t offset, Fau
 Result<TailReport> Verification::inspect_later(std::size_t from) {
   TailReport all;
   for (std::size_t at = from; at < numbers_.size() && !all.promised; ++at) {
-    auto source = FileSource::open(internal::segment_path(directory_, numbers_[at]));
+    auto source = internal::open_segment(directory_, numbers_[at]);
     if (!source) return tl::unexpected<Error>(source.error());
     SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
     const auto header = segment.read_header();
@@ -355,7 +361,9 @@ VerifyReport verify_segment_bytes(std::span<const std::byte> file, const Visit& 
   return report;
 }
 
-Result<LogStats> log_stats(const std::string& directory) {
+namespace {
+
+Result<LogStats> look_at(const std::string& directory) {
   const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   LogStats stats;
@@ -365,14 +373,17 @@ Result<LogStats> log_stats(const std::string& directory) {
   stats.writer_active = internal::is_locked(directory);
   std::uint64_t first_block = 0;
   for (const std::uint64_t number : *numbers) {
-    auto source = FileSource::open(internal::segment_path(directory, number));
-    if (!source) return tl::unexpected<Error>(source.error());
-    const auto size = (*source)->size();
-    if (!size) return tl::unexpected<Error>(size.error());
-    stats.file_bytes += *size;
+    auto bytes = internal::file_bytes(internal::segment_path(directory, number));
+    if (!bytes) {
+      bytes = internal::file_bytes(internal::compressed_path(directory, number));
+      stats.compressed_segments += bytes ? 1 : 0;
+    }
+    stats.file_bytes += bytes.value_or(0);
     const bool first = number == stats.first_segment;
     const bool last = number == stats.last_segment;
     if (!first && !last) continue;
+    auto source = internal::open_segment(directory, number);
+    if (!source) return tl::unexpected<Error>(source.error());
     SegmentScanner segment(std::move(*source), /*check_hashes=*/false);
     const auto header = segment.read_header();
     if (!header) return tl::unexpected<Error>(header.error());
@@ -390,6 +401,17 @@ Result<LogStats> log_stats(const std::string& directory) {
     stats.last_sequence = chain.next_sequence - 1;
     stats.records = chain.next_sequence - stats.first_sequence;
     stats.blocks = chain.next_block_number - first_block;
+  }
+  return stats;
+}
+
+}  // namespace
+
+Result<LogStats> log_stats(const std::string& directory) {
+  auto stats = look_at(directory);
+  // Beside a writer the oldest segment may go between two looks.
+  for (int attempt = 1; attempt < 3 && !stats && internal::is_absent(stats.error()); ++attempt) {
+    stats = look_at(directory);
   }
   return stats;
 }

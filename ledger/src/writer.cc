@@ -106,6 +106,9 @@ std::optional<Error> Writer::last_fail_over() const {
 Result<void> Writer::checkpoint_health() const {
   return core_->checkpoint_health();
 }
+Result<void> Writer::keeper_health() const {
+  return core_->keeper_health();
+}
 std::uint64_t Writer::written_sequence() const noexcept {
   return core_->written_sequence();
 }
@@ -121,11 +124,27 @@ std::uint64_t Writer::witnessed_sequence() const {
 WriterStats Writer::stats() const {
   return core_->stats();
 }
+KeeperStats Writer::keeper_stats() const {
+  return core_->keeper_stats();
+}
 const RecoveryReport& Writer::recovery() const {
   return core_->recovery();
 }
 std::string Writer::log_id_hex() const {
   return to_hex(core_->log_id());
+}
+
+Result<KeeperStats> keep_segments(LogConfig config) {
+  if (const auto there = internal::segments_of_log(config.directory); !there) {
+    return tl::unexpected<Error>(there.error());
+  }
+  auto core = internal::WriterCore::open(std::move(config), /*keeper_runs=*/false);
+  if (!core) return tl::unexpected<Error>(core.error());
+  const auto kept = (*core)->keep_now();
+  const auto closed = (*core)->close();
+  if (!kept) return tl::unexpected<Error>(kept.error());
+  if (!closed) return tl::unexpected<Error>(closed.error());
+  return (*core)->keeper_stats();
 }
 
 }  // namespace grace::ledger

@@ -43,7 +43,7 @@ WriterCore::~WriterCore() {
   (void)close();
 }
 
-Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
+Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given, bool keeper_runs) {
   auto config = validated(std::move(given));
   if (!config) return tl::unexpected<Error>(config.error());
   FileSystem& fs = *config->file_system;
@@ -55,6 +55,7 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
     const int synced = fs.sync_directory(parent);
     if (synced < 0) return make_io_error("sync directory", parent, synced);
   }
+  if (config->retention.is_on()) config->producers_max += 1;  // the keeper, for its records
   auto lock = DirectoryLock::acquire(config->directory);
   if (!lock) return tl::unexpected<Error>(lock.error());
   auto recovered = recover(*config);
@@ -67,13 +68,13 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given) {
   const std::vector<std::string> pending = recovered->pending;
   std::unique_ptr<WriterCore> core(
       new WriterCore(std::move(*config), std::move(*lock), std::move(*recovered)));
-  if (auto started = core->start(pending); !started) {
+  if (auto started = core->start(pending, keeper_runs); !started) {
     return tl::unexpected<Error>(started.error());
   }
   return core;
 }
 
-Result<void> WriterCore::start(const std::vector<std::string>& pending) {
+Result<void> WriterCore::start(const std::vector<std::string>& pending, bool keeper_runs) {
   // A new log exists at once, so that it can be read and verified while still empty. An old one
   // begins its next segment with the next record.
   if (recovery_.created) {
@@ -99,6 +100,8 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
       return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
     });
   }
+  if (auto made = make_keeper(); !made) return made;
+  if (keeper_ != nullptr && keeper_runs) keeper_->start();
   if (pending.empty()) return health();
   // The cut is on record, durably, before anyone builds on the log again.
   {
@@ -117,6 +120,30 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending) {
     if (renamed < 0) return make_io_error("rename", path, renamed);
     if (path == recovery_.quarantine_file) recovery_.quarantine_file = recorded;
   }
+  return {};
+}
+
+Result<void> WriterCore::make_keeper() {
+  if (!config_.keeps_segments()) return {};
+  SegmentKeeper::Record record;
+  if (config_.retention.is_on()) {
+    auto lease = lease_ring(Importance::kEssential);
+    if (!lease) return tl::unexpected<Error>(lease.error());
+    record = [this, lease = *lease](std::string_view json) -> Result<void> {
+      const AppendStatus status =
+          try_append(*lease.ring, Importance::kEssential, RecordType::kJson, as_bytes(json), {});
+      if (status != AppendStatus::kOk) {
+        return make_error(ErrorCode::kClosed,
+                          "the record of it: " + std::string(to_string(status)));
+      }
+      return wait_safe(*lease.ring, Importance::kEssential, lease.ring->producer_position(),
+                       std::chrono::steady_clock::now() + std::chrono::minutes(1));
+    };
+  }
+  keeper_ = std::make_unique<SegmentKeeper>(
+      config_,
+      [this] { return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence(); },
+      std::move(record));
   return {};
 }
 
@@ -165,6 +192,20 @@ Result<void> WriterCore::checkpoint_health() const {
   if (checkpointer_ == nullptr) return {};
   if (const auto error = checkpointer_->error()) return tl::unexpected<Error>(*error);
   return {};
+}
+
+Result<void> WriterCore::keeper_health() const {
+  if (keeper_ == nullptr) return {};
+  if (const auto error = keeper_->error()) return tl::unexpected<Error>(*error);
+  return {};
+}
+
+Result<void> WriterCore::keep_now() {
+  return keeper_ == nullptr ? Result<void>{} : keeper_->step_until_done();
+}
+
+KeeperStats WriterCore::keeper_stats() const {
+  return keeper_ == nullptr ? KeeperStats{} : keeper_->stats();
 }
 
 Result<WriterCore::Lease> WriterCore::lease_ring(Importance importance) {
@@ -269,6 +310,8 @@ Result<std::uint64_t> WriterCore::flush(std::chrono::milliseconds timeout) {
 
 Result<void> WriterCore::close() {
   const std::lock_guard closing(close_mutex_);
+  // First: it may be waiting for a record of its own.
+  if (keeper_ != nullptr) keeper_->stop();
   // Relaxed: only refuses later appends; the order is made by stop_ below.
   closed_.store(true, std::memory_order_relaxed);
   {

@@ -19,6 +19,7 @@
 #include "grace/ledger/writer.h"
 #include "hand_off.h"
 #include "recovery.h"
+#include "segment_keeper.h"
 #include "segment_preparer.h"
 
 namespace grace::ledger::internal {
@@ -38,7 +39,9 @@ class WriterCore {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
-  [[nodiscard]] static Result<std::unique_ptr<WriterCore>> open(LogConfig config);
+  // `keeper_runs`: on a thread of its own; else keep_now() does its work.
+  [[nodiscard]] static Result<std::unique_ptr<WriterCore>> open(LogConfig config,
+                                                                bool keeper_runs = true);
   ~WriterCore();
   WriterCore(const WriterCore&) = delete;
   WriterCore& operator=(const WriterCore&) = delete;
@@ -65,6 +68,9 @@ class WriterCore {
   [[nodiscard]] Result<void> health() const;
   [[nodiscard]] Result<void> checkpoint_health() const;
   [[nodiscard]] std::optional<Error> last_fail_over() const { return store_->last_fail_over(); }
+  [[nodiscard]] Result<void> keeper_health() const;
+  [[nodiscard]] Result<void> keep_now();
+  [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
@@ -76,8 +82,9 @@ class WriterCore {
  private:
   WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered);
 
-  Result<void> start(const std::vector<std::string>& pending);
+  Result<void> start(const std::vector<std::string>& pending, bool keeper_runs);
   void record_recovery(const std::vector<std::string>& pending);
+  [[nodiscard]] Result<void> make_keeper();
   void fail(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
 
@@ -170,6 +177,7 @@ class WriterCore {
   std::unique_ptr<SegmentPreparer> preparer_;
   std::unique_ptr<BlockStore> store_;
   std::unique_ptr<Checkpointer> checkpointer_;  // null: none are asked for
+  std::unique_ptr<SegmentKeeper> keeper_;       // null: there is nothing to do for it
   std::thread committer_thread_;
   std::thread hasher_thread_;
   std::thread closer_thread_;

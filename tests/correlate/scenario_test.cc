@@ -31,11 +31,10 @@ class Stage final : public core::RecordSink, public TriggerListener, public core
     supervisor_ = subsystem_->make_ordered(core::OrderedContext{topology_, learned});
   }
 
-  std::uint64_t append(const core::Record& record) override {
+  void append(const core::Record& record) override {
     transcript.push_back(core::format_rfc3339(record.ts_ns).substr(11, 5) + " " +
                          std::string(record.action) + " " + std::string(record.result));
     payloads.emplace_back(record.payload);
-    return transcript.size();
   }
   void on_trigger(const core::Trigger& trigger) override {
     last_trigger = trigger;

@@ -49,6 +49,24 @@ TEST_F(Config, AGoodOneIsAccepted) {
   EXPECT_EQ(refusal(kGood), "");
 }
 
+TEST_F(Config, WhatLimitsTheLedgerIsCheckedAndTaken) {
+  EXPECT_EQ(refusal("[engine]\nledger_retention_bytes = \"20GiB\"\n"
+                    "ledger_retention_age = \"365d\"\nledger_compress_after = 2\n"),
+            "");
+  const auto names = [&](const std::string& line, const std::string& field) {
+    const std::string message = refusal("[engine]\n" + line + "\n");
+    EXPECT_NE(message.find(field), std::string::npos) << line << ": " << message;
+  };
+  names("ledger_retention_bytes = \"1MiB\"", "engine.ledger_retention_bytes");
+  names("ledger_retention_bytes = -1", "ledger_retention_bytes");
+  names("ledger_retention_bytes = \"much\"", "ledger_retention_bytes");
+  names("ledger_retention_age = \"10ms\"", "ledger_retention_age");
+  names("ledger_retention_age = \"-1d\"", "ledger_retention_age");
+  names("ledger_retention_age = 30", "ledger_retention_age");
+  names("ledger_compress_after = -1", "ledger_compress_after");
+  names("ledger_compress_after = \"2\"", "ledger_compress_after");
+}
+
 TEST_F(Config, AnUnknownBuiltInStepIsRefusedWithItsLine) {
   const std::string message = refusal(
       "[[playbook]]\nname = \"p\"\n[[playbook.step]]\n"

@@ -30,11 +30,10 @@ struct KeptRecord {
 
 class RecordLog final : public core::RecordSink {
  public:
-  std::uint64_t append(const core::Record& record) override {
+  void append(const core::Record& record) override {
     records.push_back({record.ts_ns, std::string(record.actor), std::string(record.action),
                        std::string(record.resource), std::string(record.subsystem),
                        std::string(record.result), std::string(record.payload)});
-    return records.size();
   }
   std::vector<KeptRecord> records;
 };

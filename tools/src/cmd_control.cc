@@ -95,6 +95,14 @@ void show_stats(const parse::JsonValue& answer) {
   if (const auto error = answer["redaction_error"].as_string(); !error.empty()) {
     std::cout << "; redacted values lost: " << error;
   }
+  const auto removed = answer["ledger_segments_removed"].as_uint64();
+  const auto compressed = answer["ledger_segments_compressed"].as_uint64();
+  if (removed + compressed > 0) {
+    std::cout << "; " << removed << " segments removed, " << compressed << " compressed";
+  }
+  if (const auto error = answer["ledger_keeping_error"].as_string(); !error.empty()) {
+    std::cout << "; its segments: " << error;
+  }
   std::cout << '\n';
 }
 

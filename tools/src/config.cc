@@ -45,6 +45,9 @@ void read_engine(const toml::table& node, AppConfig& config, ConfigErrors& error
   table.get("ledger_previous_signing_key", config.engine.ledger_previous_signing_key);
   table.get("ledger_redact", config.engine.ledger_redact);
   table.get("ledger_export", config.engine.ledger_export_directory);
+  table.get_bytes("ledger_retention_bytes", config.engine.ledger_retention_bytes);
+  table.get("ledger_retention_age", config.engine.ledger_retention_age);
+  table.get("ledger_compress_after", config.engine.ledger_compress_after);
   table.get("journal", config.engine.journal_directory);
   table.get("control_socket", config.control_socket);
   table.get("observations_per_tick_max", config.engine.observations_per_tick_max);

@@ -168,6 +168,11 @@ std::string ControlApi::stats() {
   if (!summary.checkpoint_error.empty()) json.field("checkpoint_error", summary.checkpoint_error);
   if (!summary.ledger_error.empty()) json.field("ledger_error", summary.ledger_error);
   if (!summary.redaction_error.empty()) json.field("redaction_error", summary.redaction_error);
+  json.field("ledger_segments_removed", summary.ledger_keeping.segments_removed);
+  json.field("ledger_segments_compressed", summary.ledger_keeping.segments_compressed);
+  if (!summary.ledger_keeping.error.empty()) {
+    json.field("ledger_keeping_error", summary.ledger_keeping.error);
+  }
   json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()

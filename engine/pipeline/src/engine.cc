@@ -93,6 +93,33 @@ class DeadLetters final : public parse::RejectSink {
   const std::vector<std::string>& source_names_;
 };
 
+ledger::LogConfig ledger_config(const EngineConfig& config) {
+  ledger::LogConfig log;
+  log.directory = config.ledger_directory;
+  log.producers_max = 2;
+  log.record_trees = true;  // each decision can be proven on its own
+  log.reserve = true;       // decisions go on where a journal on the same disk has to stop
+  log.index_segments = true;
+  log.retention = {config.ledger_retention_bytes, config.ledger_retention_age};
+  log.compress_after_segments = config.ledger_compress_after;
+  return log;
+}
+
+core::Result<void> check_ledger_keeping(const EngineConfig& config) {
+  const std::uint64_t bytes_min = 2 * ledger::LogConfig{}.segment_bytes;
+  if (config.ledger_retention_bytes > 0 && config.ledger_retention_bytes < bytes_min) {
+    return core::make_error(
+        core::ErrorCode::kConfig,
+        "engine.ledger_retention_bytes = " + std::to_string(config.ledger_retention_bytes) +
+            ": 0 (off), or at least two segments, " + std::to_string(bytes_min));
+  }
+  if (config.ledger_retention_age.count() < 0) {
+    return core::make_error(core::ErrorCode::kConfig,
+                            "engine.ledger_retention_age must not be negative");
+  }
+  return {};
+}
+
 }  // namespace
 
 core::Result<EngineConfig> validated(EngineConfig config) {
@@ -128,6 +155,9 @@ core::Result<EngineConfig> validated(EngineConfig config) {
     if (auto checked = check_redactable(path); !checked) {
       return tl::unexpected<core::Error>(checked.error());
     }
+  }
+  if (auto kept = check_ledger_keeping(config); !kept) {
+    return tl::unexpected<core::Error>(kept.error());
   }
   if (config.parse.line_bytes_max != config.ingest.line_bytes_max) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
@@ -242,6 +272,13 @@ class Engine::Impl {
     const auto health = redactor_->health();
     return health ? std::string() : health.error().message;
   }
+  [[nodiscard]] LedgerKeeping ledger_keeping() const {
+    if (!ledger_) return {};
+    const ledger::KeeperStats stats = ledger_->keeper_stats();
+    const auto health = ledger_->keeper_health();
+    return {stats.segments_removed, stats.segments_compressed,
+            health ? std::string() : health.error().message};
+  }
   [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
   [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
     return dead_letter_file_ ? dead_letter_file_->counters() : parse::DeadLetterCounters{};
@@ -249,11 +286,7 @@ class Engine::Impl {
 
  private:
   core::Result<void> open_ledger() {
-    ledger::LogConfig log;
-    log.directory = config_.ledger_directory;
-    log.producers_max = 2;
-    log.record_trees = true;  // each decision can be proven on its own
-    log.reserve = true;       // decisions go on where a journal on the same disk has to stop
+    ledger::LogConfig log = ledger_config(config_);
     if (!config_.ledger_signing_key.empty()) {
       auto signer = read_signing_key("ledger_signing_key", config_.ledger_signing_key);
       if (!signer) return tl::unexpected<core::Error>(signer.error());
@@ -485,6 +518,9 @@ std::uint64_t Engine::signed_sequence() const {
 }
 std::string Engine::ledger_error() const {
   return impl_->ledger_error();
+}
+LedgerKeeping Engine::ledger_keeping() const {
+  return impl_->ledger_keeping();
 }
 std::string Engine::checkpoint_error() const {
   return impl_->checkpoint_error();

@@ -5,7 +5,7 @@
 
 namespace grace::pipeline {
 
-std::uint64_t Recorder::append(const core::Record& record) {
+void Recorder::append(const core::Record& record) {
   line_.clear();
   core::JsonWriter(line_)
       .begin_object()
@@ -20,21 +20,19 @@ std::uint64_t Recorder::append(const core::Record& record) {
   ++count_;
   digest_.update(line_);
   digest_.update("\n");
-  if (!has_ledger_) return count_;
-  const std::uint64_t sequence = producer_.next_sequence();
+  if (!has_ledger_) return;
   std::string_view text = line_;
   if (redactor_ != nullptr) {
     const auto redacted = redactor_->redact(line_, redacted_);
     if (!redacted) {  // rather no record, which is counted, than one with the value in it
       ++failed_count_;
-      return sequence;
+      return;
     }
     text = *redacted;
   }
   const ledger::AppendStatus status =
       producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(text));
   if (status != ledger::AppendStatus::kOk) ++failed_count_;
-  return sequence;
 }
 
 core::Result<void> Recorder::make_durable() {

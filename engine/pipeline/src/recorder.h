@@ -23,7 +23,7 @@ class Recorder final : public core::RecordSink {
   explicit Recorder(ledger::Producer producer, bool has_ledger, ledger::Redactor* redactor)
       : producer_(std::move(producer)), has_ledger_(has_ledger), redactor_(redactor) {}
 
-  std::uint64_t append(const core::Record& record) override;
+  void append(const core::Record& record) override;
 
   // Returns when everything appended is durable (D2), or with the ledger's error.
   [[nodiscard]] core::Result<void> make_durable();

@@ -85,6 +85,12 @@ core::Result<void> recover_from_ledger(const std::string& directory, OrderedStag
         return core::make_error(core::ErrorCode::kCorrupt, reader->error().message, 0,
                                 reader->error().offset);
       case ledger::ReadStatus::kIo:
+        // The writer's retention was faster: what it took is gone, and the rest is still there.
+        if (reader->error().code == ledger::ErrorCode::kNotFound) {
+          options.from_sequence = view.sequence + 1;
+          reader = ledger::Reader::open(directory, options);
+          if (reader) continue;
+        }
         return core::make_error(core::ErrorCode::kIo, reader->error().message,
                                 reader->error().os_error, reader->error().offset);
       case ledger::ReadStatus::kRecord:

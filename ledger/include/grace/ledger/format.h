@@ -75,6 +75,9 @@ struct SegmentHeader {
 };
 static_assert(sizeof(SegmentHeader) == 128);
 inline constexpr std::uint32_t kFeatureFailOver = 1;
+// Earlier segments of the log may be stored compressed.
+inline constexpr std::uint32_t kFeatureCompressed = 2;
+inline constexpr std::uint32_t kFeaturesKnown = kFeatureFailOver | kFeatureCompressed;
 inline constexpr std::uint64_t kFrontierOffset = 1024;
 static_assert(kFrontierOffset + 64 * sizeof(Hash) <= kSegmentHeaderBytes);
 

@@ -12,7 +12,7 @@
 #include "grace/ledger/log_config.h"
 #include "grace/ledger/signed_note.h"
 
-// How the key that signs a log's checkpoints changes: docs/ledger_format.md, section 17. A change
+// How the key that signs a log's checkpoints changes: docs/ledger_format.md, section 20. A change
 // is a record of the log (RecordType::kKeyChange), and a signed note of this text, signed by the
 // key that goes and by the one that comes:
 //

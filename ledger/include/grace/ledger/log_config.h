@@ -36,6 +36,16 @@ struct CheckpointConfig {
   }
 };
 
+// Which of the oldest segments are removed: docs/ledger_format.md, section 16. Whole sealed ones
+// only, and of these never the newest, one of which something may not be durable, nor, with a
+// signer, the one that the newest checkpoint ends in or a later one (so none before the first
+// checkpoint). 0: no such limit.
+struct RetentionConfig {
+  std::uint64_t max_bytes = 0;      // of all segments and their side files, as stored
+  std::chrono::seconds max_age{0};  // since the newest block of the segment was closed
+  [[nodiscard]] bool is_on() const { return max_bytes > 0 || max_age.count() > 0; }
+};
+
 struct LogConfig {
   // --- behaviour ---
   std::string directory;  // created if missing; its parent must exist
@@ -52,6 +62,15 @@ struct LogConfig {
   // With kSha256: each block holds the root of a Merkle tree over its records, so that one record
   // can be proven without the others. About half a microsecond a record.
   bool record_trees = false;
+  // With a limit, the writer appends a record of its own each time: Producer::next_sequence() can
+  // then not be asked.
+  RetentionConfig retention;
+  // A sealed segment is stored compressed when so many newer sealed ones exist. 0: never. Readers
+  // of an older version refuse a log written with this.
+  std::uint32_t compress_after_segments = 0;
+  // Each sealed segment gets a side file by which readers find a sequence or a time without reading
+  // all its headers: 24 bytes for each 16 blocks.
+  bool index_segments = false;
 
   // --- cost ---
   std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls
@@ -69,11 +88,18 @@ struct LogConfig {
   // Blocks are hashed and written on threads of their own while the committer fills the next ones.
   // false: the committer does it all, and there are up to two threads less.
   bool pipelined = true;
+  int compress_level = 3;                         // of zstd, 1 to 19: higher takes longer
+  std::chrono::milliseconds keep_interval{1000};  // between two looks at the sealed segments
 
   CheckpointConfig checkpoint;
   // With SyncMode::kGroup: called on the syncer's thread before each sync. What it makes durable is
   // so before any record counts as D2 that was appended later. Outlives the writer.
   std::function<void()> before_sync;
+
+  // Whether sealed segments are to be looked after.
+  [[nodiscard]] bool keeps_segments() const {
+    return retention.is_on() || compress_after_segments > 0 || index_segments;
+  }
 
   // --- seams ---
   FileSystem* file_system = nullptr;          // borrowed, outlives the writer; null: the real one

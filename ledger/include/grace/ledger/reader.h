@@ -33,7 +33,9 @@ enum class ReadStatus : std::uint8_t {
   kRecord = 1,
   kEnd = 2,      // nothing more at present: call again to follow a live writer
   kCorrupt = 3,  // error() says where and why; the reader stays there
-  kIo = 4,       // error() holds errno; calling again tries again
+  // error() holds errno; calling again tries again. With kNotFound instead: retention has removed
+  // the segment after this one, and a reader opened anew begins with the oldest that is left.
+  kIo = 4,
 };
 
 struct ReaderOptions {
@@ -47,8 +49,9 @@ struct ReaderOptions {
 
 // Reads a log in order, beside a live writer or after it, without locks. Whole valid blocks only:
 // what a writer has not closed yet does not exist. Uses pread into a buffer of one block (at most
-// 64 MiB), so a file cut short by someone else is an error and not a signal. Trusts no length in
-// the file. One thread at a time.
+// 64 MiB), so a file cut short by someone else is an error and not a signal; a compressed segment
+// takes a few MiB more. Trusts no length in the file. What lies before from_sequence is not checked
+// where a segment's index lets it be passed over. One thread at a time.
 class Reader {
  public:
   [[nodiscard]] static Result<Reader> open(const std::string& directory,
@@ -121,11 +124,17 @@ using VerifyProgress = std::function<bool(std::uint64_t bytes_done, std::uint64_
 [[nodiscard]] VerifyReport verify_segment_bytes(
     std::span<const std::byte> file, const std::function<void(const RecordView&)>& visit = {});
 
+// The sequence of the first record in a block that was closed at or after `time_ns` (since 1970);
+// one more than the last where there is none. Where the clock went back, there are several such
+// places, and this is one of them. Reads headers only; errors as Reader::open() and where it stops.
+[[nodiscard]] Result<std::uint64_t> find_time(const std::string& directory, std::int64_t time_ns);
+
 // --- statistics without reading records ---
 
 struct LogStats {
   std::uint64_t segments = 0;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t compressed_segments = 0;  // of them
+  std::uint64_t file_bytes = 0;           // as they are stored
   std::uint64_t first_segment = 0;
   std::uint64_t last_segment = 0;
   std::uint64_t first_sequence = 0;

@@ -13,7 +13,7 @@
 #include "grace/ledger/sha256.h"
 #include "grace/ledger/subsystem_logger.h"
 
-// Values that are not to stand in the log: docs/ledger_format.md, section 16. Before a JSON record
+// Values that are not to stand in the log: docs/ledger_format.md, section 19. Before a JSON record
 // is appended, each named value is replaced by a commitment,
 //
 //   {"$commitment":"<64 hexadecimal digits>","$id":<number>}

@@ -81,6 +81,16 @@ struct WriterStats {
   std::uint64_t fail_overs = 0;  // segments given up for a new one: Writer::last_fail_over()
 };
 
+// What has been done about sealed segments since open().
+struct KeeperStats {
+  std::uint64_t indexes_written = 0;
+  std::uint64_t segments_compressed = 0;
+  std::uint64_t plain_bytes = 0;   // of those
+  std::uint64_t stored_bytes = 0;  // what they take now
+  std::uint64_t segments_removed = 0;
+  std::uint64_t removed_bytes = 0;
+};
+
 namespace internal {
 class WriterCore;
 class ByteRing;
@@ -109,6 +119,7 @@ class Producer {
 
   // The sequence the next append will get. Only where this is the writer's one and only producer
   // since open(): with several, sequences are given in the order the committer takes records.
+  // Nor with LogConfig::retention, of which the writer makes records.
   [[nodiscard]] std::uint64_t next_sequence() const;
 
   // Marks the place after everything appended so far. Opaque; grows; for the calls below.
@@ -147,6 +158,7 @@ class Producer {
 //   syncer        makes them durable in order, cuts sealed segments to size
 //   preparer      creates and allocates the next segments
 //   checkpointer  re-reads what is durable and signs it; where a signer is configured
+//   keeper        indexes, compresses and removes sealed segments; where any of it is configured
 // Bounds: producers_max rings of ring_bytes; unsynced_bytes_max of blocks on their way; files open:
 // segments_ahead + 1 + one for each segment that waits for its sync. When full: rings fill and
 // appends say kFull or wait.
@@ -188,12 +200,16 @@ class Writer {
   // without.
   [[nodiscard]] Result<void> checkpoint_health() const;
 
+  // Why the newest index, compression or removal failed; it is tried again, and the log goes on.
+  [[nodiscard]] Result<void> keeper_health() const;
+
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;  // D1, 0: none
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;  // D2, 0: none
   // Of the newest checkpoint, and of the newest that a witness has countersigned (D3). 0: none.
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::uint64_t witnessed_sequence() const;
   [[nodiscard]] WriterStats stats() const;
+  [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] const RecoveryReport& recovery() const;
   [[nodiscard]] std::string log_id_hex() const;
 
@@ -201,5 +217,10 @@ class Writer {
   explicit Writer(std::unique_ptr<internal::WriterCore> core);
   std::unique_ptr<internal::WriterCore> core_;
 };
+
+// What the writer's keeper would do, at once, for a log that nobody writes: opens it as a writer
+// (kLocked if there is one), indexes, compresses and removes what is due, and closes it. The log
+// must exist: kNotFound.
+[[nodiscard]] Result<KeeperStats> keep_segments(LogConfig config);
 
 }  // namespace grace::ledger

@@ -18,10 +18,10 @@ struct Record {
 };
 
 // Where decisions are recorded. The pipeline's implementation appends to the ledger and to the
-// decision digest. Ordered stage's thread only. Returns the record's ledger sequence.
+// decision digest. Ordered stage's thread only.
 class RecordSink {
  public:
-  virtual std::uint64_t append(const Record& record) = 0;
+  virtual void append(const Record& record) = 0;
 
  protected:
   ~RecordSink() = default;

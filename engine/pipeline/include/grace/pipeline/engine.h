@@ -27,6 +27,13 @@
 
 namespace grace::pipeline {
 
+// What has been done about the ledger's full segments since the start.
+struct LedgerKeeping {
+  std::uint64_t segments_removed = 0;
+  std::uint64_t segments_compressed = 0;
+  std::string error;  // why the last attempt failed; empty: it did not
+};
+
 struct EngineConfig {
   // --- behaviour ---
   // Event-time step in which windows, timeouts and expiries are looked at.
@@ -51,6 +58,13 @@ struct EngineConfig {
   std::vector<std::string> ledger_redact;
   // A second place for the checkpoints, on another disk or machine; empty: none.
   std::string ledger_export_directory;
+  // Oldest segments of the ledger are removed until it takes no more, and those that nothing was
+  // added to for longer; 0: not. What a restart rebuilds from the ledger, it rebuilds from the
+  // rest.
+  std::uint64_t ledger_retention_bytes = 0;
+  std::chrono::seconds ledger_retention_age{0};
+  // A full segment is compressed when so many newer full ones exist; 0: never.
+  std::uint32_t ledger_compress_after = 0;
   // The input is recorded here; empty: not.
   std::string journal_directory;
   // Rejected lines are copied here; an empty path: only counted.
@@ -155,6 +169,7 @@ class Engine {
   [[nodiscard]] std::string ledger_error() const;
   // Why values were lost that the ledger holds commitments of; empty: none were.
   [[nodiscard]] std::string redaction_error() const;
+  [[nodiscard]] LedgerKeeping ledger_keeping() const;
 
  private:
   class Impl;
