@@ -91,12 +91,14 @@ Result<HashProgress> look_at_hashing(const std::string& directory,
                                      std::uint64_t last_end, const LogStats& stats) {
   HashProgress progress;
   // Beside a writer a file may be newer than what was counted.
-  const std::uint64_t newest = std::min(newest_tree_file(directory), numbers.back());
+  std::uint64_t newest = std::min(newest_tree_file(directory), numbers.back());
   progress.last_sequence = stats.first_sequence - 1;
-  if (newest >= numbers.front()) {
+  // One that is damaged is verify()'s to report: the newest sound one counts here.
+  for (; newest >= numbers.front(); --newest) {
     const auto file = read_tree_file(directory, newest);
-    if (!file) return tl::unexpected<Error>(file.error());
+    if (!file) continue;
     progress.last_sequence = std::min(file->last_sequence, stats.last_sequence);
+    break;
   }
   for (const std::uint64_t number : numbers) {
     if (number <= newest) {

@@ -114,6 +114,18 @@ TEST_F(HashTest, TheTreeFileSaysWhatTheDocumentSays) {
   EXPECT_EQ(tree(segments().back()).last_sequence, written_.size());
 }
 
+// Made by make_samples.py, which shares no code with us.
+TEST_F(HashTest, TheKeptSegmentGivesTheKeptTreeFile) {
+  const std::string tests = std::string(GRACE_SOURCE_DIR) + "/tests/ledger/";
+  std::filesystem::create_directory(config_.directory);
+  store(segment(1), load(tests + "corpus/closed_crc32c.segment"));
+  ASSERT_TRUE(hash_all().has_value());
+  const Bytes kept = load(tests + "tree_corpus/closed_crc32c.tree");
+  ASSERT_FALSE(kept.empty());
+  EXPECT_EQ(load(tree_file(1)), kept);
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
 TEST_F(HashTest, TheJobChangesNothingWhenRunAgain) {
   write_closed();
   ASSERT_TRUE(hash_all().has_value());
@@ -145,8 +157,13 @@ TEST_F(HashTest, AMissingOrDamagedTreeFileIsMadeAgain) {
   cut.resize(cut.size() / 2);
   store(tree_file(3), cut);
   EXPECT_FALSE(report().ok);
+  EXPECT_EQ(log_stats(config_.directory)->hashing.last_sequence, written_.size());
   ASSERT_TRUE(hash_all().has_value());
   EXPECT_EQ(files(), before);
+  const std::uint64_t last = segments().back();
+  store(tree_file(last), Bytes(10));
+  EXPECT_EQ(log_stats(config_.directory)->hashing.last_sequence, tree(last - 1).last_sequence);
+  ASSERT_TRUE(hash_all().has_value());
   EXPECT_TRUE(report().ok) << reason(report());
 }
 

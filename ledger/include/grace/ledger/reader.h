@@ -148,7 +148,7 @@ struct LogStats {
   std::int64_t last_block_time_ns = 0;
   std::string log_id_hex;
   Integrity integrity = Integrity::kSha256;
-  HashProgress hashing;  // missing_files is not looked for
+  HashProgress hashing;  // up to the newest sound tree file; missing_files is not looked for
   bool writer_active = false;
 };
 
