@@ -85,7 +85,7 @@ TEST(TreeFile, RefusesNumbersThatContradictEachOther) {
   EXPECT_EQ(parse_tree_file(newer).error().code, ErrorCode::kUnsupported);
 }
 
-// What another implementation of section 16 would compute, from the bytes of the segments.
+// What another implementation of section 18 would compute, from the bytes of the segments.
 TEST_F(HashTest, TheTreeFileSaysWhatTheDocumentSays) {
   write_closed();
   ASSERT_GE(segments().size(), 3U);
