@@ -150,7 +150,7 @@ bool SegmentHasher::step() {
   if (!is_ready(next_number_, was_there)) return false;
   if (was_there) {
     const auto stored = read_tree_file(config_.directory, next_number_);
-    if (stored) return adopt(*stored);
+    if (stored) return adopt(*stored, *header);
   }
   const HashJob job{*config_.file_system, config_.directory, config_.sync == SyncMode::kNone,
                     [this] { return should_stop(); }};
@@ -166,11 +166,9 @@ bool SegmentHasher::step() {
 }
 
 // A tree file of an earlier run.
-bool SegmentHasher::adopt(const TreeFile& file) {
-  const auto header = header_of(config_.directory, next_number_);
-  if (!header) return false;
-  if (file.before != blocks_ || file.log_id != header->log_id ||
-      file.first_sequence != header->first_sequence) {
+bool SegmentHasher::adopt(const TreeFile& file, const SegmentHeader& header) {
+  if (file.before != blocks_ || file.log_id != header.log_id ||
+      file.first_sequence != header.first_sequence) {
     note_failure(located({ErrorCode::kCorrupt, "the segment's tree file does not follow", 0, 0, 0},
                          config_.directory, next_number_),
                  /*for_good=*/true);

@@ -52,7 +52,7 @@ class SegmentHasher {
   [[nodiscard]] bool find_first();
   // One segment further, from its tree file or by hashing it. False: nothing more to do now.
   [[nodiscard]] bool step();
-  [[nodiscard]] bool adopt(const TreeFile& file);
+  [[nodiscard]] bool adopt(const TreeFile& file, const SegmentHeader& header);
   [[nodiscard]] bool is_ready(std::uint64_t number, bool was_there);
   void move_over(const TreeFile& file, bool hashed);
   void sign();
