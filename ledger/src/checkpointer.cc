@@ -1,14 +1,8 @@
 #include "checkpointer.h"
 
-#include <fcntl.h>
-
-#include <span>
 #include <utility>
 
-#include "block_writer.h"
 #include "directory.h"
-#include "grace/ledger/checkpoint.h"
-#include "io_error.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -22,6 +16,7 @@ Checkpointer::Checkpointer(const LogConfig& config, std::uint64_t opened_blocks,
     : config_(config),
       opened_blocks_(opened_blocks),
       safe_sequence_(std::move(safe_sequence)),
+      signer_(config),
       thread_([this] { run(); }) {}
 
 Checkpointer::~Checkpointer() {
@@ -37,26 +32,6 @@ void Checkpointer::stop(bool closed_cleanly) {
   }
   changed_.notify_all();
   thread_.join();
-}
-
-std::optional<Error> Checkpointer::error() const {
-  const std::lock_guard lock(mutex_);
-  return error_;
-}
-
-std::uint64_t Checkpointer::signed_sequence() const {
-  const std::lock_guard lock(mutex_);
-  return signed_sequence_;
-}
-
-std::uint64_t Checkpointer::witnessed_sequence() const {
-  const std::lock_guard lock(mutex_);
-  return witnessed_sequence_;
-}
-
-void Checkpointer::note_failure(Error error) {
-  const std::lock_guard lock(mutex_);
-  error_ = std::move(error);
 }
 
 void Checkpointer::run() {
@@ -119,10 +94,10 @@ bool Checkpointer::read_block() {
     if (segment_->ended() && !enter_next()) return false;
     step = segment_->next(read_);
   }
-  if (step == Step::kIo) note_failure(segment_->error());
+  if (step == Step::kIo) signer_.note_failure(segment_->error());
   if (step == Step::kInvalid) {
-    note_failure({ErrorCode::kCorrupt, segment_->fault().reason + ": not signed", 0,
-                  segment_number_, segment_->fault().offset});
+    signer_.note_failure({ErrorCode::kCorrupt, segment_->fault().reason + ": not signed", 0,
+                          segment_number_, segment_->fault().offset});
   }
   if (step != Step::kBlock) return false;
   sealed_since_sign_ = sealed_since_sign_ || segment_->sealed();
@@ -134,8 +109,8 @@ bool Checkpointer::enter_next() {
   if (segment_->chain().root != read_.root || segment_->chain().blocks != read_.blocks) {
     if (segment_->begins_by_fail_over()) return go_back();
     segment_.reset();
-    note_failure({ErrorCode::kCorrupt, "segment does not follow the one before: not signed", 0,
-                  segment_number_, 0});
+    signer_.note_failure({ErrorCode::kCorrupt, "segment does not follow the one before: not signed",
+                          0, segment_number_, 0});
     return false;
   }
   read_.promised_sequence = segment_->chain().promised_sequence;
@@ -162,7 +137,7 @@ bool Checkpointer::enter(std::uint64_t number) {
   auto opened = SegmentScanner::open(config_.directory, number, /*check_hashes=*/true);
   if (!opened) return false;  // not begun yet
   if (const auto header = (*opened)->read_header(); !header) {
-    note_failure(header.error());
+    signer_.note_failure(header.error());
     return false;
   }
   segment_ = std::move(*opened);
@@ -172,61 +147,9 @@ bool Checkpointer::enter(std::uint64_t number) {
 
 void Checkpointer::sign() {
   if (safe_.size() <= signed_size_ || safe_.size() == 0 || safe_.size() < opened_blocks_) return;
-  const CheckpointConfig& how = config_.checkpoint;
-  Checkpoint checkpoint;
-  checkpoint.origin = how.signer->verifier().name();
-  checkpoint.tree_size = safe_.size();
-  checkpoint.root = safe_.root();
-  checkpoint.log_id = read_.log_id;
-  checkpoint.sequence = safe_last_;
-  checkpoint.time_ns = wall_clock_ns(config_);
-  auto note = sign_checkpoint(checkpoint, *how.signer);
-  if (!note) return note_failure(note.error());
-  bool witnessed = false;
-  if (how.countersign) {
-    // Without the witness the checkpoint is as good as it was: its own signature stands.
-    if (auto more = how.countersign(*note)) {
-      const auto opened = open_checkpoint(*more, how.known_keys(*how.signer));
-      witnessed = opened && opened->checkpoint == checkpoint && opened->signatures.size() > 1;
-      if (witnessed) *note = std::move(*more);
-    }
-  }
-  auto stored = store(config_.directory, "", *note);
-  if (stored && !how.export_directory.empty()) {
-    stored = store(how.export_directory, "", *note);
-    if (stored && sealed_since_sign_) {
-      stored = store(how.export_directory, "-" + std::to_string(checkpoint.tree_size), *note);
-    }
-  }
-  if (!stored) return note_failure(stored.error());
+  if (!signer_.publish({safe_, read_.log_id, safe_last_, sealed_since_sign_})) return;
   sealed_since_sign_ = false;
-  signed_size_ = checkpoint.tree_size;
-  const std::lock_guard lock(mutex_);
-  error_.reset();
-  signed_sequence_ = checkpoint.sequence;
-  if (witnessed) witnessed_sequence_ = checkpoint.sequence;
-}
-
-// As a whole or not at all.
-Result<void> Checkpointer::store(const std::string& directory, const std::string& suffix,
-                                 const std::string& note) {
-  FileSystem& fs = *config_.file_system;
-  const std::string path = checkpoint_path(directory) + suffix;
-  const std::string unfinished = path + ".new";
-  const int fd = fs.open(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  if (fd < 0) return make_io_error("create", unfinished, fd);
-  const int written = write_all(fs, fd, std::as_bytes(std::span(note)), 0);
-  const int synced = written < 0 ? 0 : fs.sync_file(fd);
-  (void)fs.close(fd);
-  if (written < 0) return make_io_error("write", unfinished, written);
-  if (synced < 0) return make_io_error("sync", unfinished, synced);
-  if (const int renamed = fs.rename(unfinished, path); renamed < 0) {
-    return make_io_error("rename", unfinished, renamed);
-  }
-  if (const int named = fs.sync_directory(directory); named < 0) {
-    return make_io_error("sync directory", directory, named);
-  }
-  return {};
+  signed_size_ = safe_.size();
 }
 
 }  // namespace grace::ledger::internal

@@ -5,10 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <thread>
 
 #include "block.h"
+#include "checkpoint_signer.h"
 #include "grace/ledger/log_config.h"
 #include "segment_scanner.h"
 
@@ -23,9 +23,8 @@ namespace grace::ledger::internal {
 // durable, since recovery may have to write another in its place. What was there when the log was
 // opened is final, seals too, and nothing smaller is signed: no checkpoint is behind an older one.
 //
-// The newest checkpoint is the file `checkpoint` in the log's directory, replaced as a whole; the
-// same, and `checkpoint-<blocks>` after each seal, in the export directory. Thread: one of its own.
-// What fails is kept in error() and tried again with the next one.
+// For kSha256 logs: those with kCrc32c have their SegmentHasher. Thread: one of its own. What fails
+// is kept in error() and tried again with the next one.
 class Checkpointer {
  public:
   // `opened_blocks`: how many the log had when it was opened. `safe_sequence`: what is durable by
@@ -38,10 +37,10 @@ class Checkpointer {
 
   // Signs once more what may be signed and ends the thread. `closed_cleanly`: that is all of it.
   void stop(bool closed_cleanly);
-  [[nodiscard]] std::optional<Error> error() const;
+  [[nodiscard]] std::optional<Error> error() const { return signer_.error(); }
   // Last record of the newest checkpoint; 0: none yet.
-  [[nodiscard]] std::uint64_t signed_sequence() const;
-  [[nodiscard]] std::uint64_t witnessed_sequence() const;
+  [[nodiscard]] std::uint64_t signed_sequence() const { return signer_.signed_sequence(); }
+  [[nodiscard]] std::uint64_t witnessed_sequence() const { return signer_.witnessed_sequence(); }
 
  private:
   void run();
@@ -51,13 +50,11 @@ class Checkpointer {
   [[nodiscard]] bool enter_next();
   [[nodiscard]] bool go_back();
   void sign();
-  [[nodiscard]] Result<void> store(const std::string& directory, const std::string& suffix,
-                                   const std::string& note);
-  void note_failure(Error error);
 
   const LogConfig& config_;
   const std::uint64_t opened_blocks_;
   const std::function<std::uint64_t()> safe_sequence_;
+  CheckpointSigner signer_;
 
   // The thread's.
   std::unique_ptr<SegmentScanner> segment_;
@@ -70,14 +67,11 @@ class Checkpointer {
   bool unsafe_records_ = false;  // read_ ends with a block whose records are not yet safe
   std::uint64_t signed_size_ = 0;
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
   bool stop_ = false;
   bool closed_cleanly_ = false;
-  std::optional<Error> error_;
-  std::uint64_t signed_sequence_ = 0;
-  std::uint64_t witnessed_sequence_ = 0;
   std::thread thread_;  // last: runs as soon as it exists
 };
 

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::string_view kSegmentEnding = ".segment";
 constexpr std::string_view kCompressedEnding = ".segment.zst";
+constexpr std::string_view kTreeEnding = ".tree";
 constexpr std::size_t kDigits = 12;
 
 std::string numbered(const std::string& directory, std::uint64_t number, std::string_view ending) {
@@ -46,6 +47,25 @@ Result<std::vector<std::string>> list_names(const std::string& directory) {
   std::vector<std::string> names;
   while (const dirent* entry = ::readdir(open.get())) names.emplace_back(entry->d_name);
   return names;
+}
+
+Result<std::vector<std::uint64_t>> list_numbered(const std::string& directory,
+                                                 std::string_view ending) {
+  auto names = list_names(directory);
+  if (!names) return tl::unexpected<Error>(names.error());
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(ending)) continue;
+    const char* const end = name.data() + name.size() - ending.size();
+    std::uint64_t number = 0;
+    const auto [stop, outcome] = std::from_chars(name.data(), end, number);
+    if (outcome != std::errc{} || stop != end || number == 0) continue;
+    // One spelling for each number, or two files could claim one place.
+    if (numbered(directory, number, ending) != directory + "/" + name) continue;
+    numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
 }
 
 // A listing is no snapshot: beside a live writer it may miss a file and show one that was made
@@ -86,6 +106,9 @@ std::string compressed_path(const std::string& directory, std::uint64_t number) 
 std::string index_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, ".index");
 }
+std::string tree_path(const std::string& directory, std::uint64_t number) {
+  return numbered(directory, number, kTreeEnding);
+}
 std::string prepared_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, ".prepared");
 }
@@ -124,24 +147,18 @@ std::string stored_path(const std::string& directory, std::uint64_t number) {
 }
 
 Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
-  auto names = list_names(directory);
-  if (!names) return tl::unexpected<Error>(names.error());
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& name : *names) {
-    const bool compressed = name.ends_with(kCompressedEnding);
-    if (!compressed && !name.ends_with(kSegmentEnding)) continue;
-    const std::string_view ending = compressed ? kCompressedEnding : kSegmentEnding;
-    const char* const end = name.data() + name.size() - ending.size();
-    std::uint64_t number = 0;
-    const auto [stop, outcome] = std::from_chars(name.data(), end, number);
-    if (outcome != std::errc{} || stop != end || number == 0) continue;
-    // One spelling for each number, or two files could claim one place.
-    if (numbered(directory, number, ending) != directory + "/" + name) continue;
-    numbers.push_back(number);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  return with_late_arrivals(directory, std::move(numbers));
+  auto numbers = list_numbered(directory, kSegmentEnding);
+  if (!numbers) return numbers;
+  const auto compressed = list_numbered(directory, kCompressedEnding);
+  if (!compressed) return compressed;
+  numbers->insert(numbers->end(), compressed->begin(), compressed->end());
+  std::sort(numbers->begin(), numbers->end());
+  numbers->erase(std::unique(numbers->begin(), numbers->end()), numbers->end());
+  return with_late_arrivals(directory, std::move(*numbers));
+}
+
+Result<std::vector<std::uint64_t>> list_tree_files(const std::string& directory) {
+  return list_numbered(directory, kTreeEnding);
 }
 
 Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory) {

@@ -13,6 +13,7 @@ namespace grace::ledger::internal {
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string compressed_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string index_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string tree_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string prepared_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string quarantine_directory(const std::string& directory);
 [[nodiscard]] std::string checkpoint_path(const std::string& directory);
@@ -27,7 +28,9 @@ namespace grace::ledger::internal {
 
 // Numbers of all segments, plain or compressed, ascending; what has another name is none of ours.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& directory);
-// The same of a log that must be there: kNotFound where there is no segment.
+// Numbers of all tree files, ascending.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_tree_files(const std::string& directory);
+// Segments of a log that must be there: kNotFound where there is none.
 [[nodiscard]] Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory);
 // An error in a segment, at its offset: adds the segment's number and says where.
 [[nodiscard]] Error located(Error error, const std::string& directory, std::uint64_t number);

@@ -18,10 +18,10 @@ HashAside::~HashAside() {
   thread_.join();
 }
 
-std::vector<std::byte> HashAside::add(std::vector<std::byte> block) {
+std::vector<std::byte> HashAside::add(std::vector<std::byte> block, const Hash& expected) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return waiting_.size() < kWaitingMax; });
-  waiting_.push_back(std::move(block));
+  waiting_.push_back({std::move(block), expected});
   std::vector<std::byte> spare;
   if (!spare_.empty()) {
     spare = std::move(spare_.back());
@@ -44,7 +44,7 @@ void HashAside::run() {
   for (;;) {
     changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
     if (waiting_.empty()) return;
-    std::vector<std::byte> block = std::move(waiting_.front());
+    auto [block, expected] = std::move(waiting_.front());
     waiting_.pop_front();
     hashing_ = true;
     lock.unlock();
@@ -52,7 +52,7 @@ void HashAside::run() {
     const auto header = load<BlockHeader>(block);
     const auto records =
         std::span<const std::byte>(block).subspan(sizeof(BlockHeader), header.records_bytes);
-    const bool matches = header.records_hash == records_hash(header.flags, records, hasher);
+    const bool matches = expected == records_hash(header.flags, records, hasher);
     lock.lock();
     hashing_ = false;
     matches_ = matches_ && matches;

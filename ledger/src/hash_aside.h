@@ -11,7 +11,7 @@
 
 namespace grace::ledger::internal {
 
-// Compares blocks with the hashes in their headers on a thread of its own, while the caller reads
+// Compares the records of blocks with their hashes on a thread of its own, while the caller reads
 // and checks the next ones. Bound: kWaitingMax blocks; add() waits while that many do.
 class HashAside {
  public:
@@ -20,9 +20,9 @@ class HashAside {
   HashAside(const HashAside&) = delete;
   HashAside& operator=(const HashAside&) = delete;
 
-  // `block`: a buffer that begins with a whole block which passed check_block() but for its hash.
-  // Returns a buffer to read the next one into.
-  [[nodiscard]] std::vector<std::byte> add(std::vector<std::byte> block);
+  // `block`: a buffer that begins with a whole block which passed check_block() but for its hash;
+  // `expected`: that hash. Returns a buffer to read the next one into.
+  [[nodiscard]] std::vector<std::byte> add(std::vector<std::byte> block, const Hash& expected);
   // Waits until all that was added has been hashed. False: one did not match.
   [[nodiscard]] bool all_match();
 
@@ -33,7 +33,11 @@ class HashAside {
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
-  std::deque<std::vector<std::byte>> waiting_;
+  struct Waiting {
+    std::vector<std::byte> block;
+    Hash expected;
+  };
+  std::deque<Waiting> waiting_;
   std::vector<std::vector<std::byte>> spare_;
   bool hashing_ = false;
   bool matches_ = true;

@@ -89,12 +89,21 @@ Result<LogConfig> validated(LogConfig config) {
   if (config.record_trees && config.integrity != Integrity::kSha256) {
     return make_error(ErrorCode::kInvalidArgument, "record_trees needs integrity sha256");
   }
-  if (config.checkpoint.signer != nullptr && config.integrity != Integrity::kSha256) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      "checkpoints need integrity sha256: a log with crc32c has no tree to sign");
+  if (config.hash_sealed && config.integrity != Integrity::kCrc32c) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "hash_sealed needs integrity crc32c: with sha256 each block is hashed already");
   }
-  if (config.checkpoint.interval.count() <= 0) {
-    return make_error(ErrorCode::kInvalidArgument, "checkpoint interval must be positive");
+  if (config.checkpoint.signer != nullptr && config.integrity == Integrity::kCrc32c &&
+      !config.hash_sealed) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "checkpoints with integrity crc32c need hash_sealed: else there is no tree to "
+        "sign");
+  }
+  if (config.checkpoint.interval.count() <= 0 || config.hash_close_wait.count() < 0) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "checkpoint interval must be positive, hash_close_wait must not be negative");
   }
   if (auto kept = check_keeping(config); !kept) return tl::unexpected<Error>(kept.error());
   if (config.file_system == nullptr) config.file_system = &real_file_system();

@@ -7,6 +7,7 @@
 
 #include "block.h"
 #include "directory.h"
+#include "hashed_tree.h"
 #include "segment_index.h"
 #include "segment_scanner.h"
 
@@ -36,10 +37,6 @@ Result<OpenSegment> open_segment(const std::string& directory, std::uint64_t num
   OpenSegment open{std::move(*scanner), {}};
   const auto header = open.scanner->read_header();
   if (!header) return located(header.error(), directory, number);
-  if (header->integrity != Integrity::kSha256) {
-    return make_error(ErrorCode::kUnsupported,
-                      directory + " is a log with integrity crc32c: it has no hashes to prove by");
-  }
   open.chain = open.scanner->chain();
   return open;
 }
@@ -124,13 +121,24 @@ Result<FoundBlock> find_block(const std::string& directory, std::uint64_t sequen
 
 }  // namespace
 
-Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block) {
+namespace {
+
+// `blocks_min`: how many the caller needs. Of a log with kCrc32c some may have to be hashed first.
+Result<LogTree> read_tree_of(const std::string& directory, std::uint64_t from_block,
+                             std::uint64_t blocks_min) {
   const auto numbers = internal::segments_of_log(directory);
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   const auto from = find_segment(directory, *numbers, [&](const ChainState& chain) {
     return chain.next_block_number <= from_block;
   });
   if (!from) return tl::unexpected<Error>(from.error());
+  const auto first = open_segment(directory, (*numbers)[*from]);
+  if (!first) return tl::unexpected<Error>(first.error());
+  if (first->chain.integrity == Integrity::kCrc32c) {
+    auto hashed = internal::read_hashed_tree(directory, *numbers, *from, blocks_min);
+    if (hashed) hashed->log_id = first->chain.log_id;  // also where nothing is hashed yet
+    return hashed;
+  }
   LogTree tree;
   ChainState end;
   for (std::size_t index = *from; index < numbers->size(); ++index) {
@@ -158,10 +166,17 @@ Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block
   return tree;
 }
 
+}  // namespace
+
+Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block) {
+  return read_tree_of(directory, from_block, 0);
+}
+
 Result<void> check_log(const std::string& directory, const Checkpoint& checkpoint) {
   // From the segment that holds the checkpoint's last block: its frontier says all that came
   // before.
-  const auto tree = read_tree(directory, checkpoint.tree_size == 0 ? 0 : checkpoint.tree_size - 1);
+  const auto tree = read_tree_of(
+      directory, checkpoint.tree_size == 0 ? 0 : checkpoint.tree_size - 1, checkpoint.tree_size);
   if (!tree) return tl::unexpected<Error>(tree.error());
   const std::string size = std::to_string(checkpoint.tree_size);
   if (checkpoint.log_id != decltype(checkpoint.log_id){} && checkpoint.log_id != tree->log_id) {
@@ -280,7 +295,7 @@ Result<ConsistencyProofText> prove_consistency(const std::string& directory,
   if (!older) return tl::unexpected<Error>(older.error());
   const auto newer = open_for(new_note, verifiers);
   if (!newer) return tl::unexpected<Error>(newer.error());
-  const auto tree = read_tree(directory);
+  const auto tree = read_tree_of(directory, 0, newer->tree_size);
   if (!tree) return tl::unexpected<Error>(tree.error());
   auto path = tree->leaves.consistency_proof(older->tree_size, newer->tree_size);
   if (!path) return tl::unexpected<Error>(path.error());

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "segment_index.h"
 #include "segment_scanner.h"
+#include "tree_file.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -221,7 +222,14 @@ std::uint64_t SegmentKeeper::bytes_of(std::uint64_t number) const {
 // How many of the oldest settled segments may go, whatever the limits say.
 Result<std::uint64_t> SegmentKeeper::removable() const {
   if (settled_.size() < 2) return std::uint64_t{0};
-  const std::uint64_t all_but_newest = settled_.size() - 1;
+  std::uint64_t all_but_newest = settled_.size() - 1;
+  if (config_.hash_sealed) {
+    // The tree cannot go on over a segment that was removed before it was hashed.
+    const auto hashed =
+        std::upper_bound(settled_.begin(), settled_.end(), newest_tree_file(config_.directory));
+    all_but_newest = std::min<std::uint64_t>(all_but_newest,
+                                             static_cast<std::uint64_t>(hashed - settled_.begin()));
+  }
   if (config_.checkpoint.signer == nullptr) return all_but_newest;
   const std::string path = checkpoint_path(config_.directory);
   const auto file = FileSource::open(path);
@@ -311,11 +319,11 @@ Result<void> SegmentKeeper::record_removal(std::size_t count, std::uint64_t byte
   return record_(text);
 }
 
-// What says least goes last: without its file the segment is gone, whatever else is left.
+// Without its file the segment is gone, whatever else is left; a tree file would miss its segment.
 Result<void> SegmentKeeper::remove_segment(std::uint64_t number) {
   for (const std::string& path :
        {index_path(config_.directory, number), compressed_path(config_.directory, number),
-        segment_path(config_.directory, number)}) {
+        segment_path(config_.directory, number), tree_path(config_.directory, number)}) {
     if (!file_exists(path)) continue;
     if (auto removed = remove_file(path); !removed) return removed;
   }

@@ -4,6 +4,7 @@
 #include "grace/ledger/reader.h"
 #include "hash_aside.h"
 #include "segment_scanner.h"
+#include "tree_check.h"
 
 namespace grace::ledger {
 namespace {
@@ -66,7 +67,7 @@ class Verification {
   // are hashed here.
   Verification(const std::string& directory, const VerifyProgress& progress,
                internal::HashAside* aside)
-      : directory_(directory), progress_(progress), aside_(aside) {}
+      : directory_(directory), progress_(progress), aside_(aside), trees_(directory) {}
 
   Result<VerifyReport> run();
 
@@ -74,6 +75,8 @@ class Verification {
   Result<bool> verify_segment(std::size_t index);
   void check_key_changes(const SegmentScanner& segment, std::uint64_t number,
                          const Frontier& before);
+  Result<void> begin_tree(std::uint64_t number);
+  void check_hash(SegmentScanner& segment, std::uint64_t number);
   Result<bool> pass_gap(std::size_t index);
   Result<bool> end_of_valid(std::size_t index, SegmentScanner& segment, std::uint64_t offset,
                             Fault fault);
@@ -97,6 +100,7 @@ class Verification {
   const std::string& directory_;
   const VerifyProgress& progress_;
   internal::HashAside* const aside_;
+  internal::TreeCheck trees_;
   std::vector<std::uint64_t> numbers_;
   std::uint64_t bytes_total_ = 0;
   VerifyReport report_;
@@ -119,9 +123,20 @@ Result<VerifyReport> Verification::run() {
   report_.first_segment = numbers_.front();
   for (std::size_t index = 0; index < numbers_.size() && !stopped_; ++index) {
     auto go_on = pass_gap(index);
-    if (go_on && *go_on) go_on = verify_segment(index);
+    if (go_on && *go_on) {
+      const std::uint64_t records = report_.records;
+      const std::uint64_t bytes = report_.bytes;
+      go_on = verify_segment(index);
+      if (report_.integrity == Integrity::kCrc32c) {
+        trees_.count(report_.hashing, numbers_[index], report_.records - records,
+                     report_.bytes - bytes, chain_.next_sequence);
+      }
+    }
     if (!go_on) return tl::unexpected<Error>(go_on.error());
     if (!*go_on) break;
+  }
+  if (report_.integrity == Integrity::kCrc32c && !stopped_) {
+    if (auto cut = trees_.end_log(numbers_.back())) fault_at(numbers_.back(), 0, std::move(*cut));
   }
   const bool torn = report_.torn_tail_bytes > 0 && !report_.writer_active;
   report_.ok = report_.fault_count == 0 && !torn && !stopped_;
@@ -178,17 +193,18 @@ Result<bool> Verification::verify_segment(std::size_t index) {
   linked_ = true;
   report_.segments += 1;
   report_.bytes += kFirstBlockOffset;
+  if (auto begun = begin_tree(number); !begun) return tl::unexpected<Error>(begun.error());
   Step step = Step::kBlock;
   Frontier before = chain_.blocks;
   while ((step = segment.next(chain_)) == Step::kBlock) {
     if (count_block(segment, report_)) check_key_changes(segment, number, before);
     before = chain_.blocks;
-    if (aside_ != nullptr && chain_.integrity == Integrity::kSha256) {
-      segment.give_buffer(aside_->add(segment.take_buffer()));
-    }
+    check_hash(segment, number);
     if (!report_progress()) return false;
   }
   if (step == Step::kIo) return tl::unexpected<Error>(segment.error());
+  const auto tree_fault = trees_.end_segment(segment.ended(), chain_.next_sequence);
+  if (tree_fault) fault_at(number, segment.offset(), *tree_fault);
   if (step == Step::kInvalid) {
     return end_of_valid(index, segment, segment.offset(), segment.fault());
   }
@@ -236,6 +252,39 @@ void Verification::check_key_changes(const SegmentScanner& segment, std::uint64_
     add_fault(report_,
               {ErrorCode::kCorrupt, number, offset, header.sequence, checked.error().message});
   }
+}
+
+Result<void> Verification::begin_tree(std::uint64_t number) {
+  auto faults = trees_.begin_segment(number, chain_);
+  if (!faults) return tl::unexpected<Error>(faults.error());
+  for (std::string& reason : *faults) fault_at(number, 0, std::move(reason));
+  return {};
+}
+
+// The hash of a block's records, where it has one: in its header, which the scanner has checked
+// unless that is done aside, or in the segment's tree file.
+void Verification::check_hash(SegmentScanner& segment, std::uint64_t number) {
+  std::optional<Hash> expected;
+  if (chain_.integrity == Integrity::kSha256) {
+    if (aside_ == nullptr) return;
+    expected = segment.header().records_hash;
+  } else {
+    if (!trees_.wants_blocks()) return;
+    expected = trees_.expected_hash();
+  }
+  if (expected && aside_ != nullptr) {
+    segment.give_buffer(aside_->add(segment.take_buffer(), *expected));
+  } else {
+    const auto records =
+        segment.block().subspan(sizeof(BlockHeader), segment.header().records_bytes);
+    const Hash computed = sha256(records);
+    if (!expected) expected = computed;
+    if (computed != *expected) {
+      fault_at(number, segment.block_offset(),
+               "the block's records are not those that were hashed into the tree file");
+    }
+  }
+  if (chain_.integrity == Integrity::kCrc32c) trees_.add_block(segment.header(), *expected);
 }
 
 // True: no segment is missing before this one, or it is known that one was lost.
@@ -372,6 +421,7 @@ Result<LogStats> look_at(const std::string& directory) {
   stats.last_segment = numbers->back();
   stats.writer_active = internal::is_locked(directory);
   std::uint64_t first_block = 0;
+  std::uint64_t last_end = 0;
   for (const std::uint64_t number : *numbers) {
     auto bytes = internal::file_bytes(internal::segment_path(directory, number));
     if (!bytes) {
@@ -398,9 +448,15 @@ Result<LogStats> look_at(const std::string& directory) {
     while (segment.skip(chain) == Step::kBlock) {
       stats.last_block_time_ns = segment.header().wall_time_ns;
     }
+    last_end = segment.offset();
     stats.last_sequence = chain.next_sequence - 1;
     stats.records = chain.next_sequence - stats.first_sequence;
     stats.blocks = chain.next_block_number - first_block;
+  }
+  if (stats.integrity == Integrity::kCrc32c) {
+    const auto hashing = internal::look_at_hashing(directory, *numbers, last_end, stats);
+    if (!hashing) return tl::unexpected<Error>(hashing.error());
+    stats.hashing = *hashing;
   }
   return stats;
 }

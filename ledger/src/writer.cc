@@ -109,6 +109,9 @@ Result<void> Writer::checkpoint_health() const {
 Result<void> Writer::keeper_health() const {
   return core_->keeper_health();
 }
+Result<void> Writer::hash_health() const {
+  return core_->hash_health();
+}
 std::uint64_t Writer::written_sequence() const noexcept {
   return core_->written_sequence();
 }
@@ -120,6 +123,9 @@ std::uint64_t Writer::signed_sequence() const {
 }
 std::uint64_t Writer::witnessed_sequence() const {
   return core_->witnessed_sequence();
+}
+std::uint64_t Writer::hashed_sequence() const {
+  return core_->hashed_sequence();
 }
 WriterStats Writer::stats() const {
   return core_->stats();

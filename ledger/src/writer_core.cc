@@ -95,10 +95,13 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending, bool kee
   }
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
-  if (config_.checkpoint.signer != nullptr) {
-    checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, [this] {
-      return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
-    });
+  const auto safe_sequence = [this] {
+    return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
+  };
+  if (config_.hash_sealed) {
+    segment_hasher_ = std::make_unique<SegmentHasher>(config_, opened_blocks_, safe_sequence);
+  } else if (config_.checkpoint.signer != nullptr) {
+    checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, safe_sequence);
   }
   if (auto made = make_keeper(); !made) return made;
   if (keeper_ != nullptr && keeper_runs) keeper_->start();
@@ -189,8 +192,16 @@ Result<void> WriterCore::health() const {
 }
 
 Result<void> WriterCore::checkpoint_health() const {
-  if (checkpointer_ == nullptr) return {};
-  if (const auto error = checkpointer_->error()) return tl::unexpected<Error>(*error);
+  std::optional<Error> error;
+  if (checkpointer_ != nullptr) error = checkpointer_->error();
+  if (segment_hasher_ != nullptr) error = segment_hasher_->checkpoint_error();
+  if (error) return tl::unexpected<Error>(*error);
+  return {};
+}
+
+Result<void> WriterCore::hash_health() const {
+  if (segment_hasher_ == nullptr) return {};
+  if (const auto error = segment_hasher_->error()) return tl::unexpected<Error>(*error);
   return {};
 }
 
@@ -326,6 +337,7 @@ Result<void> WriterCore::close() {
   if (syncer_thread_.joinable()) syncer_thread_.join();
   preparer_->stop();
   if (checkpointer_ != nullptr) checkpointer_->stop(!failure().has_value());
+  if (segment_hasher_ != nullptr) segment_hasher_->stop(!failure().has_value());
   lock_.release();
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
   // [RINGS] acquire pairs with the release in lease_ring().
@@ -349,15 +361,22 @@ std::uint64_t WriterCore::durable_sequence() const noexcept {
 }
 
 std::uint64_t WriterCore::signed_sequence() const {
+  if (segment_hasher_ != nullptr) return segment_hasher_->signed_sequence();
   return checkpointer_ == nullptr ? 0 : checkpointer_->signed_sequence();
 }
 
 std::uint64_t WriterCore::witnessed_sequence() const {
+  if (segment_hasher_ != nullptr) return segment_hasher_->witnessed_sequence();
   return checkpointer_ == nullptr ? 0 : checkpointer_->witnessed_sequence();
+}
+
+std::uint64_t WriterCore::hashed_sequence() const {
+  return segment_hasher_ == nullptr ? 0 : segment_hasher_->hashed_sequence();
 }
 
 WriterStats WriterCore::stats() const {
   const BlockStore::Stats stored = store_->stats();
+  const std::uint64_t hashed = segment_hasher_ == nullptr ? 0 : segment_hasher_->hashed_segments();
   const std::lock_guard lock(mutex_);
   WriterStats stats = stats_;
   stats.blocks = stored.blocks;
@@ -365,6 +384,7 @@ WriterStats WriterCore::stats() const {
   stats.segments_begun = stored.segments_begun;
   stats.waits += stored.segment_waits;
   stats.fail_overs = stored.fail_overs;
+  stats.segments_hashed = hashed;
   return stats;
 }
 

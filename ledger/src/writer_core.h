@@ -19,6 +19,7 @@
 #include "grace/ledger/writer.h"
 #include "hand_off.h"
 #include "recovery.h"
+#include "segment_hasher.h"
 #include "segment_keeper.h"
 #include "segment_preparer.h"
 
@@ -71,11 +72,13 @@ class WriterCore {
   [[nodiscard]] Result<void> keeper_health() const;
   [[nodiscard]] Result<void> keep_now();
   [[nodiscard]] KeeperStats keeper_stats() const;
+  [[nodiscard]] Result<void> hash_health() const;
   [[nodiscard]] std::uint64_t written_sequence() const noexcept;
   [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::uint64_t witnessed_sequence() const;
+  [[nodiscard]] std::uint64_t hashed_sequence() const;
   [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
   [[nodiscard]] const LogId& log_id() const { return log_id_; }
 
@@ -176,8 +179,10 @@ class WriterCore {
   BlockBufferPool pool_;
   std::unique_ptr<SegmentPreparer> preparer_;
   std::unique_ptr<BlockStore> store_;
-  std::unique_ptr<Checkpointer> checkpointer_;  // null: none are asked for
-  std::unique_ptr<SegmentKeeper> keeper_;       // null: there is nothing to do for it
+  std::unique_ptr<Checkpointer>
+      checkpointer_;  // null: none are asked for, or segment_hasher_ signs them
+  std::unique_ptr<SegmentHasher> segment_hasher_;  // null: hash_sealed is not asked for
+  std::unique_ptr<SegmentKeeper> keeper_;          // null: there is nothing to do for it
   std::thread committer_thread_;
   std::thread hasher_thread_;
   std::thread closer_thread_;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "grace/ingest/memory_source.h"
+#include "grace/ledger/reader.h"
 #include "ingest_fixture.h"
 
 namespace grace::ingest {
@@ -83,6 +84,22 @@ TEST_F(JournalTest, GoesOnBehindItsEndAfterARestart) {
   }
   static_cast<void>(lines_of(all, kLineMax));  // numbers and sequences without a gap
   EXPECT_EQ(replay(small_chunks()), all);
+}
+
+TEST_F(JournalTest, IsHashedBehindItsWriter) {
+  (void)record(awkward_text(1, 200, kLineMax, false));
+  const auto verified = ledger::verify(directory_.file("journal"));
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_TRUE(verified->ok);
+  EXPECT_EQ(verified->hashing.last_sequence, verified->last_sequence);
+  EXPECT_EQ(verified->hashing.unhashed_records, 0U);
+  // The next one takes it up from there, and what it adds is the unhashed tail.
+  auto writer = open_writer();
+  for (int i = 0; i < 10'000 && writer->hashing().hashed == 0; ++i) ::usleep(1000);
+  const JournalHashing hashing = writer->hashing();
+  EXPECT_EQ(hashing.hashed, verified->last_sequence);
+  EXPECT_EQ(hashing.recorded, verified->last_sequence);
+  EXPECT_EQ(hashing.error, "");
 }
 
 TEST_F(JournalTest, KeepsChunksWhoseWriterWasNeverClosed) {

@@ -40,6 +40,9 @@ LogConfig draw_config(Random& random) {
   config.unsynced_bytes_max = 2 * (config.block_bytes + config.record_bytes_max) + (32 << 10);
   config.pipelined = random.chance(70);
   config.reserve = random.chance(30);
+  // Then no tree file may outlive what it speaks of: verify would say so.
+  config.hash_sealed = config.integrity == Integrity::kCrc32c && random.chance(75);
+  config.checkpoint.interval = std::chrono::milliseconds(1);
   return config;
 }
 

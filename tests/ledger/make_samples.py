@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the kept sample segments, from docs/ledger_format.md alone: a second implementation.
 
-    make_samples.py FOLDER
+    make_samples.py FOLDER TREE_FOLDER
 
 A log with a fixed id: the note "hello, ledger", a flush, the JSON record {"a":1}, a clean close;
-once for each kind of integrity, and once with record trees. Its CRC and its trees are the plain
+once for each kind of integrity, and once with record trees; and the tree file of the one with
+crc32c. Its CRC and its trees are the plain
 definitions, and are what those of tools/ledger_verify.py are tested against: they share no code.
 """
 import hashlib
@@ -62,6 +63,7 @@ class Segment:
         struct.pack_into("<I", header, 8, crc32c(header))
         self.bytes = bytes(header) * 2
         self.number, self.sequence, self.promised = 0, 1, 0
+        self.hashes, self.leaves = [], []  # for the tree file
 
     def block(self, payloads, flags=0):
         records = [record(self.sequence + i, kind, payload)
@@ -80,6 +82,8 @@ class Segment:
         block_crc = crc32c(header, crc32c(b"".join(r[:4] for r in records)))
         self.chain = (hashlib.sha256(b"\0" + header).digest() if self.integrity == SHA256
                       else struct.pack("<I", block_crc) + bytes(28))
+        self.hashes.append(hashlib.sha256(body).digest())
+        self.leaves.append(hashlib.sha256(b"\0" + header[:96] + self.hashes[-1]).digest())
         self.number += 1
         self.sequence += len(records)
         self.promised = self.sequence - 1  # each block is flushed before the next
@@ -87,6 +91,20 @@ class Segment:
                                        size, self.chain))
         struct.pack_into("<I", footer, 12, crc32c(footer))
         self.bytes += header + body + bytes(size - 128 - len(body) - 64) + footer
+
+
+    def tree_file(self):
+        """Of the first segment: the frontier before is empty."""
+        file = bytearray(struct.pack("<8sII16sQQQQQ56x", b"GRTREES1", 0, 1, LOG_ID, 1, 1,
+                                     self.sequence - 1, 0, self.number))
+        file += b"".join(self.hashes)
+        at = 0
+        for bit in reversed(range(self.number.bit_length())):
+            if self.number >> bit & 1:
+                file += tree_root(self.leaves[at:at + (1 << bit)])
+                at += 1 << bit
+        struct.pack_into("<I", file, 8, crc32c(file))
+        return file
 
 
 def main():
@@ -98,6 +116,9 @@ def main():
         segment.block([], SEALS)
         with open(os.path.join(sys.argv[1], name + ".segment"), "wb") as out:
             out.write(segment.bytes)
+        if integrity == CRC32C:
+            with open(os.path.join(sys.argv[2], name + ".tree"), "wb") as out:
+                out.write(segment.tree_file())
 
 
 if __name__ == "__main__":

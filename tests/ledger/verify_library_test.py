@@ -85,12 +85,17 @@ class Tree(unittest.TestCase):
 class Program(unittest.TestCase):
     def test_kept_samples_are_what_the_document_says(self):
         maker = Path(__file__).parent / "make_samples.py"
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([sys.executable, maker, folder], check=True)
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as trees:
+            subprocess.run([sys.executable, maker, folder, trees], check=True)
             made = sorted(Path(folder).iterdir())
             self.assertEqual(len(made), 3)
             for path in made:
                 self.assertEqual(path.read_bytes(), (CORPUS / path.name).read_bytes(), path.name)
+            made = list(Path(trees).iterdir())
+            self.assertEqual(len(made), 1)
+            for path in made:
+                kept = CORPUS.parent / "tree_corpus" / path.name
+                self.assertEqual(path.read_bytes(), kept.read_bytes(), path.name)
 
     def test_kept_samples_are_sound(self):
         paths = list(CORPUS.glob("closed_*.segment"))

@@ -104,6 +104,15 @@ void show_stats(const parse::JsonValue& answer) {
     std::cout << "; its segments: " << error;
   }
   std::cout << '\n';
+  const parse::JsonValue journal = answer["journal"];
+  if (journal["recorded_sequence"].as_uint64() == 0) return;
+  std::cout << "journal     " << journal["recorded_sequence"].as_uint64()
+            << " records, hashed up to " << journal["hashed_sequence"].as_uint64() << ", "
+            << journal["unhashed_records"].as_uint64() << " not hashed yet";
+  if (const auto error = journal["hash_error"].as_string(); !error.empty()) {
+    std::cout << "; hashing stands still: " << error;
+  }
+  std::cout << '\n';
 }
 
 void show_silences(const parse::JsonValue& answer) {

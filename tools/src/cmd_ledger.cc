@@ -67,6 +67,34 @@ ledger::Result<Held> against_checkpoint(const LedgerArguments& arguments,
   return held;
 }
 
+void print_hashing_json(core::JsonWriter& json, const ledger::HashProgress& hashing) {
+  json.key("hashing")
+      .begin_object()
+      .field("segments", hashing.segments)
+      .field("last_sequence", hashing.last_sequence)
+      .field("missing_files", hashing.missing_files)
+      .field("unhashed_records", hashing.unhashed_records)
+      .field("unhashed_bytes", hashing.unhashed_bytes)
+      .field("unhashed_from", hashing.unhashed_from)
+      .end_object();
+}
+
+// Of a log with integrity crc32c: how much of it is tamper-evident.
+void print_hashing_text(const ledger::HashProgress& hashing) {
+  std::cout << "hashed: " << hashing.segments << " segments";
+  if (hashing.segments > 0) std::cout << ", up to record " << hashing.last_sequence;
+  if (hashing.missing_files > 0) {
+    std::cout << " (" << hashing.missing_files << " without a sound tree file)";
+  }
+  if (hashing.unhashed_records == 0) {
+    std::cout << "; no unhashed records\n";
+    return;
+  }
+  std::cout << "; unhashed tail: " << hashing.unhashed_records << " records, "
+            << hashing.unhashed_bytes << " bytes, from record " << hashing.unhashed_from
+            << " (CRCs alone)\n";
+}
+
 void print_report_json(const ledger::VerifyReport& report, const LedgerArguments& arguments,
                        const Held& held) {
   std::string out;
@@ -85,6 +113,7 @@ void print_report_json(const ledger::VerifyReport& report, const LedgerArguments
       .field("writer_active", report.writer_active)
       .field("torn_tail_bytes", report.torn_tail_bytes)
       .field("faults", report.fault_count);
+  if (report.integrity == ledger::Integrity::kCrc32c) print_hashing_json(json, report.hashing);
   if (!arguments.checkpoint.empty()) {
     json.field("checkpoint", held.contradiction.empty() ? "holds" : held.contradiction);
     if (!held.signed_by.empty()) json.field("checkpoint_signed_by", held.signed_by);
@@ -117,6 +146,7 @@ void print_report_text(const ledger::VerifyReport& report, const LedgerArguments
                 : report.writer_active ? ", writer active"
                                        : "")
             << '\n';
+  if (report.integrity == ledger::Integrity::kCrc32c) print_hashing_text(report.hashing);
   if (report.torn_tail_bytes > 0) {
     std::cout << "torn tail: " << report.torn_tail_bytes << " bytes in segment "
               << report.torn_tail_segment << " at " << report.torn_tail_offset
@@ -214,11 +244,12 @@ int stats(const LedgerArguments& arguments) {
               << found->last_sequence << ", " << found->blocks << " blocks in " << found->segments
               << " segments, " << found->file_bytes << " bytes"
               << (found->writer_active ? ", writer active" : "") << '\n';
+    if (found->integrity == ledger::Integrity::kCrc32c) print_hashing_text(found->hashing);
     return kExitOk;
   }
   std::string out;
-  core::JsonWriter(out)
-      .begin_object()
+  core::JsonWriter json(out);
+  json.begin_object()
       .field("records", found->records)
       .field("blocks", found->blocks)
       .field("segments", found->segments)
@@ -227,8 +258,9 @@ int stats(const LedgerArguments& arguments) {
       .field("last_sequence", found->last_sequence)
       .field("last_block_time", core::format_rfc3339(found->last_block_time_ns))
       .field("log_id", found->log_id_hex)
-      .field("writer_active", found->writer_active)
-      .end_object();
+      .field("writer_active", found->writer_active);
+  if (found->integrity == ledger::Integrity::kCrc32c) print_hashing_json(json, found->hashing);
+  json.end_object();
   std::cout << out << '\n';
   return kExitOk;
 }

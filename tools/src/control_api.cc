@@ -173,6 +173,14 @@ std::string ControlApi::stats() {
   if (!summary.ledger_keeping.error.empty()) {
     json.field("ledger_keeping_error", summary.ledger_keeping.error);
   }
+  if (summary.journal.recorded > 0) {
+    json.key("journal").begin_object();
+    json.field("recorded_sequence", summary.journal.recorded);
+    json.field("hashed_sequence", summary.journal.hashed);
+    json.field("unhashed_records", summary.journal.recorded - summary.journal.hashed);
+    if (!summary.journal.error.empty()) json.field("hash_error", summary.journal.error);
+    json.end_object();
+  }
   json.key("sources").begin_array();
   for (const ingest::SourceFigures& source : summary.ingest.sources) {
     json.begin_object()

@@ -100,6 +100,7 @@ bool collect(pipeline::Engine& engine, Summary& summary) {
   summary.ledger_error = engine.ledger_error();
   summary.redaction_error = engine.redaction_error();
   summary.ledger_keeping = engine.ledger_keeping();
+  summary.journal = engine.journal_hashing();
   summary.peak_rss_bytes = peak_rss_bytes();
   return engine.inspect([&summary](const pipeline::OrderedView& view) {
     summary.trigger_stats_json = view.triggers.stats().to_json();

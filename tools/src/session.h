@@ -45,6 +45,7 @@ struct Summary {
   std::string ledger_error;
   std::string redaction_error;
   pipeline::LedgerKeeping ledger_keeping;
+  ingest::JournalHashing journal;
 };
 // How often a source could not be read: its input is not complete.
 [[nodiscard]] std::uint64_t read_errors(const ingest::IngestFigures& figures);

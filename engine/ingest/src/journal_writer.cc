@@ -113,6 +113,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::open(const JournalConfig& 
   log.directory = config.directory;
   log.integrity = ledger::Integrity::kCrc32c;
   log.sync = config.sync ? ledger::SyncMode::kGroup : ledger::SyncMode::kNone;
+  log.hash_sealed = config.hash;
   log.commit_interval = config.commit_interval;
   log.idle_wait_max = config.commit_interval;
   log.segment_bytes = config.segment_bytes;
@@ -169,6 +170,14 @@ Result<void> JournalWriter::flush() {
   const auto flushed = impl_->writer->flush();
   if (!flushed) return failed(flushed.error());
   return {};
+}
+
+JournalHashing JournalWriter::hashing() const {
+  const ledger::Writer& writer = *impl_->writer;
+  const auto health = writer.hash_health();
+  // Hashed first: it never passes what is written.
+  const std::uint64_t hashed = writer.hashed_sequence();
+  return {writer.written_sequence(), hashed, health ? std::string() : health.error().message};
 }
 
 }  // namespace grace::ingest

@@ -279,6 +279,9 @@ class Engine::Impl {
     return {stats.segments_removed, stats.segments_compressed,
             health ? std::string() : health.error().message};
   }
+  [[nodiscard]] ingest::JournalHashing journal_hashing() const {
+    return journal_ ? journal_->hashing() : ingest::JournalHashing{};
+  }
   [[nodiscard]] ingest::IngestFigures ingest_figures() const { return ingest_->figures(); }
   [[nodiscard]] parse::DeadLetterCounters dead_letter_counters() const {
     return dead_letter_file_ ? dead_letter_file_->counters() : parse::DeadLetterCounters{};
@@ -527,6 +530,9 @@ std::string Engine::checkpoint_error() const {
 }
 std::string Engine::redaction_error() const {
   return impl_->redaction_error();
+}
+ingest::JournalHashing Engine::journal_hashing() const {
+  return impl_->journal_hashing();
 }
 
 }  // namespace grace::pipeline

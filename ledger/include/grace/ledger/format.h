@@ -141,4 +141,26 @@ static_assert(sizeof(RecordHeader) == 24);
 }
 inline constexpr std::uint64_t kSealBlockBytes = block_footprint_bytes(0);
 
+// A tree file, 000000000001.tree beside 000000000001.segment: what hashing that segment of a log
+// with kCrc32c gave, once it was sealed. A reader may do without it.
+//
+//   | TreeFileHeader | frontier before | records_hash of each block | frontier after |
+//   0                128               32 bytes each, to the end of the file
+inline constexpr std::uint64_t kTreeFileMagic = 0x3153454552545247;  // "GRTREES1"
+inline constexpr std::uint32_t kTreeFileVersion = 1;
+
+struct TreeFileHeader {
+  std::uint64_t magic = kTreeFileMagic;
+  std::uint32_t file_crc = 0;  // CRC-32C of the whole file with this field zero
+  std::uint32_t version = kTreeFileVersion;
+  std::array<std::uint8_t, 16> log_id{};
+  std::uint64_t segment_number = 0;
+  std::uint64_t first_sequence = 0;  // as in the segment's header
+  std::uint64_t last_sequence = 0;   // of its last record; first_sequence - 1 where it has none
+  std::uint64_t first_block_number = 0;
+  std::uint64_t block_count = 0;  // the seal too
+  std::array<std::uint8_t, 56> reserved{};
+};
+static_assert(sizeof(TreeFileHeader) == 128);
+
 }  // namespace grace::ledger

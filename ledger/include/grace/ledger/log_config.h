@@ -20,10 +20,13 @@ enum class SyncMode : std::uint8_t {
 
 // Signed statements of how far the log has come: docs/ledger_format.md, section 12.
 struct CheckpointConfig {
-  // Borrowed, outlives the writer. Null: none are made. Needs Integrity::kSha256.
+  // Borrowed, outlives the writer. Null: none are made. With Integrity::kCrc32c it needs
+  // LogConfig::hash_sealed, and a checkpoint speaks of hashed segments only: it ends at a seal.
   const NoteSigner* signer = nullptr;
-  std::chrono::milliseconds interval{1000};  // longest time between a record and its checkpoint
-  std::string export_directory;              // a second place for them, which exists. Empty: none
+  // Longest time between a record and its checkpoint; with kCrc32c between a seal and the hashing
+  // of its segment, if none before it waits.
+  std::chrono::milliseconds interval{1000};
+  std::string export_directory;  // a second place for them, which exists. Empty: none
   // Gives each checkpoint to a witness and returns it with the witness's signature added, or
   // nothing. Called on the checkpointer's thread; may take its time.
   std::function<std::optional<std::string>(const std::string& note)> countersign;
@@ -71,6 +74,12 @@ struct LogConfig {
   // Each sealed segment gets a side file by which readers find a sequence or a time without reading
   // all its headers: 24 bytes for each 16 blocks.
   bool index_segments = false;
+  // With kCrc32c: sealed segments are read again and hashed on a thread of low priority, each into
+  // a tree file beside it, so that a change is found that keeps the CRCs right. Costs a SHA-256 of
+  // all records and two syncs a segment; appends wait for none of it.
+  bool hash_sealed = false;
+  // How long a clean close() goes on hashing. The segments left then wait for the next open().
+  std::chrono::milliseconds hash_close_wait{2000};
 
   // --- cost ---
   std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls

@@ -13,14 +13,19 @@
 
 // What a log proves about itself, and how anybody checks it: docs/ledger_format.md, sections 8 and
 // 12. Reading calls work beside a live writer, read headers and footers only (and one whole block
-// for a record), and say kNotFound where there is no log, kUnsupported for a log without hashes
-// (Integrity::kCrc32c), kCorrupt where the log is damaged on the way. Checking calls need no log
-// and are safe on any bytes: kCorrupt where something does not hold, with a reason that names it.
-// All are pure but for reading, and may run on any thread.
+// for a record), and say kNotFound where there is no log, kCorrupt where the log is damaged on the
+// way. Checking calls need no log and are safe on any bytes: kCorrupt where something does not
+// hold, with a reason that names it. All are pure but for reading, and may run on any thread.
+//
+// A log with Integrity::kCrc32c has its hashes in tree files, one for each hashed segment: the
+// calls read those beside the headers, and hash a segment themselves where its file is missing and
+// needed (kNotFound where that cannot be done, since older segments were removed). That a segment's
+// records are those of its tree file is for verify() to say.
 namespace grace::ledger {
 
 // The tree over a log's blocks, as far as they are there: from the first block of the last segment
-// that begins at or before `from_block`.
+// that begins at or before `from_block`. With kCrc32c: as far as segments have been hashed, and
+// from an earlier segment where the tree before that one is not known.
 struct LogTree {
   std::array<std::uint8_t, 16> log_id{};
   LeafRange leaves;

@@ -81,6 +81,17 @@ struct VerifyFault {
   std::string reason;          // one line
 };
 
+// How far the sealed segments of a log with Integrity::kCrc32c have been hashed. What lies behind,
+// the unhashed tail, is checked by CRCs alone. All zeros for other logs.
+struct HashProgress {
+  std::uint64_t segments = 0;       // up to the newest tree file
+  std::uint64_t last_sequence = 0;  // of the last record in them
+  std::uint64_t missing_files = 0;  // segments of those without a sound tree file of their own
+  std::uint64_t unhashed_records = 0;
+  std::uint64_t unhashed_bytes = 0;  // of the blocks and headers they are in
+  std::uint64_t unhashed_from = 0;   // first of them; 0: there is none
+};
+
 struct VerifyReport {
   // Everything present is sound, and the log ends where a writer ended it or may still be writing.
   bool ok = false;
@@ -104,6 +115,7 @@ struct VerifyReport {
   std::uint64_t torn_tail_segment = 0;
   std::uint64_t torn_tail_offset = 0;
   std::uint64_t fail_overs = 0;  // segments that end without a seal because their file had failed
+  HashProgress hashing;
   std::uint64_t fault_count = 0;
   std::optional<VerifyFault> first_fault;
   // That hold, in order. One that does not is a fault.
@@ -115,7 +127,8 @@ struct VerifyReport {
 using VerifyProgress = std::function<bool(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
 // Reads everything and checks everything: CRCs, hashes, the chain, numbers, and that padding is
-// zero. kNotFound if there is no log. Damage is in the report, not in the error.
+// zero; with kCrc32c each block against its segment's tree file, and those against one another.
+// kNotFound if there is no log. Damage is in the report, not in the error.
 [[nodiscard]] Result<VerifyReport> verify(const std::string& directory,
                                           const VerifyProgress& progress = {});
 
@@ -144,6 +157,7 @@ struct LogStats {
   std::int64_t last_block_time_ns = 0;
   std::string log_id_hex;
   Integrity integrity = Integrity::kSha256;
+  HashProgress hashing;  // up to the newest sound tree file; missing_files is not looked for
   bool writer_active = false;
 };
 

@@ -77,8 +77,9 @@ struct WriterStats {
   std::uint64_t block_bytes = 0;  // with headers and padding
   std::uint64_t syncs = 0;
   std::uint64_t segments_begun = 0;
-  std::uint64_t waits = 0;       // times that blocks waited for a segment or for a sync
-  std::uint64_t fail_overs = 0;  // segments given up for a new one: Writer::last_fail_over()
+  std::uint64_t waits = 0;            // times that blocks waited for a segment or for a sync
+  std::uint64_t fail_overs = 0;       // segments given up for a new one: Writer::last_fail_over()
+  std::uint64_t segments_hashed = 0;  // LogConfig::hash_sealed: since open()
 };
 
 // What has been done about sealed segments since open().
@@ -157,8 +158,10 @@ class Producer {
 //                 the hashing
 //   syncer        makes them durable in order, cuts sealed segments to size
 //   preparer      creates and allocates the next segments
-//   checkpointer  re-reads what is durable and signs it; where a signer is configured
+//   checkpointer  re-reads what is durable and signs it; with kSha256, where a signer is configured
 //   keeper        indexes, compresses and removes sealed segments; where any of it is configured
+//   segment hasher  re-reads sealed segments, leaves their tree files and signs the tree; with
+//                   LogConfig::hash_sealed
 // Bounds: producers_max rings of ring_bytes; unsynced_bytes_max of blocks on their way; files open:
 // segments_ahead + 1 + one for each segment that waits for its sync. When full: rings fill and
 // appends say kFull or wait.
@@ -199,6 +202,9 @@ class Writer {
   // Why the newest checkpoint could not be made or stored; it is tried again, and the log goes on
   // without.
   [[nodiscard]] Result<void> checkpoint_health() const;
+  // Why the next sealed segment could not be hashed; it is tried again, unless the segment or a
+  // tree file is damaged (kCorrupt) or a sync failed (kSyncFailed). The log goes on without.
+  [[nodiscard]] Result<void> hash_health() const;
 
   // Why the newest index, compression or removal failed; it is tried again, and the log goes on.
   [[nodiscard]] Result<void> keeper_health() const;
@@ -208,6 +214,9 @@ class Writer {
   // Of the newest checkpoint, and of the newest that a witness has countersigned (D3). 0: none.
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::uint64_t witnessed_sequence() const;
+  // Last record of the newest hashed segment: what lies behind is the unhashed tail. 0: none, or
+  // LogConfig::hash_sealed is off.
+  [[nodiscard]] std::uint64_t hashed_sequence() const;
   [[nodiscard]] WriterStats stats() const;
   [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] const RecoveryReport& recovery() const;

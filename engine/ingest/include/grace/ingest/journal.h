@@ -46,12 +46,22 @@ struct JournalConfig {
   std::string directory = {};  // created if missing; its parent must exist
   // True: synced to the disk in the background. False: survives the process, not a power cut.
   bool sync = true;
+  // True: each segment is hashed once it is full, on a thread of low priority, so that a later
+  // change of it is found even if its CRCs were made to fit.
+  bool hash = true;
   // --- cost ---
   // Longest time a chunk waits to be safe: see IngestConfig::journal_before_publish.
   std::chrono::microseconds commit_interval{1'000};
   std::uint64_t segment_bytes = 64ULL << 20;
   // The chunk_capacity_bytes() of the engine that writes.
   std::size_t chunk_bytes_max = 256 * 1024 + 1024 * 1024 + 2 * kReadBytes;
+};
+
+// How far a journal is tamper-evident. Counts records: chunks, and notes of recoveries.
+struct JournalHashing {
+  std::uint64_t recorded = 0;  // last record that is written
+  std::uint64_t hashed = 0;    // last record of the newest hashed segment
+  std::string error;           // why the next segment could not be hashed; empty: it can be
 };
 
 // The recorded input stream in the ledger library's segments (integrity: CRC32C), one record of
@@ -66,6 +76,8 @@ class JournalWriter final : public JournalSink {
   [[nodiscard]] bool is_safe(std::uint64_t mark) const override;
   [[nodiscard]] core::Result<void> health() const override;
   [[nodiscard]] core::Result<void> flush() override;
+  // Any thread.
+  [[nodiscard]] JournalHashing hashing() const;
 
  private:
   class Impl;

@@ -20,6 +20,7 @@
 #include "grace/core/step_executor.h"
 #include "grace/core/topology.h"
 #include "grace/ingest/ingest_stage.h"
+#include "grace/ingest/journal.h"
 #include "grace/parse/chunk_parser.h"
 #include "grace/parse/dead_letter_file.h"
 #include "grace/pipeline/trigger_manager.h"
@@ -170,6 +171,8 @@ class Engine {
   // Why values were lost that the ledger holds commitments of; empty: none were.
   [[nodiscard]] std::string redaction_error() const;
   [[nodiscard]] LedgerKeeping ledger_keeping() const;
+  // How far the journal is hashed; zeros without one.
+  [[nodiscard]] ingest::JournalHashing journal_hashing() const;
 
  private:
   class Impl;

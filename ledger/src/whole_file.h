@@ -1,0 +1,18 @@
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "grace/ledger/error.h"
+#include "grace/ledger/file_system.h"
+
+namespace grace::ledger::internal {
+
+// Gives `name` in `directory` these bytes, as a whole or not at all: they are written and synced
+// under the name with ".new" behind it, which then takes the place of what was there; at last the
+// directory is synced. What a crash leaves under the other name is overwritten by the next call.
+// kIo or kNoSpace on failure; the file is then what it was, or new already but not durable.
+[[nodiscard]] Result<void> store_whole(FileSystem& fs, const std::string& directory,
+                                       const std::string& name, std::span<const std::byte> bytes);
+
+}  // namespace grace::ledger::internal
