@@ -76,8 +76,6 @@ LogConfig config_of(const std::string& directory, Integrity integrity) {
   config.commit_interval = std::chrono::seconds(10);  // blocks close when they are flushed
   config.idle_wait_max = std::chrono::microseconds(100);
   config.producers_max = 1;
-  config.prefault = false;
-  config.hash_aside = false;
   config.wall_clock_ns = [] { return std::int64_t{1736950000000000000}; };
   return config;
 }
