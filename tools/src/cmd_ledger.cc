@@ -14,6 +14,7 @@
 #include "grace/ledger/redaction.h"
 #include "grace/parse/json_value.h"
 #include "ledger_proofs.h"
+#include "ledger_repair.h"
 #include "stop_signal.h"
 
 namespace grace::tools {
@@ -247,7 +248,7 @@ CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string&
 }  // namespace
 
 void add_ledger_command(CLI::App& app, int& exit_code) {
-  CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger and its keys");
+  CLI::App* ledger = app.add_subcommand("ledger", "Inspect, prove and repair a ledger; its keys");
   ledger->require_subcommand(1);
   auto held = std::make_shared<LedgerArguments>();
   CLI::App* verify_app =
@@ -266,6 +267,7 @@ void add_ledger_command(CLI::App& app, int& exit_code) {
   add_ledger_proof_commands(*ledger, exit_code);
   add_ledger_key_commands(*ledger, exit_code);
   add_ledger_redaction_commands(*ledger, exit_code);
+  add_ledger_repair_command(*ledger, exit_code);
   cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");
 }
 
