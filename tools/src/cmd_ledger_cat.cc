@@ -59,6 +59,8 @@ std::string type_name(ledger::RecordType type) {
       return "recovery";
     case ledger::RecordType::kNote:
       return "note";
+    case ledger::RecordType::kKeyChange:
+      return "key_change";
   }
   return std::to_string(static_cast<unsigned>(type));
 }

@@ -12,7 +12,7 @@ namespace grace::tools {
 // A record as a filter sees it.
 struct FilteredRecord {
   std::uint64_t sequence = 0;
-  std::string_view type;         // "json", "chunk", "recovery", "note", or the type's number
+  std::string_view type;  // "json", "chunk", "recovery", "note", "key_change", or the type's number
   const parse::JsonValue& json;  // null where it is no JSON object
 };
 
