@@ -1,17 +1,16 @@
 #include "recovery.h"
 
-#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
-#include <optional>
 
 #include "block_writer.h"
 #include "directory.h"
 #include "io_error.h"
+#include "log_surgery.h"
+#include "repair_intent.h"
 #include "segment_scanner.h"
 
 namespace grace::ledger::internal {
@@ -78,11 +77,7 @@ Result<void> Recovery::sync_walked() {
   if (config_.sync == SyncMode::kNone) return {};
   for (std::size_t index = walked_from_; index < numbers_.size(); ++index) {
     const std::string path = stored_path(config_.directory, numbers_[index]);
-    const int fd = fs_.open(path, O_RDONLY, 0);
-    if (fd < 0) return make_io_error("open", path, fd);
-    const int synced = fs_.sync_file(fd);
-    (void)fs_.close(fd);
-    if (synced < 0) return make_io_error("sync", path, synced);
+    if (auto synced = sync_whole(fs_, path); !synced) return synced;
   }
   const int synced = fs_.sync_directory(config_.directory);
   if (synced < 0) return make_io_error("sync directory", config_.directory, synced);
@@ -173,9 +168,7 @@ Result<void> Recovery::walk(std::size_t from) {
                 "the log was created with another integrity than is configured", 0, 0, 56},
           index);
     }
-    if (claimed.log_id != out_.chain.log_id || claimed.root != out_.chain.root ||
-        claimed.next_block_number != out_.chain.next_block_number ||
-        claimed.blocks != out_.chain.blocks || claimed.next_sequence != out_.chain.next_sequence) {
+    if (!continues(claimed, out_.chain)) {
       return corrupt(index, 0, "segment does not follow the one before");
     }
     Step step = Step::kBlock;
@@ -208,8 +201,6 @@ Result<void> Recovery::walk(std::size_t from) {
 // The valid log ends at `offset` of segment `index`. Decides whether what follows is a torn tail.
 Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std::string& reason) {
   out_.report.clean = false;
-  std::vector<std::uint64_t> used_bytes;  // from `index` on
-  bool anything = false;
   const std::uint64_t block_offset = offset - offset % kBlockAlignment;
   for (std::size_t at = index; at < numbers_.size(); ++at) {
     if (file_exists(compressed_path(config_.directory, numbers_[at]))) {
@@ -217,35 +208,26 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
                      at == index ? reason + ", yet it is compressed, so it was whole and durable"
                                  : "a compressed segment lies behind a torn tail");
     }
-    auto segment = scanner(at);
-    if (!segment) return tl::unexpected<Error>(segment.error());
-    const std::uint64_t start = at == index ? block_offset : 0;
-    const auto header = (*segment)->read_header();
-    const bool behind = at > index || offset == 0;  // its header, too
-    if (behind && is_stray(**segment, header, numbers_[at], out_.chain.log_id)) {
-      return corrupt(at, 0, "a segment that is not of this place lies behind a torn tail");
-    }
-    bool promised = behind && header && header->promised_sequence >= out_.chain.next_sequence;
-    const auto tail =
-        inspect_tail((*segment)->source(), start, out_.chain.log_id, out_.chain.next_sequence);
-    if (!tail) return located(tail.error(), at);
-    promised = promised || tail->promised;
-    if (promised) {
-      return corrupt(index, offset,
-                     reason + ", yet record " + std::to_string(out_.chain.next_sequence) +
-                         " there had been made durable: run verify, repair by hand");
-    }
-    used_bytes.push_back(tail->used_bytes);
-    anything = anything || tail->used_bytes > 0;
   }
-  if (anything) {
+  const auto behind = inspect_behind(config_.directory, numbers_, index, block_offset, out_.chain);
+  if (!behind) return tl::unexpected<Error>(behind.error());
+  if (behind->stray) {
+    return corrupt(*behind->stray, 0,
+                   "a segment that is not of this place lies behind a torn tail");
+  }
+  if (behind->promised) {
+    return corrupt(index, offset,
+                   reason + ", yet record " + std::to_string(out_.chain.next_sequence) +
+                       " there had been made durable: grace ledger repair explains and asks");
+  }
+  if (behind->anything) {
     out_.report.cut_segment = numbers_[index];
     out_.report.cut_offset = block_offset;
   }
   // From the last on, so that a crash in between leaves no gap.
   for (std::size_t at = numbers_.size(); at-- > index;) {
     const std::uint64_t from = at == index ? block_offset : 0;
-    const std::uint64_t used = used_bytes[at - index];
+    const std::uint64_t used = behind->used_bytes[at - index];
     if (used > 0) {
       if (auto done = save_and_cut(at, from, used); !done) return done;
     } else if (from == 0) {
@@ -265,12 +247,10 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
 Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
                                     std::uint64_t used_bytes) {
   const std::string path = segment_path(config_.directory, numbers_[index]);
-  const std::string quarantine = quarantine_directory(config_.directory);
-  if (const int made = fs_.make_directory(quarantine); made < 0 && made != -EEXIST) {
-    return make_io_error("make directory", quarantine, made);
-  }
+  if (auto made = make_quarantine(fs_, config_.directory); !made) return made;
   const std::string name = path.substr(path.rfind('/') + 1);
-  std::string saved = quarantine + "/" + name + "-" + std::to_string(offset) + ".pending";
+  const std::string saved = quarantine_directory(config_.directory) + "/" + name + "-" +
+                            std::to_string(offset) + ".pending";
   if (offset == 0) {
     auto source = FileSource::open(path);
     if (!source) return tl::unexpected<Error>(source.error());
@@ -281,27 +261,11 @@ Result<void> Recovery::save_and_cut(std::size_t index, std::uint64_t offset,
     }
     out_.report.cut_bytes += *size;
   } else {
-    auto source = FileSource::open(path);
-    if (!source) return tl::unexpected<Error>(source.error());
-    std::vector<std::byte> bytes(used_bytes);
-    const auto got = (*source)->read(offset, bytes);
-    if (!got) return tl::unexpected<Error>(got.error());
-    bytes.resize(*got);
-    const int fd = fs_.open(saved, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-    if (fd < 0) return make_io_error("create", saved, fd);
-    const int written = write_all(fs_, fd, bytes, 0);
-    const int synced = written < 0 ? 0 : fs_.sync_file(fd);
-    (void)fs_.close(fd);
-    if (written < 0) return make_io_error("write", saved, written);
-    if (synced < 0) return make_io_error("sync", saved, synced);
-    out_.report.cut_bytes += bytes.size();
+    const auto copied = save_range(fs_, path, offset, used_bytes, saved);
+    if (!copied) return tl::unexpected<Error>(copied.error());
+    out_.report.cut_bytes += *copied;
   }
-  if (const int synced = fs_.sync_directory(quarantine); synced < 0) {
-    return make_io_error("sync directory", quarantine, synced);
-  }
-  if (const int synced = fs_.sync_directory(config_.directory); synced < 0) {
-    return make_io_error("sync directory", config_.directory, synced);
-  }
+  if (auto synced = sync_names(fs_, config_.directory); !synced) return synced;
   out_.report.quarantine_file = saved;
   return {};
 }
@@ -327,42 +291,22 @@ Result<void> Recovery::mend_headers() {
     if (header.first_sequence <= out_.chain.promised_sequence) continue;
     if (file_exists(compressed_path(config_.directory, numbers_[header.index]))) continue;
     const std::string path = segment_path(config_.directory, numbers_[header.index]);
-    std::vector<std::byte> intact(kSegmentHeaderBytes);
-    auto source = FileSource::open(path);
-    if (!source) return tl::unexpected<Error>(source.error());
-    const auto got = (*source)->read(kSegmentHeaderBytes - header.damaged_at, intact);
-    if (!got) return tl::unexpected<Error>(got.error());
-    const int fd = fs_.open(path, O_RDWR, 0);
-    if (fd < 0) return make_io_error("open", path, fd);
-    const int written = write_all(fs_, fd, intact, header.damaged_at);
-    const int synced = written < 0 ? 0 : fs_.sync_file(fd);
-    (void)fs_.close(fd);
-    if (written < 0) return make_io_error("mend header of", path, written);
-    if (synced < 0) return make_io_error("sync", path, synced);
+    if (auto mended = mend_header(fs_, path, header.damaged_at); !mended) return mended;
   }
   return {};
 }
 
 Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
-  const std::string path = segment_path(config_.directory, numbers_[index]);
-  const int fd = fs_.open(path, O_RDWR, 0);
-  if (fd < 0) return make_io_error("open", path, fd);
-  // Everything kept becomes durable before the seal promises it.
-  std::array<std::byte, kSealBlockBytes> bytes{};
-  int outcome = fs_.truncate(fd, offset);
-  if (outcome >= 0) outcome = fs_.sync_file(fd);
-  if (outcome >= 0) {
-    out_.chain.promised_sequence = out_.chain.next_sequence - 1;
-    write_seal_block(out_.chain, wall_clock_ns(config_), bytes);
-    outcome = write_all(fs_, fd, bytes, offset);
-  }
-  if (outcome >= 0) outcome = fs_.sync_file(fd);
-  (void)fs_.close(fd);
-  if (outcome < 0) return make_io_error("seal", path, outcome);
-  return {};
+  return cut_and_seal(fs_, segment_path(config_.directory, numbers_[index]), offset, out_.chain,
+                      wall_clock_ns(config_));
 }
 
 Result<Recovered> Recovery::run() {
+  // What it has left so far may look like a torn tail, and is none.
+  if (::access(repair_intent_path(config_.directory).c_str(), F_OK) == 0) {
+    return make_error(ErrorCode::kCorrupt,
+                      config_.directory + ": a repair was begun and not finished: run it again");
+  }
   auto listed = list_segments(config_.directory);
   if (!listed) return tl::unexpected<Error>(listed.error());
   numbers_ = std::move(*listed);

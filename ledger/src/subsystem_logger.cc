@@ -29,7 +29,7 @@ std::string rfc3339_seconds(std::int64_t ts_ns) {
 }  // namespace
 
 AppendStatus SubsystemLogger::log_action(const ActionEntry& entry, std::int64_t ts_ns) {
-  return registry_.append(name_, entry, ts_ns);
+  return registry_.append_known(name_, entry, ts_ns);
 }
 
 AppendStatus SubsystemLogger::log_error(const ErrorEntry& entry, std::int64_t ts_ns) {
@@ -38,8 +38,8 @@ AppendStatus SubsystemLogger::log_error(const ErrorEntry& entry, std::int64_t ts
   json.begin_object().field("error", entry.error);
   if (!entry.error_type.empty()) json.field("error_type", entry.error_type);
   json.end_object();
-  return registry_.append(name_, {entry.actor, entry.action, entry.resource, "error", payload},
-                          ts_ns);
+  return registry_.append_known(
+      name_, {entry.actor, entry.action, entry.resource, "error", payload}, ts_ns);
 }
 
 AppendStatus SubsystemLogger::log_decision(const DecisionEntry& entry, std::int64_t ts_ns) {
@@ -50,8 +50,8 @@ AppendStatus SubsystemLogger::log_decision(const DecisionEntry& entry, std::int6
   json.field("decision", entry.decision).key("reasoning").begin_array();
   for (const std::string& sentence : entry.reasoning) json.value(sentence);
   json.end_array().field("confidence", entry.confidence).end_object();
-  return registry_.append(name_, {entry.actor, action, entry.resource, entry.decision, payload},
-                          ts_ns);
+  return registry_.append_known(
+      name_, {entry.actor, action, entry.resource, entry.decision, payload}, ts_ns);
 }
 
 AppendStatus SubsystemLogger::log_prediction(const PredictionEntry& entry, std::int64_t ts_ns) {
@@ -66,16 +66,16 @@ AppendStatus SubsystemLogger::log_prediction(const PredictionEntry& entry, std::
     json.raw("null");
   }
   json.field("confidence", entry.confidence).end_object();
-  return registry_.append(name_, {entry.actor, action, entry.resource, "predicted", payload},
-                          ts_ns);
+  return registry_.append_known(name_, {entry.actor, action, entry.resource, "predicted", payload},
+                                ts_ns);
 }
 
 AppendStatus SubsystemLogger::log_start(std::string_view actor, std::int64_t ts_ns) {
-  return registry_.append(name_, {actor, "start", name_, "started"}, ts_ns);
+  return registry_.append_known(name_, {actor, "start", name_, "started"}, ts_ns);
 }
 
 AppendStatus SubsystemLogger::log_stop(std::string_view actor, std::int64_t ts_ns) {
-  return registry_.append(name_, {actor, "stop", name_, "stopped"}, ts_ns);
+  return registry_.append_known(name_, {actor, "stop", name_, "stopped"}, ts_ns);
 }
 
 SubsystemRegistry::SubsystemRegistry(RecordAppender& appender, Clock clock)
@@ -90,8 +90,25 @@ SubsystemLogger* SubsystemRegistry::get_subsystem_logger(std::string_view name) 
   return loggers_.emplace(std::string(name), std::move(logger)).first->second.get();
 }
 
-AppendStatus SubsystemRegistry::append(const std::string& subsystem, const ActionEntry& entry,
+AppendStatus SubsystemRegistry::append(std::string_view subsystem, const ActionEntry& entry,
                                        std::int64_t ts_ns) {
+  SubsystemLogger* const logger = get_subsystem_logger(subsystem);
+  return logger == nullptr ? AppendStatus::kFull : logger->log_action(entry, ts_ns);
+}
+
+void SubsystemStats::count(std::string_view action, std::int64_t ts_ns) {
+  auto counter = event_counts.find(action);
+  if (counter == event_counts.end()) {
+    const bool full = event_counts.size() >= SubsystemRegistry::kActionsMax;
+    counter = event_counts.try_emplace(full ? "other" : std::string(action)).first;
+  }
+  ++counter->second;
+  ++total_events;
+  last_logged_ns = ts_ns;
+}
+
+AppendStatus SubsystemRegistry::append_known(const std::string& subsystem, const ActionEntry& entry,
+                                             std::int64_t ts_ns) {
   const std::lock_guard lock(mutex_);
   const std::int64_t ts = ts_ns != 0 ? ts_ns : clock_();
   buffer_.clear();
@@ -113,24 +130,16 @@ AppendStatus SubsystemRegistry::append(const std::string& subsystem, const Actio
     ++stats.failed_events;
     return status;
   }
-  auto counter = stats.event_counts.find(entry.action);
-  if (counter == stats.event_counts.end()) {
-    const bool full = stats.event_counts.size() >= kActionsMax;
-    counter = stats.event_counts.try_emplace(full ? "other" : std::string(entry.action)).first;
-  }
-  ++counter->second;
-  ++stats.total_events;
-  stats.last_logged_ns = ts;
+  stats.count(entry.action, ts);
   return status;
 }
 
-std::map<std::string, SubsystemStats, std::less<>> SubsystemRegistry::get_subsystem_stats() const {
+SubsystemStatsMap SubsystemRegistry::get_subsystem_stats() const {
   const std::lock_guard lock(mutex_);
   return stats_;
 }
 
-std::string SubsystemRegistry::subsystem_stats_json() const {
-  const auto all = get_subsystem_stats();
+std::string to_json(const SubsystemStatsMap& all) {
   std::string text;
   JsonText json(text);
   json.begin_object();

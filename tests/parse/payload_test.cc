@@ -175,6 +175,7 @@ TEST(ParseControl, ReadsBackWhatIsWritten) {
   add(ControlKind::kAck, core::AckControl{"b"});
   add(ControlKind::kTick, std::monostate{});
   add(ControlKind::kUndo, core::UndoControl{"n"});
+  add(ControlKind::kLog, core::LogControl{R"({"actor":"a","payload":{"reason":"\"x\""}})"});
   core::StepResult step;
   step.run_id = "r";
   step.step_index = 1001;

@@ -1,32 +1,25 @@
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "command.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
-#include "grace/ledger/redaction.h"
-#include "grace/parse/json_value.h"
+#include "ledger_cat.h"
 #include "ledger_proofs.h"
-#include "stop_signal.h"
+#include "ledger_repair.h"
 
 namespace grace::tools {
 namespace {
 
 struct LedgerArguments {
   std::string directory;
-  std::uint64_t from = 1;
-  std::string action;
   std::string checkpoint;         // verify: a held one
   std::vector<std::string> keys;  // that may have signed it
-  bool follow = false;
-  bool reveal = false;
   bool json = false;
 };
 using ArgumentsPtr = std::shared_ptr<LedgerArguments>;
@@ -190,52 +183,6 @@ int verify(const LedgerArguments& arguments) {
   return report->ok && held->contradiction.empty() ? kExitOk : kExitNegative;
 }
 
-// The stored object, with its sequence in front.
-void print_record(std::uint64_t sequence, std::string_view text, bool json,
-                  const parse::JsonValue& value) {
-  if (json) {
-    std::cout << "{\"seq\":" << sequence << ',' << text.substr(1) << '\n';
-    return;
-  }
-  std::cout << sequence << "  " << value["ts"].as_string() << "  " << value["actor"].as_string()
-            << "  " << value["action"].as_string() << "  " << value["resource"].as_string() << "  "
-            << value["result"].as_string() << "  " << value["payload"].to_json() << '\n';
-}
-
-int cat(const LedgerArguments& arguments) {
-  ledger::ReaderOptions options;
-  options.from_sequence = arguments.from;
-  options.check_tail = !arguments.follow;
-  auto reader = ledger::Reader::open(arguments.directory, options);
-  if (!reader) return fail(reader.error());
-  install_stop_signals();
-  ledger::StoredValues values(arguments.directory);
-  ledger::RecordView view;
-  while (std::cout && !stop_requested()) {
-    const ledger::ReadStatus status = reader->next(view);
-    if (status == ledger::ReadStatus::kEnd) {
-      if (!arguments.follow) break;
-      std::cout.flush();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      continue;
-    }
-    if (status != ledger::ReadStatus::kRecord) return fail(reader->error());
-    if (view.type != ledger::RecordType::kJson) continue;
-    std::string text(view.text());
-    if (arguments.reveal) {
-      auto restored = values.restore(text);
-      if (!restored) return fail(restored.error());
-      text = std::move(*restored);
-    }
-    const auto value = parse::JsonValue::parse(text);
-    if (!value || !value->is_object()) continue;  // sound bytes, but not one of our objects
-    if (!arguments.action.empty() && (*value)["action"].as_string() != arguments.action) continue;
-    print_record(view.sequence, text, arguments.json, *value);
-  }
-  std::cout.flush();
-  return kExitOk;
-}
-
 int stats(const LedgerArguments& arguments) {
   const auto found = ledger::log_stats(arguments.directory);
   if (!found) return fail(found.error());
@@ -279,7 +226,7 @@ CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string&
 }  // namespace
 
 void add_ledger_command(CLI::App& app, int& exit_code) {
-  CLI::App* ledger = app.add_subcommand("ledger", "Inspect a ledger and its keys");
+  CLI::App* ledger = app.add_subcommand("ledger", "Inspect, prove and repair a ledger; its keys");
   ledger->require_subcommand(1);
   auto held = std::make_shared<LedgerArguments>();
   CLI::App* verify_app =
@@ -290,15 +237,11 @@ void add_ledger_command(CLI::App& app, int& exit_code) {
       ->needs(key);
   add_verb(*ledger, "stats", "Count records and bytes without reading them all",
            std::make_shared<LedgerArguments>(), stats, exit_code);
-  auto arguments = std::make_shared<LedgerArguments>();
-  CLI::App* cat_app = add_verb(*ledger, "cat", "Print records in order", arguments, cat, exit_code);
-  cat_app->add_option("--from", arguments->from, "First sequence")->capture_default_str();
-  cat_app->add_option("--action", arguments->action, "Only records of this action");
-  cat_app->add_flag("--reveal", arguments->reveal, "With redacted values that are still kept");
+  add_ledger_cat_command(*ledger, exit_code);
   add_ledger_proof_commands(*ledger, exit_code);
   add_ledger_key_commands(*ledger, exit_code);
   add_ledger_redaction_commands(*ledger, exit_code);
-  cat_app->add_flag("--follow", arguments->follow, "Go on as records are written");
+  add_ledger_repair_command(*ledger, exit_code);
 }
 
 }  // namespace grace::tools

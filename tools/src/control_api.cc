@@ -5,11 +5,13 @@
 
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
+#include "log_request.h"
 #include "session.h"
 
 namespace grace::tools {
 namespace {
 
+constexpr std::chrono::milliseconds kSafePause{1};       // group commits take a few of these
 constexpr std::int64_t kSilenceSecondsMax = 31'536'000;  // a year
 
 std::string refusal(std::string_view why) {
@@ -145,6 +147,8 @@ std::string ControlApi::handle(std::string_view request, const std::string& acto
   if (op == "runs") return runs("");
   if (op == "run") return runs((*parsed)["id"].as_string());
   if (op == "silences") return silences();
+  if (op == "subsystems") return subsystems();
+  if (op == "log") return log(*parsed, actor);
   if (op == "control") return command(*parsed, actor);
   return refusal("there is no op '" + std::string(op) + "'");
 }
@@ -245,6 +249,69 @@ bool ControlApi::wait_until(const std::function<bool(const pipeline::OrderedView
   return false;
 }
 
+std::optional<pipeline::ControlOutcome> ControlApi::send(const core::ControlEvent& control,
+                                                         std::string& why) {
+  if (!commands_.push(core::to_json_line(control))) {
+    why = "too many commands wait";
+    return std::nullopt;
+  }
+  std::optional<pipeline::ControlOutcome> found;
+  const bool acted = wait_until([&](const pipeline::OrderedView& view) {
+    for (const pipeline::ControlOutcome& outcome : view.control_outcomes) {
+      if (outcome.kind == control.kind && outcome.ts_ns == control.ts_ns &&
+          outcome.actor == control.actor) {
+        found = outcome;
+      }
+    }
+    return found.has_value();
+  });
+  if (!acted) why = "the command is in the input, but has not acted yet";
+  return found;
+}
+
+std::string ControlApi::subsystems() {
+  std::string stats;
+  const bool answered = engine_.inspect(
+      [&](const pipeline::OrderedView& view) { stats = ledger::to_json(view.subsystem_stats); });
+  return answered ? "{\"ok\":true,\"subsystems\":" + stats + "}" : refusal("the engine is busy");
+}
+
+// The entry takes the way of a command: it is in the journal before it is in the ledger, and a
+// replay records it again at the same place.
+std::string ControlApi::log(const parse::JsonValue& request, const std::string& actor) {
+  const auto asked = parse_log_request(request);
+  if (!asked) return refusal(asked.error().message);
+  core::ControlEvent control;
+  control.kind = core::ControlKind::kLog;
+  control.actor = actor;
+  control.ts_ns = core::SystemClock().wall_ns();
+  control.body = core::LogControl{asked->entry};
+  const auto deadline = std::chrono::steady_clock::now() + asked->timeout;
+  std::string why;
+  const auto outcome = send(control, why);
+  if (!outcome) return refusal(why);
+  if (!outcome->refusal.empty()) return refusal(outcome->refusal);
+  const std::uint64_t sequence = outcome->record_sequence;
+  const auto reached = [&] {
+    if (engine_.durable_sequence() >= sequence) return Durability::kD2;
+    return engine_.written_sequence() >= sequence ? Durability::kD1 : Durability::kD0;
+  };
+  Durability level = reached();
+  while (level < asked->durability && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kSafePause);
+    level = reached();
+  }
+  std::string out;
+  core::JsonWriter(out)
+      .begin_object()
+      .field("ok", true)
+      .field("sequence", sequence)
+      .field("durability", to_string(level))
+      .field("timed_out", level < asked->durability)
+      .end_object();
+  return out;
+}
+
 std::string ControlApi::command(const parse::JsonValue& request, const std::string& actor) {
   core::ControlEvent control = control_of(request, actor);
   if (control.kind == core::ControlKind::kNone) return refusal("not a control that people send");
@@ -262,21 +329,10 @@ std::string ControlApi::command(const parse::JsonValue& request, const std::stri
   });
   if (!answered) return refusal("the engine is busy");
   if (!unknown_run.empty()) return refusal("there is no run '" + unknown_run + "'");
-  if (!commands_.push(core::to_json_line(control))) return refusal("too many commands wait");
-  std::string refused;
-  const bool acted = wait_until([&](const pipeline::OrderedView& view) {
-    for (const pipeline::ControlOutcome& outcome : view.control_outcomes) {
-      if (outcome.kind != control.kind || outcome.ts_ns != control.ts_ns ||
-          outcome.actor != control.actor) {
-        continue;
-      }
-      refused = outcome.refusal;
-      return true;
-    }
-    return false;
-  });
-  if (!acted) return refusal("the command is in the input, but has not acted yet");
-  if (!refused.empty()) return refusal(refused);
+  std::string why;
+  const auto outcome = send(control, why);
+  if (!outcome) return refusal(why);
+  if (!outcome->refusal.empty()) return refusal(outcome->refusal);
   if (const auto* decision = std::get_if<core::RunDecision>(&control.body);
       decision != nullptr && !decision->run_id.empty()) {
     return runs(decision->run_id);

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,8 +12,9 @@
 namespace grace::tools {
 
 // What the control protocol says. Requests {"op":"stats"}, {"op":"runs"}, {"op":"run","id":...},
-// {"op":"silences"}, and {"op":"control","control":"approve",...} with a control event's own
-// fields; answers {"ok":true,...} or {"ok":false,"error":"..."}. See docs/control_protocol.md.
+// {"op":"silences"}, {"op":"subsystems"}, {"op":"log","kind":"action",...}, and
+// {"op":"control","control":"approve",...} with a control event's own fields; answers
+// {"ok":true,...} or {"ok":false,"error":"..."}. See docs/control_protocol.md.
 //
 // Questions are answered by the ordered stage between two events. Commands become control lines in
 // the input: they are journaled, and act at their place in the order. The answer to a command comes
@@ -28,6 +30,11 @@ class ControlApi {
   [[nodiscard]] std::string stats();
   [[nodiscard]] std::string runs(std::string_view id);
   [[nodiscard]] std::string silences();
+  [[nodiscard]] std::string subsystems();
+  [[nodiscard]] std::string log(const parse::JsonValue& request, const std::string& actor);
+  // Where the control acted; nothing: in vain, or `why` says why it could not.
+  [[nodiscard]] std::optional<pipeline::ControlOutcome> send(const core::ControlEvent& control,
+                                                             std::string& why);
   [[nodiscard]] std::string command(const parse::JsonValue& request, const std::string& actor);
   [[nodiscard]] bool wait_until(const std::function<bool(const pipeline::OrderedView&)>& holds);
 

@@ -35,7 +35,8 @@ core::Result<void> visit_ledger(const std::string& directory, std::uint64_t from
     }
     if (view.type != ledger::RecordType::kJson) continue;
     auto json = parse::JsonValue::parse(view.text());
-    if (!json) continue;  // sound bytes, but not one of our objects
+    if (!json) continue;                            // sound bytes, but not one of our objects
+    if (!(*json)["logged_by"].is_null()) continue;  // another program's: no decision of ours
     if (!visit({view.sequence, view.text(), std::move(*json)})) return {};
   }
 }

@@ -16,8 +16,9 @@ struct LedgerRecord {
   parse::JsonValue json;
 };
 
-// Visits the JSON records of the ledger in order, from `from_sequence` on, beside a live writer
-// too. `visit` returns false to stop. Errors: no ledger there, damage (position in the message).
+// Visits the engine's own JSON records of the ledger in order, from `from_sequence` on, beside a
+// live writer too; not what other programs logged. `visit` returns false to stop. Errors: no ledger
+// there, damage (position in the message).
 [[nodiscard]] core::Result<void> visit_ledger(
     const std::string& directory, std::uint64_t from_sequence,
     const std::function<bool(const LedgerRecord&)>& visit);

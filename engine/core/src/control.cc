@@ -19,7 +19,7 @@ constexpr std::array kNames{
     Name{ControlKind::kSilence, "silence"},   Name{ControlKind::kPause, "pause"},
     Name{ControlKind::kResume, "resume"},     Name{ControlKind::kAck, "ack"},
     Name{ControlKind::kTick, "tick"},         Name{ControlKind::kStepResult, "step_result"},
-    Name{ControlKind::kUndo, "undo"},
+    Name{ControlKind::kUndo, "undo"},         Name{ControlKind::kLog, "log"},
 };
 
 std::string_view criticality_text(Criticality criticality) {
@@ -71,6 +71,7 @@ struct BodyWriter {
   }
   void operator()(const AckControl& body) const { json.field("what", body.what); }
   void operator()(const UndoControl& body) const { json.field("name", body.name); }
+  void operator()(const LogControl& body) const { json.field("entry", body.entry); }
   void operator()(const StepResult& body) const {
     json.field("run_id", body.run_id).field("step_index", body.step_index);
     json.field("ok", body.ok).field("timed_out", body.timed_out);

@@ -212,6 +212,12 @@ void read_undo(DomReader& reader, ControlEvent& control) {
   reader.require(!body.name.empty());
 }
 
+void read_log(DomReader& reader, ControlEvent& control) {
+  auto& body = control.body.emplace<core::LogControl>();
+  reader.read_text(reader.find("entry"), body.entry, core::LogControl::kEntryBytesMax);
+  reader.require(!body.entry.empty());
+}
+
 void read_step_result(DomReader& reader, ControlEvent& control) {
   auto& body = control.body.emplace<core::StepResult>();
   reader.read_name("run_id", body.run_id);
@@ -300,6 +306,9 @@ std::optional<RejectReason> PayloadDecoder::decode_control(const Event& event,
       break;
     case ControlKind::kUndo:
       read_undo(reader, control);
+      break;
+    case ControlKind::kLog:
+      read_log(reader, control);
       break;
     case ControlKind::kStepResult:
       read_step_result(reader, control);

@@ -252,6 +252,7 @@ class Engine::Impl {
   [[nodiscard]] std::uint64_t durable_sequence() const {
     return ledger_ ? ledger_->durable_sequence() : 0;
   }
+  [[nodiscard]] std::uint64_t written() const { return ledger_ ? ledger_->written_sequence() : 0; }
   [[nodiscard]] std::uint64_t signed_sequence() const {
     return ledger_ ? ledger_->signed_sequence() : 0;
   }
@@ -515,6 +516,9 @@ bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
 }
 std::uint64_t Engine::durable_sequence() const {
   return impl_->durable_sequence();
+}
+std::uint64_t Engine::written_sequence() const {
+  return impl_->written();
 }
 std::uint64_t Engine::signed_sequence() const {
   return impl_->signed_sequence();

@@ -16,10 +16,12 @@ void OrderedStage::on_control(const core::Event& event) {
   const auto control = parse::parse_control(event);
   GRACE_ASSERT(control.has_value(), "the parser accepts only controls that it can decode");
   refusal_.clear();
+  logged_sequence_ = 0;
   apply(*control);
   if (control->kind != core::ControlKind::kStepResult) {
     if (control_outcomes_.size() == kControlOutcomesMax) control_outcomes_.pop_front();
-    control_outcomes_.push_back({control->kind, control->ts_ns, control->actor, refusal_});
+    control_outcomes_.push_back(
+        {control->kind, control->ts_ns, control->actor, refusal_, logged_sequence_});
   }
   for (auto& detector : detectors_) {
     if (detector != nullptr) detector->on_control(event, *this);
@@ -68,6 +70,9 @@ void OrderedStage::apply(const core::ControlEvent& control) {
       break;
     case ControlKind::kUndo:
       undo(control);
+      break;
+    case ControlKind::kLog:
+      log_entry(control);
       break;
     case ControlKind::kDeploy:  // concerns detectors only
     case ControlKind::kTick:
@@ -215,6 +220,31 @@ void OrderedStage::record_refusal(const core::ControlEvent& control, std::string
       .end_object();
   recorder_.append(
       {now_ns_, control.actor, "decision_control", "engine", "control", "refused", payload});
+}
+
+// Another program's entry: recorded as it says, with the name of who sent it beside it, by which
+// recovery knows that it says nothing of the engine.
+void OrderedStage::log_entry(const core::ControlEvent& control) {
+  const auto entry = parse::JsonValue::parse(std::get<core::LogControl>(control.body).entry);
+  if (!entry || !(*entry)["payload"].is_object()) {
+    record_refusal(control, "the entry is no JSON object with a payload");
+    return;
+  }
+  for (const std::string_view name : {"actor", "action", "resource", "subsystem", "result"}) {
+    if ((*entry)[name].is_string()) continue;
+    record_refusal(control, "the entry has no text '" + std::string(name) + "'");
+    return;
+  }
+  const std::string payload = (*entry)["payload"].to_json();
+  const std::string_view sender = control.actor;
+  const std::uint64_t failures = recorder_.failed_count();
+  logged_sequence_ = recorder_.append(
+      {control.ts_ns, (*entry)["actor"].as_string(), (*entry)["action"].as_string(),
+       (*entry)["resource"].as_string(), (*entry)["subsystem"].as_string(),
+       (*entry)["result"].as_string(), payload, sender.empty() ? "unknown" : sender});
+  if (recorder_.failed_count() == failures) return;
+  logged_sequence_ = 0;
+  refusal_ = "the ledger did not take the entry";
 }
 
 // An earlier process' records: runs go on, thresholds and weights move again as they did.

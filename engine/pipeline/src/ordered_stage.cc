@@ -286,7 +286,8 @@ bool OrderedStage::emit(std::string_view event_type, const core::PlaybookRun& ru
 void OrderedStage::inspect_here(const std::function<void(const OrderedView&)>& look) {
   const std::string digest = recorder_.digest();
   look(OrderedView{now_ns_, *triggers_, *scheduler_, learned_, topology_, digest, recorder_.count(),
-                   recorder_.failed_count(), observations_dropped_, control_outcomes_});
+                   recorder_.failed_count(), observations_dropped_, control_outcomes_,
+                   recorder_.stats()});
 }
 
 bool OrderedStage::inspect(const std::function<void(const OrderedView&)>& look,

@@ -82,6 +82,7 @@ class OrderedStage final : public core::Stage,
   void settle_outside_run(const core::ControlEvent& control);
   void silence(const core::ControlEvent& control);
   void undo(const core::ControlEvent& control);
+  void log_entry(const core::ControlEvent& control);
   void record_threshold(const core::ControlEvent* control, const core::Adjustable& entry,
                         double from, std::string_view result, double confidence);
   void record_refusal(const core::ControlEvent& control, std::string_view why);
@@ -141,6 +142,7 @@ class OrderedStage final : public core::Stage,
   static constexpr std::size_t kControlOutcomesMax = 64;
   std::deque<ControlOutcome> control_outcomes_;
   std::string refusal_;  // of the control being applied
+  std::uint64_t logged_sequence_ = 0;  // its record, where it is an entry for the ledger
 
   // What detectors and playbooks said while something else was being handled; handled in turn.
   std::deque<core::Finding> queued_findings_;

@@ -7,17 +7,19 @@ namespace grace::pipeline {
 
 void Recorder::append(const core::Record& record) {
   line_.clear();
-  core::JsonWriter(line_)
-      .begin_object()
+  core::JsonWriter json(line_);
+  json.begin_object()
       .field("ts", core::format_rfc3339(record.ts_ns))
       .field("actor", record.actor)
       .field("action", record.action)
       .field("resource", record.resource)
       .field("subsystem", record.subsystem)
       .field("result", record.result)
-      .raw_field("payload", record.payload.empty() ? "{}" : record.payload)
-      .end_object();
+      .raw_field("payload", record.payload.empty() ? "{}" : record.payload);
+  if (!record.logged_by.empty()) json.field("logged_by", record.logged_by);
+  json.end_object();
   ++count_;
+  note_for_stats(record);
   digest_.update(line_);
   digest_.update("\n");
   if (!has_ledger_) return;
@@ -33,6 +35,15 @@ void Recorder::append(const core::Record& record) {
   const ledger::AppendStatus status =
       producer_.append_or_wait(ledger::RecordType::kJson, ledger::as_bytes(text));
   if (status != ledger::AppendStatus::kOk) ++failed_count_;
+}
+
+void Recorder::note_for_stats(const core::Record& record) {
+  auto found = stats_.find(record.subsystem);
+  if (found == stats_.end()) {
+    const bool full = stats_.size() >= ledger::SubsystemRegistry::kSubsystemsMax;
+    found = stats_.try_emplace(full ? "other" : std::string(record.subsystem)).first;
+  }
+  found->second.count(record.action, record.ts_ns);
 }
 
 core::Result<void> Recorder::make_durable() {

@@ -6,6 +6,7 @@
 #include "grace/core/record_sink.h"
 #include "grace/ledger/redaction.h"
 #include "grace/ledger/sha256.h"
+#include "grace/ledger/subsystem_logger.h"
 #include "grace/ledger/writer.h"
 
 namespace grace::pipeline {
@@ -31,10 +32,15 @@ class Recorder final : public core::RecordSink {
   void release() { producer_ = ledger::Producer(); }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t failed_count() const noexcept { return failed_count_; }
+  // By subsystem, since this process began: at most SubsystemRegistry::kSubsystemsMax, further ones
+  // together as "other".
+  [[nodiscard]] const ledger::SubsystemStatsMap& stats() const noexcept { return stats_; }
   // 64 hexadecimal digits over all records so far.
   [[nodiscard]] std::string digest() const { return ledger::to_hex(digest_.peek()); }
 
  private:
+  void note_for_stats(const core::Record& record);
+
   ledger::Producer producer_;
   bool has_ledger_;
   ledger::Redactor* redactor_;
@@ -43,6 +49,7 @@ class Recorder final : public core::RecordSink {
   std::string redacted_;  // reused
   std::uint64_t count_ = 0;
   std::uint64_t failed_count_ = 0;
+  ledger::SubsystemStatsMap stats_;
 };
 
 }  // namespace grace::pipeline

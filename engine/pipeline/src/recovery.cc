@@ -102,6 +102,8 @@ core::Result<void> recover_from_ledger(const std::string& directory, OrderedStag
     if (!restored) return core::make_error(core::ErrorCode::kIo, restored.error().message);
     const auto json = parse::JsonValue::parse(*restored);
     if (!json) continue;  // written by another program: not ours to judge
+    // Another program's entry may say what it likes; it is no state of ours.
+    if (!(*json)["logged_by"].is_null()) continue;
     const std::string payload = (*json)["payload"].to_json();
     core::Record record;
     record.ts_ns = core::parse_rfc3339((*json)["ts"].as_string()).value_or(0);

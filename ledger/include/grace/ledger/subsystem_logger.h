@@ -71,7 +71,13 @@ struct SubsystemStats {
   std::uint64_t total_events = 0;
   std::uint64_t failed_events = 0;  // the log did not take them
   std::int64_t last_logged_ns = 0;  // 0: never
+
+  // One more event. Beyond SubsystemRegistry::kActionsMax kinds, further ones are "other".
+  void count(std::string_view action, std::int64_t ts_ns);
 };
+using SubsystemStatsMap = std::map<std::string, SubsystemStats, std::less<>>;
+// {"name":{"event_counts":{...},"total_events":n,"last_logged":"2025-01-15T14:30:22Z"},...}
+[[nodiscard]] std::string to_json(const SubsystemStatsMap& stats);
 
 class SubsystemRegistry;
 
@@ -107,23 +113,26 @@ class SubsystemRegistry {
 
   // The logger of that name, made on first use. Null once subsystems_max others exist.
   [[nodiscard]] SubsystemLogger* get_subsystem_logger(std::string_view name);
-  [[nodiscard]] std::map<std::string, SubsystemStats, std::less<>> get_subsystem_stats() const;
-  // {"name":{"event_counts":{...},"total_events":n,"last_logged":"2025-01-15T14:30:22Z"},...}
-  [[nodiscard]] std::string subsystem_stats_json() const;
+  // An entry of any subsystem, whose logger is made on first use: kFull where there is no room for
+  // one more.
+  AppendStatus append(std::string_view subsystem, const ActionEntry& entry, std::int64_t ts_ns = 0);
+  [[nodiscard]] SubsystemStatsMap get_subsystem_stats() const;
+  [[nodiscard]] std::string subsystem_stats_json() const { return to_json(get_subsystem_stats()); }
 
   static constexpr std::size_t kSubsystemsMax = 256;
   static constexpr std::size_t kActionsMax = 256;
 
  private:
   friend class SubsystemLogger;
-  AppendStatus append(const std::string& subsystem, const ActionEntry& entry, std::int64_t ts_ns);
+  AppendStatus append_known(const std::string& subsystem, const ActionEntry& entry,
+                            std::int64_t ts_ns);
 
   RecordAppender& appender_;
   Clock clock_;
   mutable std::mutex mutex_;
   std::string buffer_;
   std::map<std::string, std::unique_ptr<SubsystemLogger>, std::less<>> loggers_;
-  std::map<std::string, SubsystemStats, std::less<>> stats_;
+  SubsystemStatsMap stats_;
 };
 
 }  // namespace grace::ledger

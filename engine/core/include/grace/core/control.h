@@ -22,7 +22,8 @@ namespace grace::core {
 [[nodiscard]] constexpr bool is_operator(ControlKind kind) noexcept {
   return kind == ControlKind::kApprove || kind == ControlKind::kReject ||
          kind == ControlKind::kSilence || kind == ControlKind::kPause ||
-         kind == ControlKind::kResume || kind == ControlKind::kAck || kind == ControlKind::kUndo;
+         kind == ControlKind::kResume || kind == ControlKind::kAck || kind == ControlKind::kUndo ||
+         kind == ControlKind::kLog;
 }
 
 // What each control says beside its kind, time, actor and reason. On the wire the fields stand at
@@ -67,6 +68,12 @@ struct AckControl {
 struct UndoControl {
   std::string name;  // an Adjustable's name
 };
+// Another program's ledger entry: {"actor","action","resource","subsystem","result","payload"} as
+// JSON text, the payload an object. In one field, so that none of its names meets the line's own.
+struct LogControl {
+  static constexpr std::size_t kEntryBytesMax = 32 * 1024;
+  std::string entry;
+};
 
 // A control event, decoded. Made by parse::parse_control from an accepted Event; owns its texts.
 struct ControlEvent {
@@ -78,7 +85,7 @@ struct ControlEvent {
   std::string reason;
   // monostate: pause, resume, tick (its time is ts_ns).
   std::variant<std::monostate, RunDecision, FeedbackControl, OutcomeControl, ServiceNode,
-               DeployControl, SilenceControl, AckControl, UndoControl, StepResult>
+               DeployControl, SilenceControl, AckControl, UndoControl, StepResult, LogControl>
       body;
 };
 

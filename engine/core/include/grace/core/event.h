@@ -39,6 +39,7 @@ enum class ControlKind : std::uint8_t {
   kTick,        // live clock, as an event, so that a replay sees the same ticks
   kStepResult,  // executor: a playbook step has ended
   kUndo,        // put one learned threshold or weight back
+  kLog,         // another program's entry for the ledger
 };
 
 // A piece of text inside a chunk: offset from Event::text.

@@ -15,6 +15,9 @@ struct Record {
   std::string_view subsystem;
   std::string_view result;
   std::string_view payload;  // a raw JSON object
+  // Who had it recorded, where it is another program's entry; empty: it is the engine's own. Only
+  // those speak of the engine's state.
+  std::string_view logged_by = {};
 };
 
 // Where decisions are recorded. The pipeline's implementation appends to the ledger and to the

@@ -19,6 +19,7 @@
 #include "grace/core/runner.h"
 #include "grace/core/step_executor.h"
 #include "grace/core/topology.h"
+#include "grace/ledger/subsystem_logger.h"
 #include "grace/ingest/ingest_stage.h"
 #include "grace/ingest/journal.h"
 #include "grace/parse/chunk_parser.h"
@@ -104,6 +105,7 @@ struct ControlOutcome {
   std::int64_t ts_ns;
   std::string actor;
   std::string refusal;
+  std::uint64_t record_sequence = 0;  // log: of its record; 0: there is none
 };
 
 // The ordered stage as others may see it, on its own thread, between two events.
@@ -119,6 +121,7 @@ struct OrderedView {
   std::uint64_t observations_dropped;
   // The latest people's controls, oldest first.
   const std::deque<ControlOutcome>& control_outcomes;
+  const ledger::SubsystemStatsMap& subsystem_stats;  // of all records since the process began
 };
 
 // The whole engine: threads, rings and stages. See docs/ARCHITECTURE.md for the drawing.
@@ -161,6 +164,8 @@ class Engine {
                std::chrono::milliseconds timeout = std::chrono::seconds(5));
   // Highest ledger sequence known to be on disk; 0 without a ledger.
   [[nodiscard]] std::uint64_t durable_sequence() const;
+  // The same for records that survive the end of the process (D1).
+  [[nodiscard]] std::uint64_t written_sequence() const;
   // Last record that a checkpoint speaks of, 0: none; and why the newest one could not be made or
   // stored, empty: it could.
   [[nodiscard]] std::uint64_t signed_sequence() const;
