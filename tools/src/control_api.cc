@@ -293,6 +293,12 @@ std::string ControlApi::log(const parse::JsonValue& request, const std::string& 
   if (!outcome->refusal.empty()) return refusal(outcome->refusal);
   const std::uint64_t sequence = outcome->record_sequence;
   const auto reached = [&] {
+    if (sequence == 0) {  // given by the ledger later, as with retention: then all of it
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      const bool waits = asked->durability > Durability::kD0 && left.count() > 0;
+      return waits && engine_.flush_ledger(left) ? Durability::kD2 : Durability::kD0;
+    }
     if (engine_.durable_sequence() >= sequence) return Durability::kD2;
     return engine_.written_sequence() >= sequence ? Durability::kD1 : Durability::kD0;
   };

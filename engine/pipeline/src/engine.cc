@@ -252,6 +252,9 @@ class Engine::Impl {
   [[nodiscard]] std::uint64_t durable_sequence() const {
     return ledger_ ? ledger_->durable_sequence() : 0;
   }
+  [[nodiscard]] bool flush_ledger(std::chrono::milliseconds timeout) const {
+    return ledger_ && ledger_->flush(timeout).has_value();
+  }
   [[nodiscard]] std::uint64_t written() const { return ledger_ ? ledger_->written_sequence() : 0; }
   [[nodiscard]] std::uint64_t signed_sequence() const {
     return ledger_ ? ledger_->signed_sequence() : 0;
@@ -403,7 +406,9 @@ class Engine::Impl {
       if (!opened) return tl::unexpected<core::Error>(from_ledger(opened.error()));
       producer = std::move(*opened);
     }
-    recorder_.emplace(std::move(producer), ledger_ != nullptr, redactor_.get());
+    const bool foretells =
+        config_.ledger_retention_bytes == 0 && config_.ledger_retention_age.count() == 0;
+    recorder_.emplace(std::move(producer), ledger_ != nullptr, foretells, redactor_.get());
     ordered_ = std::make_unique<OrderedStage>(
         config_,
         OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
@@ -516,6 +521,9 @@ bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
 }
 std::uint64_t Engine::durable_sequence() const {
   return impl_->durable_sequence();
+}
+bool Engine::flush_ledger(std::chrono::milliseconds timeout) {
+  return impl_->flush_ledger(timeout);
 }
 std::uint64_t Engine::written_sequence() const {
   return impl_->written();

@@ -22,6 +22,7 @@ void Recorder::append(const core::Record& record) {
   note_for_stats(record);
   digest_.update(line_);
   digest_.update("\n");
+  last_sequence_ = !has_ledger_ ? count_ : foretells_ ? producer_.next_sequence() : 0;
   if (!has_ledger_) return;
   std::string_view text = line_;
   if (redactor_ != nullptr) {

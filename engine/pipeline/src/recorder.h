@@ -20,9 +20,13 @@ namespace grace::pipeline {
 // failed_count() grows; make_durable() then fails, so nothing is executed any more.
 class Recorder final : public core::RecordSink {
  public:
-  // No ledger: an empty producer. `redactor` is borrowed; null: records go in as they are.
-  explicit Recorder(ledger::Producer producer, bool has_ledger, ledger::Redactor* redactor)
-      : producer_(std::move(producer)), has_ledger_(has_ledger), redactor_(redactor) {}
+  // No ledger: an empty producer. `foretells`: nobody else appends to the ledger, so sequences are
+  // known before the committer gives them. `redactor` is borrowed; null: records go in as they are.
+  Recorder(ledger::Producer producer, bool has_ledger, bool foretells, ledger::Redactor* redactor)
+      : producer_(std::move(producer)),
+        has_ledger_(has_ledger),
+        foretells_(foretells),
+        redactor_(redactor) {}
 
   void append(const core::Record& record) override;
 
@@ -30,6 +34,8 @@ class Recorder final : public core::RecordSink {
   [[nodiscard]] core::Result<void> make_durable();
   // Gives the producer back, before the ledger is closed. Nothing may be appended after it.
   void release() { producer_ = ledger::Producer(); }
+  // Of the last record in the ledger, 0: not known; without a ledger, its number.
+  [[nodiscard]] std::uint64_t last_sequence() const noexcept { return last_sequence_; }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t failed_count() const noexcept { return failed_count_; }
   // By subsystem, since this process began: at most SubsystemRegistry::kSubsystemsMax, further ones
@@ -43,11 +49,13 @@ class Recorder final : public core::RecordSink {
 
   ledger::Producer producer_;
   bool has_ledger_;
+  bool foretells_;
   ledger::Redactor* redactor_;
   ledger::Sha256 digest_;
   std::string line_;      // reused
   std::string redacted_;  // reused
   std::uint64_t count_ = 0;
+  std::uint64_t last_sequence_ = 0;
   std::uint64_t failed_count_ = 0;
   ledger::SubsystemStatsMap stats_;
 };

@@ -166,6 +166,8 @@ class Engine {
   [[nodiscard]] std::uint64_t durable_sequence() const;
   // The same for records that survive the end of the process (D1).
   [[nodiscard]] std::uint64_t written_sequence() const;
+  // Waits until all that the ledger has been given is on disk. Any thread.
+  [[nodiscard]] bool flush_ledger(std::chrono::milliseconds timeout);
   // Last record that a checkpoint speaks of, 0: none; and why the newest one could not be made or
   // stored, empty: it could.
   [[nodiscard]] std::uint64_t signed_sequence() const;
