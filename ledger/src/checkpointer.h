@@ -50,6 +50,7 @@ class Checkpointer {
   [[nodiscard]] bool enter(std::uint64_t number);
   [[nodiscard]] bool enter_next();
   [[nodiscard]] bool go_back();
+  [[nodiscard]] bool enter_from(std::uint64_t block_number);
   void sign();
   [[nodiscard]] Result<void> store(const std::string& directory, const std::string& suffix,
                                    const std::string& note);
