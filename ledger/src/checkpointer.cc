@@ -79,8 +79,8 @@ void Checkpointer::read_on(bool all) {
 // False: there is no further block now.
 bool Checkpointer::read_block() {
   if (segment_ == nullptr) {
-    const auto numbers = list_segments(config_.directory);
-    if (!numbers || numbers->empty() || !enter(numbers->back())) return false;
+    // Not simply the last: the writer may be segments ahead of what is durable.
+    if (!enter_from(opened_blocks_)) return false;
     read_ = segment_->chain();
     safe_ = read_.blocks;
     safe_last_ = read_.next_sequence - 1;
@@ -122,14 +122,20 @@ bool Checkpointer::enter_next() {
 bool Checkpointer::go_back() {
   if (went_back_) return false;
   went_back_ = true;
-  const auto numbers = list_segments(config_.directory);
-  if (!numbers) return false;
-  for (auto number = numbers->rbegin(); number != numbers->rend(); ++number) {
-    if (!enter(*number)) return false;
-    if (segment_->chain().next_block_number <= safe_.size()) break;
-  }
+  if (!enter_from(safe_.size())) return false;
   read_ = segment_->chain();
   unsafe_records_ = false;
+  return true;
+}
+
+// Enters the segment in which the block with this number lies or would lie, or the oldest.
+bool Checkpointer::enter_from(std::uint64_t block_number) {
+  const auto numbers = list_segments(config_.directory);
+  if (!numbers || numbers->empty()) return false;
+  for (auto number = numbers->rbegin(); number != numbers->rend(); ++number) {
+    if (!enter(*number)) return false;
+    if (segment_->chain().next_block_number <= block_number) break;
+  }
   return true;
 }
 

@@ -49,6 +49,7 @@ class Checkpointer {
   [[nodiscard]] bool enter(std::uint64_t number);
   [[nodiscard]] bool enter_next();
   [[nodiscard]] bool go_back();
+  [[nodiscard]] bool enter_from(std::uint64_t block_number);
   void sign();
 
   const LogConfig& config_;
