@@ -115,7 +115,7 @@ class ByteRing {
     return producer_next_.load(std::memory_order_acquire);
   }
   [[nodiscard]] std::uint64_t written_position() const noexcept {
-    // [WRITTEN] acquire: who sees the position may rely on the block being in the mapping. Pairs
+    // [WRITTEN] acquire: who sees the position may rely on the block being in its file. Pairs
     // with the release in set_written().
     return written_.load(std::memory_order_acquire);
   }

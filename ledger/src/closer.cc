@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "writer_core.h"
@@ -61,6 +62,19 @@ void WriterCore::store_filled(FilledBlock& block) {
   publish(positions, records, block.payload_bytes);
 }
 
+// With mutex_ held. By the closer, and by the syncer where that is ahead of it.
+void WriterCore::raise_written(std::uint64_t sequence,
+                               const std::vector<std::uint64_t>& positions) {
+  for (std::size_t index = 0; index < positions.size(); ++index) {
+    ByteRing& ring = *rings_[index];
+    ring.set_written(std::max(ring.written_position(), positions[index]));
+  }
+  // Relaxed: changes under mutex_.
+  if (written_sequence_.load(std::memory_order_relaxed) >= sequence) return;
+  // [WRITTEN] release: after the block's magic. Pairs with the acquire in written_sequence().
+  written_sequence_.store(sequence, std::memory_order_release);
+}
+
 // The block is written: tells producers and the syncer.
 void WriterCore::publish(const std::vector<std::uint64_t>& positions, std::uint32_t records,
                          std::uint64_t payload_bytes) {
@@ -68,12 +82,8 @@ void WriterCore::publish(const std::vector<std::uint64_t>& positions, std::uint3
     const std::lock_guard lock(mutex_);
     stats_.records += records;
     stats_.payload_bytes += payload_bytes;
-    for (std::size_t index = 0; index < positions.size(); ++index) {
-      rings_[index]->set_written(positions[index]);
-    }
+    raise_written(store_->written_sequence(), positions);
     unsynced_ = true;
-    // [WRITTEN] release: after the block's magic. Pairs with the acquire in written_sequence().
-    written_sequence_.store(store_->written_sequence(), std::memory_order_release);
   }
   syncer_wake_.notify_one();
   if (config_.sync == SyncMode::kNone) progress_.notify_all();

@@ -24,6 +24,8 @@ void WriterCore::run_syncer() {
     }
     if (config_.sync == SyncMode::kGroup) {
       stats_.syncs += 1;
+      // The closer may not have told of these yet; nothing is durable before it is written.
+      raise_written(synced->sequence, synced->positions);
       for (std::size_t index = 0; index < synced->positions.size(); ++index) {
         rings_[index]->set_durable(synced->positions[index]);
       }

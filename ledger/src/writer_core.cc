@@ -351,7 +351,7 @@ Result<void> WriterCore::close() {
 }
 
 std::uint64_t WriterCore::written_sequence() const noexcept {
-  // [WRITTEN] acquire pairs with the release in publish_commit().
+  // [WRITTEN] acquire pairs with the release in raise_written().
   return written_sequence_.load(std::memory_order_acquire);
 }
 

@@ -120,6 +120,7 @@ class WriterCore {
   void run_hasher();
   void run_closer();
   void end_closing();
+  void raise_written(std::uint64_t sequence, const std::vector<std::uint64_t>& positions);
   void publish(const std::vector<std::uint64_t>& positions, std::uint32_t records,
                std::uint64_t payload_bytes);
 

@@ -313,9 +313,7 @@ TEST_F(KeyChangeTest, TheOldKeysWordEndsWithItsTime) {
 TEST_F(KeyChangeTest, EverySystemCallThatFailsLeavesOneOfTheTwoKeys) {
   struct Failing final : FileSystem {
     int sync_file(int fd) override { return on ? -EIO : FileSystem::sync_file(fd); }
-    int sync_mapping(std::byte* base, std::uint64_t offset, std::uint64_t bytes) override {
-      return on ? -EIO : FileSystem::sync_mapping(base, offset, bytes);
-    }
+    int sync_data(int fd) override { return on ? -EIO : FileSystem::sync_data(fd); }
     bool on = true;
   } failing;
   write_signed(first_);
