@@ -390,7 +390,7 @@ class Segment:
 
 
 def previous_end_of(data: bytes, number: int) -> int:
-    """What segment `number` says of the end of the one before (section 9, fail-over); 0: nothing."""
+    """What segment `number` says of where the one before ends (section 9); 0: nothing."""
     pages = read_header_pages(data)
     try:
         check_header_pages(pages)
@@ -404,8 +404,9 @@ def parse_segment(data: bytes, number: int | None = None, expected: Position | N
     """Reads a segment up to the first place where no valid block begins, or past its seal.
 
     `number` is the file name's; None takes the header's. Without `expected` the segment's header is
-    believed, as it must be for a log's first. With `end` nothing is read from there on. The position returned is the one after the last valid
-    block; `expected` itself if the header cannot be used.
+    believed, as it must be for a log's first. With `end` nothing is read from there on. The
+    position returned is the one after the last valid block; `expected` itself if the header cannot
+    be used.
     """
     pages = read_header_pages(data)
     segment = Segment(number or 0, pages, end=end)

@@ -53,12 +53,12 @@ class CheckpointCheck(Check):
 
     def segment(self, segment: Segment) -> None:
         header = segment.pages.header
-        if header.integrity != SHA256:
-            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_has_no_tree")
-            return
         said = self.checkpoint.log_id
         if any(said) and header.log_id != said:
             self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_id")
+        if header.integrity != SHA256:
+            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_has_no_tree")
+            return
         before = Frontier(header.first_block_number, header.frontier_roots(segment.pages.page))
         if self.tree is None and self.checkpoint.tree_size < before.size:
             self._compare(segment, 0, before.first(self.checkpoint.tree_size), None)

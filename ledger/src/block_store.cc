@@ -58,6 +58,11 @@ Result<void> BlockStore::append(Filled&& filled) {
     auto made = segment_ != nullptr ? put(make_seal()) : begin_next();
     if (!made) return made;
   }
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.records += filled.open.record_count;
+    stats_.payload_bytes += filled.payload_bytes;
+  }
   filled.open.promised_sequence = promise();
   Stored block{std::move(filled.buffer), bytes, std::move(filled.positions), 0, 0};
   close_block(chain_, filled.open, filled.records_hash, wall_clock_ns(config_),

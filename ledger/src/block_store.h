@@ -37,6 +37,7 @@ class BlockStore {
     std::unique_ptr<BlockBuffer> buffer;
     OpenBlock open;
     Hash records_hash{};
+    std::uint64_t payload_bytes = 0;
     std::vector<std::uint64_t> positions;
   };
 
@@ -64,6 +65,8 @@ class BlockStore {
   // --- any thread ---
 
   struct Stats {
+    std::uint64_t records = 0;  // counted before they can be seen
+    std::uint64_t payload_bytes = 0;
     std::uint64_t blocks = 0;
     std::uint64_t block_bytes = 0;
     std::uint64_t segments_begun = 0;

@@ -55,11 +55,10 @@ void WriterCore::store_filled(FilledBlock& block) {
     pool_.give_back(std::move(block.filled.buffer));
     return;
   }
-  const std::uint32_t records = block.filled.open.record_count;
   const std::vector<std::uint64_t> positions = block.filled.positions;
   auto stored = block.seals ? store_->seal() : store_->append(std::move(block.filled));
   if (!stored) return fail(stored.error());
-  publish(positions, records, block.payload_bytes);
+  publish(positions);
 }
 
 // With mutex_ held. By the closer, and by the syncer where that is ahead of it.
@@ -76,12 +75,9 @@ void WriterCore::raise_written(std::uint64_t sequence,
 }
 
 // The block is written: tells producers and the syncer.
-void WriterCore::publish(const std::vector<std::uint64_t>& positions, std::uint32_t records,
-                         std::uint64_t payload_bytes) {
+void WriterCore::publish(const std::vector<std::uint64_t>& positions) {
   {
     const std::lock_guard lock(mutex_);
-    stats_.records += records;
-    stats_.payload_bytes += payload_bytes;
     raise_written(store_->written_sequence(), positions);
     unsynced_ = true;
   }

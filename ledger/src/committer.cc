@@ -134,7 +134,7 @@ void WriterCore::close_open_block() {
   block.filled.buffer = std::move(me.buffer);
   block.filled.open = me.open;
   if (config_.record_trees) block.filled.open.flags |= kBlockRecordTree;
-  block.payload_bytes = me.open_payload_bytes;
+  block.filled.payload_bytes = me.open_payload_bytes;
   // [RINGS] acquire: pairs with the release in lease_ring().
   const std::uint32_t count = ring_count_.load(std::memory_order_acquire);
   for (std::uint32_t index = 0; index < count; ++index) {

@@ -36,6 +36,26 @@ Result<void> check_keeping(const LogConfig& config) {
   return {};
 }
 
+// What needs the one kind of integrity or the other.
+Result<void> check_integrity(const LogConfig& config) {
+  if (config.record_trees && config.integrity != Integrity::kSha256) {
+    return make_error(ErrorCode::kInvalidArgument, "record_trees needs integrity sha256");
+  }
+  if (config.hash_sealed && config.integrity != Integrity::kCrc32c) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "hash_sealed needs integrity crc32c: with sha256 each block is hashed already");
+  }
+  if (config.checkpoint.signer != nullptr && config.integrity == Integrity::kCrc32c &&
+      !config.hash_sealed) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "checkpoints with integrity crc32c need hash_sealed: else there is no tree to "
+        "sign");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LogConfig> validated(LogConfig config) {
@@ -86,21 +106,7 @@ Result<LogConfig> validated(LogConfig config) {
                  "from " + std::to_string(unsynced_bytes_min) + " (two blocks of block_bytes) to " +
                      std::to_string(kUnsyncedBytesMax));
   }
-  if (config.record_trees && config.integrity != Integrity::kSha256) {
-    return make_error(ErrorCode::kInvalidArgument, "record_trees needs integrity sha256");
-  }
-  if (config.hash_sealed && config.integrity != Integrity::kCrc32c) {
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "hash_sealed needs integrity crc32c: with sha256 each block is hashed already");
-  }
-  if (config.checkpoint.signer != nullptr && config.integrity == Integrity::kCrc32c &&
-      !config.hash_sealed) {
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "checkpoints with integrity crc32c need hash_sealed: else there is no tree to "
-        "sign");
-  }
+  if (auto fits = check_integrity(config); !fits) return tl::unexpected<Error>(fits.error());
   if (config.checkpoint.interval.count() <= 0 || config.hash_close_wait.count() < 0) {
     return make_error(ErrorCode::kInvalidArgument,
                       "checkpoint interval must be positive, hash_close_wait must not be negative");

@@ -195,7 +195,9 @@ Result<void> check_log(const std::string& directory, const Checkpoint& checkpoin
     return refused("the log was rewritten: the root over its first " + size + " blocks is " +
                    to_hex(*root) + ", the checkpoint's is " + to_hex(checkpoint.root));
   }
-  if (checkpoint.sequence == 0 || checkpoint.tree_size < tree->leaves.first()) return {};
+  // Of hashed segments only the blocks are known, not which records they end with.
+  const bool is_known = !tree->sequences.empty() && checkpoint.tree_size >= tree->leaves.first();
+  if (checkpoint.sequence == 0 || !is_known) return {};
   const std::uint64_t sequence = tree->sequences[checkpoint.tree_size - tree->leaves.first()];
   if (sequence != checkpoint.sequence) {
     return refused("the last record in the first " + size + " blocks is " +

@@ -72,6 +72,7 @@ class Verification {
   Result<VerifyReport> run();
 
  private:
+  void enter(const SegmentScanner& segment, const SegmentHeader& header, std::uint64_t number);
   Result<bool> verify_segment(std::size_t index);
   void check_key_changes(const SegmentScanner& segment, std::uint64_t number,
                          const Frontier& before);
@@ -145,6 +146,36 @@ Result<VerifyReport> Verification::run() {
   return std::move(report_);
 }
 
+// A segment whose header is right by itself: is it the one that belongs here?
+void Verification::enter(const SegmentScanner& segment, const SegmentHeader& header,
+                         std::uint64_t number) {
+  const ChainState claimed = segment.chain();
+  if (!linked_) chain_ = claimed;  // faults below name the record expected
+  if (segment.header_fault()) {
+    fault_at(number, segment.header_fault()->offset,
+             segment.header_fault()->reason + " (the other copy is intact)");
+  }
+  if (report_.segments == 0) {
+    report_.log_id_hex = to_hex(claimed.log_id);
+    report_.integrity = claimed.integrity;
+    report_.first_sequence = claimed.next_sequence;
+  }
+  if (header.segment_number != number) {
+    fault_at(number, 32, "the file's name and its header's number differ");
+  } else if (number == 1 && !begins_log(claimed)) {
+    fault_at(number, 40, "the first segment does not begin its log");
+  } else if (linked_ && (claimed.log_id != chain_.log_id || claimed.root != chain_.root ||
+                         claimed.integrity != chain_.integrity ||
+                         claimed.next_sequence != chain_.next_sequence ||
+                         claimed.next_block_number != chain_.next_block_number ||
+                         claimed.blocks != chain_.blocks ||
+                         claimed.promised_sequence < chain_.promised_sequence)) {
+    fault_at(number, 0, "segment does not follow the one before");
+  }
+  chain_ = claimed;
+  linked_ = true;
+}
+
 // True: the walk may go on with the next segment.
 Result<bool> Verification::verify_segment(std::size_t index) {
   const std::uint64_t number = numbers_[index];
@@ -166,31 +197,7 @@ Result<bool> Verification::verify_segment(std::size_t index) {
         index, segment, 0,
         {header.error().offset, header.error().message, segment.header_misplaced()});
   }
-  const ChainState claimed = segment.chain();
-  if (!linked_) chain_ = claimed;  // faults below name the record expected
-  if (segment.header_fault()) {
-    fault_at(number, segment.header_fault()->offset,
-             segment.header_fault()->reason + " (the other copy is intact)");
-  }
-  if (report_.segments == 0) {
-    report_.log_id_hex = to_hex(claimed.log_id);
-    report_.integrity = claimed.integrity;
-    report_.first_sequence = claimed.next_sequence;
-  }
-  if (header->segment_number != number) {
-    fault_at(number, 32, "the file's name and its header's number differ");
-  } else if (number == 1 && !begins_log(claimed)) {
-    fault_at(number, 40, "the first segment does not begin its log");
-  } else if (linked_ && (claimed.log_id != chain_.log_id || claimed.root != chain_.root ||
-                         claimed.integrity != chain_.integrity ||
-                         claimed.next_sequence != chain_.next_sequence ||
-                         claimed.next_block_number != chain_.next_block_number ||
-                         claimed.blocks != chain_.blocks ||
-                         claimed.promised_sequence < chain_.promised_sequence)) {
-    fault_at(number, 0, "segment does not follow the one before");
-  }
-  chain_ = claimed;
-  linked_ = true;
+  enter(segment, *header, number);
   report_.segments += 1;
   report_.bytes += kFirstBlockOffset;
   if (auto begun = begin_tree(number); !begun) return tl::unexpected<Error>(begun.error());

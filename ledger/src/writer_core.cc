@@ -79,7 +79,7 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending, bool kee
   // begins its next segment with the next record.
   if (recovery_.created) {
     if (auto begun = store_->begin(); begun) {
-      publish({}, 0, 0);
+      publish({});
     } else {
       fail(begun.error());
     }
@@ -379,6 +379,8 @@ WriterStats WriterCore::stats() const {
   const std::uint64_t hashed = segment_hasher_ == nullptr ? 0 : segment_hasher_->hashed_segments();
   const std::lock_guard lock(mutex_);
   WriterStats stats = stats_;
+  stats.records = stored.records;
+  stats.payload_bytes = stored.payload_bytes;
   stats.blocks = stored.blocks;
   stats.block_bytes = stored.block_bytes;
   stats.segments_begun = stored.segments_begun;

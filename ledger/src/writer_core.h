@@ -111,7 +111,6 @@ class WriterCore {
   // A block whose records are in place, or the order to seal the segment.
   struct FilledBlock {
     BlockStore::Filled filled;
-    std::uint64_t payload_bytes = 0;
     bool seals = false;
   };
   void hand_over(FilledBlock&& block);
@@ -121,8 +120,7 @@ class WriterCore {
   void run_closer();
   void end_closing();
   void raise_written(std::uint64_t sequence, const std::vector<std::uint64_t>& positions);
-  void publish(const std::vector<std::uint64_t>& positions, std::uint32_t records,
-               std::uint64_t payload_bytes);
+  void publish(const std::vector<std::uint64_t>& positions);
 
   void run_syncer();  // syncer.cc
 

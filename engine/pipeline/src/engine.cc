@@ -8,22 +8,15 @@
 
 #include "grace/core/assert.h"
 #include "grace/ingest/journal.h"
-#include "grace/ledger/key_change.h"
-#include "grace/ledger/reader.h"
-#include "grace/ledger/redaction.h"
 #include "grace/ledger/writer.h"
 #include "ordered_stage.h"
+#include "own_ledger.h"
 #include "recorder.h"
 #include "recovery.h"
-#include "signing_key.h"
 #include "worker.h"
 
 namespace grace::pipeline {
 namespace {
-
-core::Error from_ledger(const ledger::Error& error) {
-  return {core::ErrorCode::kIo, error.message, error.os_error, error.offset};
-}
 
 template <typename T, typename Check>
 core::Result<void> check(T& part, Check&& validate) {
@@ -93,33 +86,6 @@ class DeadLetters final : public parse::RejectSink {
   const std::vector<std::string>& source_names_;
 };
 
-ledger::LogConfig ledger_config(const EngineConfig& config) {
-  ledger::LogConfig log;
-  log.directory = config.ledger_directory;
-  log.producers_max = 2;
-  log.record_trees = true;  // each decision can be proven on its own
-  log.reserve = true;       // decisions go on where a journal on the same disk has to stop
-  log.index_segments = true;
-  log.retention = {config.ledger_retention_bytes, config.ledger_retention_age};
-  log.compress_after_segments = config.ledger_compress_after;
-  return log;
-}
-
-core::Result<void> check_ledger_keeping(const EngineConfig& config) {
-  const std::uint64_t bytes_min = 2 * ledger::LogConfig{}.segment_bytes;
-  if (config.ledger_retention_bytes > 0 && config.ledger_retention_bytes < bytes_min) {
-    return core::make_error(
-        core::ErrorCode::kConfig,
-        "engine.ledger_retention_bytes = " + std::to_string(config.ledger_retention_bytes) +
-            ": 0 (off), or at least two segments, " + std::to_string(bytes_min));
-  }
-  if (config.ledger_retention_age.count() < 0) {
-    return core::make_error(core::ErrorCode::kConfig,
-                            "engine.ledger_retention_age must not be negative");
-  }
-  return {};
-}
-
 }  // namespace
 
 core::Result<EngineConfig> validated(EngineConfig config) {
@@ -141,23 +107,8 @@ core::Result<EngineConfig> validated(EngineConfig config) {
   if (config.tick.count() < 1'000'000) {
     return core::make_error(core::ErrorCode::kInvalidArgument, "tick must be 1 ms or more");
   }
-  if (!config.ledger_export_directory.empty() && config.ledger_signing_key.empty()) {
-    return core::make_error(core::ErrorCode::kConfig,
-                            "engine.ledger_export without engine.ledger_signing_key: there is "
-                            "nothing to export");
-  }
-  if (!config.ledger_previous_signing_key.empty() && config.ledger_signing_key.empty()) {
-    return core::make_error(core::ErrorCode::kConfig,
-                            "engine.ledger_previous_signing_key without engine.ledger_signing_key: "
-                            "there is no key that comes after it");
-  }
-  for (const std::string& path : config.ledger_redact) {
-    if (auto checked = check_redactable(path); !checked) {
-      return tl::unexpected<core::Error>(checked.error());
-    }
-  }
-  if (auto kept = check_ledger_keeping(config); !kept) {
-    return tl::unexpected<core::Error>(kept.error());
+  if (auto ledger = check_ledger(config); !ledger) {
+    return tl::unexpected<core::Error>(ledger.error());
   }
   if (config.parse.line_bytes_max != config.ingest.line_bytes_max) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
@@ -249,40 +200,7 @@ class Engine::Impl {
     return true;
   }
 
-  [[nodiscard]] std::uint64_t durable_sequence() const {
-    return ledger_ ? ledger_->durable_sequence() : 0;
-  }
-  [[nodiscard]] bool flush_ledger(std::chrono::milliseconds timeout) const {
-    return ledger_ && ledger_->flush(timeout).has_value();
-  }
-  [[nodiscard]] std::uint64_t written() const { return ledger_ ? ledger_->written_sequence() : 0; }
-  [[nodiscard]] std::uint64_t signed_sequence() const {
-    return ledger_ ? ledger_->signed_sequence() : 0;
-  }
-  [[nodiscard]] std::string checkpoint_error() const {
-    if (!ledger_) return {};
-    const auto health = ledger_->checkpoint_health();
-    return health ? std::string() : health.error().message;
-  }
-  // Why no more is recorded, or space runs out, or a file had to be given up for another.
-  [[nodiscard]] std::string ledger_error() const {
-    if (!ledger_) return {};
-    if (const auto health = ledger_->health(); !health) return health.error().message;
-    const auto fail_over = ledger_->last_fail_over();
-    return fail_over ? "went on in a new segment: " + fail_over->message : std::string();
-  }
-  [[nodiscard]] std::string redaction_error() const {
-    if (redactor_ == nullptr) return {};
-    const auto health = redactor_->health();
-    return health ? std::string() : health.error().message;
-  }
-  [[nodiscard]] LedgerKeeping ledger_keeping() const {
-    if (!ledger_) return {};
-    const ledger::KeeperStats stats = ledger_->keeper_stats();
-    const auto health = ledger_->keeper_health();
-    return {stats.segments_removed, stats.segments_compressed,
-            health ? std::string() : health.error().message};
-  }
+  [[nodiscard]] OwnLedger& ledger() noexcept { return ledger_; }
   [[nodiscard]] ingest::JournalHashing journal_hashing() const {
     return journal_ ? journal_->hashing() : ingest::JournalHashing{};
   }
@@ -292,55 +210,9 @@ class Engine::Impl {
   }
 
  private:
-  core::Result<void> open_ledger() {
-    ledger::LogConfig log = ledger_config(config_);
-    if (!config_.ledger_signing_key.empty()) {
-      auto signer = read_signing_key("ledger_signing_key", config_.ledger_signing_key);
-      if (!signer) return tl::unexpected<core::Error>(signer.error());
-      ledger_signer_.emplace(std::move(*signer));
-      if (auto changed = change_signing_key(log); !changed) return changed;
-      log.checkpoint.signer = &*ledger_signer_;
-      log.checkpoint.export_directory = config_.ledger_export_directory;
-    }
-    if (!config_.ledger_redact.empty()) {
-      ledger::RedactionConfig redaction;
-      redaction.fields = config_.ledger_redact;
-      auto redactor = ledger::Redactor::create(std::move(redaction));
-      if (!redactor) return tl::unexpected<core::Error>(from_ledger(redactor.error()));
-      redactor_ = std::move(*redactor);
-      log.before_sync = [this] { redactor_->sync(); };
-    }
-    auto writer = ledger::Writer::open(log);
-    if (!writer) return tl::unexpected<core::Error>(from_ledger(writer.error()));
-    ledger_ = std::move(*writer);
-    if (redactor_ == nullptr) return {};
-    if (auto opened = redactor_->open_store(log.directory); !opened) {
-      return tl::unexpected<core::Error>(from_ledger(opened.error()));
-    }
-    return {};
-  }
-
-  // Once: afterwards the old key is no longer the ledger's, and nothing is left to do.
-  core::Result<void> change_signing_key(const ledger::LogConfig& log) {
-    if (config_.ledger_previous_signing_key.empty()) return {};
-    auto previous =
-        read_signing_key("ledger_previous_signing_key", config_.ledger_previous_signing_key);
-    if (!previous) return tl::unexpected<core::Error>(previous.error());
-    const auto changes = ledger::read_key_changes(log.directory);
-    const bool is_new = !changes && changes.error().code == ledger::ErrorCode::kNotFound;
-    if (is_new) return {};  // no ledger yet: the key is its first
-    if (!changes) return tl::unexpected<core::Error>(from_ledger(changes.error()));
-    if (!changes->empty() && changes->back().change.new_key == ledger_signer_->verifier()) {
-      return {};
-    }
-    const auto rotated = ledger::rotate_key(log, *previous, *ledger_signer_);
-    if (!rotated) return tl::unexpected<core::Error>(from_ledger(rotated.error()));
-    return {};
-  }
-
   core::Result<void> open_logs() {
     if (!config_.ledger_directory.empty()) {
-      if (auto opened = open_ledger(); !opened) return opened;
+      if (auto opened = ledger_.open(config_); !opened) return opened;
     }
     if (!config_.journal_directory.empty()) {
       ingest::JournalConfig journal;
@@ -402,20 +274,21 @@ class Engine::Impl {
   core::Result<void> build_ordered(Parts& parts) {
     ledger::Producer producer;
     if (ledger_) {
-      auto opened = ledger_->producer();
+      auto opened = ledger_.writer().producer();
       if (!opened) return tl::unexpected<core::Error>(from_ledger(opened.error()));
       producer = std::move(*opened);
     }
     const bool foretells =
         config_.ledger_retention_bytes == 0 && config_.ledger_retention_age.count() == 0;
-    recorder_.emplace(std::move(producer), ledger_ != nullptr, foretells, redactor_.get());
+    recorder_.emplace(std::move(producer), static_cast<bool>(ledger_), foretells,
+                      ledger_.redactor());
     ordered_ = std::make_unique<OrderedStage>(
         config_,
         OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
                              parts.playbooks, ingest_->next_chunk_number(),
                              parts.declare_adjustables},
         *recorder_);
-    if (ledger_ && !ledger_->recovery().created) {
+    if (ledger_ && !ledger_.writer().recovery().created) {
       if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;
     }
     ordered_->recovered();
@@ -442,7 +315,7 @@ class Engine::Impl {
     if (ledger_) {
       keep(recorder_->make_durable());
       recorder_->release();
-      if (auto closed = ledger_->close(); !closed) {
+      if (auto closed = ledger_.writer().close(); !closed) {
         keep(tl::unexpected<core::Error>(from_ledger(closed.error())));
       }
     }
@@ -453,9 +326,7 @@ class Engine::Impl {
   const core::SubsystemList& subsystems_;
 
   // --- logs: opened first, closed last ---
-  std::optional<ledger::NoteSigner> ledger_signer_;
-  std::unique_ptr<ledger::Redactor> redactor_;  // null: nothing is redacted
-  std::unique_ptr<ledger::Writer> ledger_;
+  OwnLedger ledger_;
   std::unique_ptr<ingest::JournalWriter> journal_;
   std::unique_ptr<parse::DeadLetterFile> dead_letter_file_;
 
@@ -520,28 +391,28 @@ bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
   return impl_->inspect(look, timeout);
 }
 std::uint64_t Engine::durable_sequence() const {
-  return impl_->durable_sequence();
+  return impl_->ledger().durable_sequence();
 }
 bool Engine::flush_ledger(std::chrono::milliseconds timeout) {
-  return impl_->flush_ledger(timeout);
+  return impl_->ledger().flush(timeout);
 }
 std::uint64_t Engine::written_sequence() const {
-  return impl_->written();
+  return impl_->ledger().written_sequence();
 }
 std::uint64_t Engine::signed_sequence() const {
-  return impl_->signed_sequence();
+  return impl_->ledger().signed_sequence();
 }
 std::string Engine::ledger_error() const {
-  return impl_->ledger_error();
+  return impl_->ledger().error();
 }
 LedgerKeeping Engine::ledger_keeping() const {
-  return impl_->ledger_keeping();
+  return impl_->ledger().keeping();
 }
 std::string Engine::checkpoint_error() const {
-  return impl_->checkpoint_error();
+  return impl_->ledger().checkpoint_error();
 }
 std::string Engine::redaction_error() const {
-  return impl_->redaction_error();
+  return impl_->ledger().redaction_error();
 }
 ingest::JournalHashing Engine::journal_hashing() const {
   return impl_->journal_hashing();

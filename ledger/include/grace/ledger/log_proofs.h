@@ -29,7 +29,8 @@ namespace grace::ledger {
 struct LogTree {
   std::array<std::uint8_t, 16> log_id{};
   LeafRange leaves;
-  std::vector<std::uint64_t> sequences;  // the last record before leaves.first(), then up to each
+  // The last record before leaves.first(), then up to each; empty with integrity crc32c.
+  std::vector<std::uint64_t> sequences;
   std::uint64_t last_sequence = 0;
 };
 [[nodiscard]] Result<LogTree> read_tree(const std::string& directory, std::uint64_t from_block = 0);
