@@ -8,6 +8,8 @@ import enum
 import fcntl
 import itertools
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,23 +53,40 @@ class SegmentFile(NamedTuple):
     number: int | None  # None: not named as a segment, the header says it
     path: Path
 
+    def read(self) -> bytes:
+        """The segment's bytes; of a compressed one (section 14) what the program zstd gives."""
+        if self.path.suffix != ".zst":
+            return self.path.read_bytes()
+        program = shutil.which("zstd")
+        if program is None:
+            raise OSError(f"{self.path} is compressed: install zstd, or decompress it by hand")
+        done = subprocess.run([program, "-dcq", "--", self.path], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise OSError(f"{self.path}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
+
 
 _SEGMENT_NAME = re.compile(r"(\d{12,})\.segment")
 
 
 def segment_number_of(name: str) -> int | None:
     """The number a file name means, in its one spelling."""
-    match = _SEGMENT_NAME.fullmatch(name)
+    plain = name.removesuffix(".zst")
+    match = _SEGMENT_NAME.fullmatch(plain)
     number = int(match[1]) if match else 0
-    return number if number >= 1 and name == f"{number:012}.segment" else None
+    return number if number >= 1 and plain == f"{number:012}.segment" else None
 
 
 def segment_files(where: Path) -> list[SegmentFile]:
-    """A directory's segments by number, or the one file."""
+    """A directory's segments by number, or the one file. The plain form counts before the other."""
     if not where.is_dir():
         return [SegmentFile(segment_number_of(where.name), where)]
     numbered = ((segment_number_of(path.name), path) for path in where.iterdir() if path.is_file())
-    return sorted(SegmentFile(number, path) for number, path in numbered if number is not None)
+    found: dict[int, SegmentFile] = {}
+    for number, path in numbered:
+        if number is not None and (number not in found or path.suffix != ".zst"):
+            found[number] = SegmentFile(number, path)
+    return [found[number] for number in sorted(found)]
 
 
 class Check:
@@ -173,11 +192,11 @@ class LogVerifier:
 
     def _verify_file(self, index: int, file: SegmentFile) -> bool:
         """True if there is reason to look at the next."""
-        data = file.path.read_bytes()
+        data = file.read()
         following = self.files[index + 1] if index + 1 < len(self.files) else None
         end = 0
         if following is not None and following.number == file.number + 1:
-            end = previous_end_of(following.path.read_bytes()[:2 * PAGE], following.number)
+            end = previous_end_of(following.read()[:2 * PAGE], following.number)
         segment, position = parse_segment(data, file.number, self.position if self.linked else None,
                                           end)
         self.report.sealed = segment.sealed
@@ -242,7 +261,7 @@ class LogVerifier:
             self._fault(segment.number, segment.stop, segment.stop_at)
             self.linked = False
             return True
-        files = (file.path.read_bytes() for file in self.files[later:])
+        files = (file.read() for file in self.files[later:])
         if torn := sum(len(part.rstrip(b"\0")) for part in itertools.chain([rest], files)):
             self.report.torn_tail_bytes = torn
             self.report.tail = Fault(segment.number, segment.stop.offset, segment.stop_at,
@@ -256,7 +275,7 @@ class LogVerifier:
         if any(promise >= sequence for promise in promises(rest, log_id)):
             return True
         for file in self.files[later:]:
-            data = file.path.read_bytes()
+            data = file.read()
             if (is_stray(data, file.number, log_id) or promise_of_segment(data) >= sequence
                     or any(promise >= sequence for promise in promises(data, log_id))):
                 return True

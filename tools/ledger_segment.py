@@ -41,6 +41,7 @@ def require(holds: bool, offset: int, reason: str) -> None:
 
 SEGMENT_HEADER = struct.Struct("<8sII16sQQQII32sqQIIQ")
 FAILS_OVER = 1  # features: previous_end is where the segment before ends
+MAY_BE_COMPRESSED = 2  # features: earlier segments may be
 BLOCK_HEADER = struct.Struct("<8sIIQQIIQqQ32s32s")
 RECORD_HEADER = struct.Struct("<IIQHHI")
 FOOTER = struct.Struct("<8sIIQQ32s")
@@ -180,7 +181,7 @@ class Position:
 def check_segment_header(page: bytes, header: SegmentHeader) -> None:
     """What section 3 asks of a header by itself."""
     require(header.version == 1, 12, "segment_version")
-    require(header.features & ~FAILS_OVER == 0, 112, "segment_features")
+    require(header.features & ~(FAILS_OVER | MAY_BE_COMPRESSED) == 0, 112, "segment_features")
     require(any(header.log_id), 16, "segment_log_id")
     require(header.segment_number >= 1, 32, "segment_number")
     require(header.first_sequence >= 1, 40, "segment_first_sequence")

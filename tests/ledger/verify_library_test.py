@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,35 @@ class Tree(unittest.TestCase):
                     self.assertFalse(holds(old, size, root, root, proof))
                     self.assertFalse(holds(old, size, old_root, old_root, proof))
                     self.assertFalse(holds(old, size, old_root, root, proof[:-1]))
+
+
+@unittest.skipUnless(shutil.which("zstd"), "no program zstd")
+class Compressed(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.directory = Path(folder.name)
+        self.packed = self.directory / "000000000001.segment.zst"
+        subprocess.run(["zstd", "-q", CORPUS / "closed_sha256.segment", "-o", self.packed],
+                       check=True)
+
+    def test_a_segment_is_read_as_it_is(self):
+        report = verifier.verify_log(self.directory)
+        self.assertTrue(report.ok)
+        self.assertEqual(report.last_sequence, 2)
+
+    def test_damage_is_told(self):
+        data = bytearray(self.packed.read_bytes())
+        data[len(data) // 2] ^= 1
+        self.packed.write_bytes(data)
+        with self.assertRaises(OSError):
+            verifier.verify_log(self.directory)
+
+    def test_the_plain_form_counts(self):
+        plain = self.directory / "000000000001.segment"
+        plain.write_bytes((CORPUS / "closed_sha256.segment").read_bytes())
+        self.packed.write_bytes(b"no zstd")
+        self.assertTrue(verifier.verify_log(self.directory).ok)
 
 
 class Program(unittest.TestCase):
