@@ -87,7 +87,9 @@ Result<TreeFile> parse_tree_file(std::span<const std::byte> bytes) {
     return damaged(64, "the file's length is not what its numbers need");
   }
   std::vector<Hash> hashes(count);
-  std::memcpy(hashes.data(), bytes.data() + sizeof(header), count * sizeof(Hash));
+  if (count > 0) {
+    std::memcpy(hashes.data(), bytes.data() + sizeof(header), count * sizeof(Hash));
+  }
   const auto before_count = static_cast<std::size_t>(std::popcount(header.first_block_number));
   const std::span<const Hash> all = hashes;
   const auto blocks = all.subspan(before_count, header.block_count);

@@ -427,6 +427,7 @@ TEST_F(RedactionTest, SyncsTheStoreBeforeTheRecordCounts) {
   EXPECT_TRUE(order.before.load(std::memory_order_relaxed));
   order.writer = nullptr;
   close();
+  redactor_.reset();  // closes its file through `order`
 }
 
 TEST_F(RedactionTest, RefusesARecordThatItCannotLookThrough) {
