@@ -7,6 +7,7 @@
 //   ledger_system_calls              every k of every workload and way: some thousands of cases
 //     --count N                      at most so many
 //     --only WAY                     eio, eio_forever, ... as printed
+//     --every N                      of the calls only each N-th
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -316,12 +317,17 @@ class SystemCalls {
 
   std::uint64_t run() {
     const std::string only = campaign_.value_of("--only");
+    const std::string stride = campaign_.value_of("--every");
+    const std::uint64_t every = stride.empty() ? 1 : std::strtoull(stride.c_str(), nullptr, 10);
+    if (every == 0) return 0;
     for (const Way& way : kWays) {
       if (!only.empty() && only != way.name) continue;
       const std::uint64_t before = done_;
       for (const char* base : {"new", "closed", "killed", "torn", "torn_later"}) {
         bool hit = true;
-        for (std::uint64_t k = 1; hit && campaign_.more(done_); ++k) hit = run_case(way, base, k);
+        for (std::uint64_t k = 1; hit && campaign_.more(done_); k += every) {
+          hit = run_case(way, base, k);
+        }
       }
       std::printf("  %s: %llu cases\n", way.name, static_cast<unsigned long long>(done_ - before));
       std::fflush(stdout);
@@ -460,7 +466,10 @@ class SystemCalls {
 int main(int argc, char** argv) {
   using namespace grace::ledger;
   Campaign campaign("ledger_system_calls", argc, argv, 1'000'000);
-  if (campaign.value_of("--only").empty() && !campaign.knows_only({})) return 2;
+  if (campaign.value_of("--only").empty() && campaign.value_of("--every").empty() &&
+      !campaign.knows_only({})) {
+    return 2;
+  }
   std::uint64_t done = run_real_calls(campaign);
   done += SystemCalls(campaign).run();
   return campaign.finish(done, "failing calls");
