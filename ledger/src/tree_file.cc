@@ -43,11 +43,14 @@ std::vector<std::byte> to_bytes(const TreeFile& file) {
   header.first_block_number = file.before.size();
   header.block_count = file.records_hashes.size();
   GRACE_LEDGER_ASSERT(file.after.size() == header.first_block_number + header.block_count);
-  std::vector<std::byte> bytes(sizeof(header));
+  const std::size_t count =
+      file.before.hashes().size() + file.records_hashes.size() + file.after.hashes().size();
+  std::vector<std::byte> bytes(sizeof(header) + count * sizeof(Hash));
   std::memcpy(bytes.data(), &header, sizeof(header));
-  const auto add = [&bytes](std::span<const Hash> hashes) {
-    const auto more = std::as_bytes(hashes);
-    bytes.insert(bytes.end(), more.begin(), more.end());
+  std::size_t at = sizeof(header);
+  const auto add = [&](std::span<const Hash> hashes) {
+    if (!hashes.empty()) std::memcpy(bytes.data() + at, hashes.data(), hashes.size_bytes());
+    at += hashes.size_bytes();
   };
   add(file.before.hashes());
   add(file.records_hashes);
