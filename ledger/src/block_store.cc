@@ -154,8 +154,8 @@ Result<void> BlockStore::put(Stored block) {
 
 // Into segment_, where it has room. The block is left with the caller if that fails.
 Result<void> BlockStore::write(Stored& block) {
-  const std::span<const std::byte> bytes = block.buffer->first(block.bytes);
-  if (auto written = segment_->write(segment_at_, bytes); !written) return written;
+  auto written = segment_->write(segment_at_, block.buffer->first(block.bytes));
+  if (!written) return written;
   segment_at_ += block.bytes;
   block.segment_number = segment_->number();
   block.end = segment_at_;
@@ -163,7 +163,6 @@ Result<void> BlockStore::write(Stored& block) {
     preparer_.want_ahead();
     asked_ahead_ = true;
   }
-  const BlockHeader header = block.header();
   const bool seals = block.seals();
   std::unique_ptr<BlockBuffer> unneeded;
   {
@@ -173,11 +172,7 @@ Result<void> BlockStore::write(Stored& block) {
     if (syncs()) {
       kept_.push_back(std::move(block));
     } else {
-      const auto footer = load<BlockFooter>(bytes, bytes.size() - sizeof(BlockFooter));
-      advance_chain(end_.chain, header, footer.chain);
-      end_.segment_number = block.segment_number;
-      end_.at = block.end;
-      end_.sealed = seals;
+      end_.pass(block);
       fail_overs_in_a_row_ = 0;
       unneeded = std::move(block.buffer);
     }
@@ -253,8 +248,7 @@ Result<void> BlockStore::store_again(std::deque<Stored>& blocks) {
       auto begun = begin_segment(before, header.promised_sequence);
       if (!begun) return begun;
     }
-    const std::span<const std::byte> bytes = blocks.front().buffer->first(blocks.front().bytes);
-    const Hash value = load<BlockFooter>(bytes, bytes.size() - sizeof(BlockFooter)).chain;
+    const Hash value = blocks.front().chain_value();
     if (auto written = write(blocks.front()); !written) return written;
     advance_chain(before, header, value);
   }
@@ -310,12 +304,7 @@ Result<BlockStore::Synced> BlockStore::sync() {
       if (job.sealed) live_.pop_front();
     }
     for (Stored& block : durable) {
-      const auto bytes = block.buffer->first(block.bytes);
-      advance_chain(end_.chain, block.header(),
-                    load<BlockFooter>(bytes, bytes.size() - sizeof(BlockFooter)).chain);
-      end_.segment_number = block.segment_number;
-      end_.at = block.end;
-      end_.sealed = block.seals();
+      end_.pass(block);
       if (!block.positions.empty()) report.positions = std::move(block.positions);
       fail_overs_in_a_row_ = 0;
     }

@@ -87,6 +87,10 @@ class BlockStore {
       return load<BlockHeader>({buffer->data(), sizeof(BlockHeader)});
     }
     [[nodiscard]] bool seals() const { return (header().flags & kBlockSeals) != 0; }
+    [[nodiscard]] Hash chain_value() const {
+      const std::span<const std::byte> block(buffer->data(), bytes);
+      return load<BlockFooter>(block, bytes - sizeof(BlockFooter)).chain;
+    }
   };
 
   // All with storing_mutex_ held.
@@ -131,6 +135,12 @@ class BlockStore {
     std::uint64_t segment_number = 0;
     std::uint64_t at = 0;
     bool sealed = true;
+    void pass(const Stored& block) {
+      advance_chain(chain, block.header(), block.chain_value());
+      segment_number = block.segment_number;
+      at = block.end;
+      sealed = block.seals();
+    }
   } end_;
   std::uint64_t epoch_ = 0;  // of fail-overs: a sync begun in an earlier one counts for nothing
   std::uint32_t fail_overs_in_a_row_ = 0;
