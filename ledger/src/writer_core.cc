@@ -286,15 +286,16 @@ Result<void> WriterCore::wait_safe(const ByteRing& ring, Importance importance,
   // mutex_, so that the committer cannot fall asleep between looking and waiting.
   closes_asked_.fetch_add(1, std::memory_order_release);
   committer_wake_.notify_one();
-  // Nobody says when the reserve is begun, so this looks for itself now and then.
+  // Nobody says when the reserve is begun, so who may be refused then looks now and then.
   constexpr std::chrono::milliseconds kLook{50};
+  const bool expendable = importance == Importance::kExpendable;
   for (;;) {
     const Deadline now = std::chrono::steady_clock::now();
-    (void)progress_.wait_until(lock, std::min(deadline, now + kLook),
+    (void)progress_.wait_until(lock, expendable ? std::min(deadline, now + kLook) : deadline,
                                [&] { return is_safe(ring, position) || error_.has_value(); });
     if (is_safe(ring, position)) return {};
     if (error_) return tl::unexpected<Error>(*error_);
-    if (importance == Importance::kExpendable && preparer_->on_reserve()) {
+    if (expendable && preparer_->on_reserve()) {
       return make_error(ErrorCode::kNoSpace,
                         "no space: what remains is kept for records that are essential");
     }

@@ -191,9 +191,8 @@ TEST_F(FaultTest, TheReserveKeepsEssentialRecordsFlowing) {
   ASSERT_EQ(telemetry.try_append(RecordType::kNote, as_bytes("telemetry")), AppendStatus::kOk);
   written_.emplace_back("telemetry");
   flush();
-  // The reserve is prepared once there is a first segment.
-  while (!fs_.seen_allocations(2)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  // The segment in use, the next one and the reserve.
+  while (!fs_.seen_allocations(3)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   fs_.allocate_error = ENOSPC;
   AppendStatus status = AppendStatus::kOk;
   for (int i = 0; i < 100'000 && status != AppendStatus::kNoSpace; ++i) {

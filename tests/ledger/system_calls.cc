@@ -319,6 +319,7 @@ class SystemCalls {
     const std::string only = campaign_.value_of("--only");
     const std::string stride = campaign_.value_of("--every");
     const std::uint64_t every = stride.empty() ? 1 : std::strtoull(stride.c_str(), nullptr, 10);
+    if (every == 0) campaign_.fail("--every " + stride, "not a number from 1 on");
     if (every == 0) return 0;
     for (const Way& way : kWays) {
       if (!only.empty() && only != way.name) continue;
