@@ -15,11 +15,13 @@ namespace grace::ledger {
 namespace {
 
 constexpr int kRecords = 20'000;
+constexpr int kDurableBefore = 1'000;
 
-[[noreturn]] void child(const std::string& directory) {
+// Says by the file `ready` that the cut may come: some records are durable, and more will follow.
+[[noreturn]] void child(const std::string& directory, const std::string& ready) {
   LogConfig config;
   config.directory = directory;
-  config.segment_bytes = 1 << 20;
+  config.segment_bytes = 16 << 20;  // the first segment stays the live one
   config.record_bytes_max = 1000;
   config.commit_interval = std::chrono::microseconds(500);
   const auto writer = Writer::open(config);
@@ -29,6 +31,13 @@ constexpr int kRecords = 20'000;
     if (producer.append_or_wait(RecordType::kNote, as_bytes("one more record")) !=
         AppendStatus::kOk) {
       ::_exit(4);
+    }
+    if (i == kDurableBefore) {
+      if (!producer.wait_durable()) ::_exit(7);
+      std::filesystem::create_directory(ready);
+      while (std::filesystem::exists(ready)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     }
     if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -49,11 +58,15 @@ int main(int argc, char** argv) {
   Campaign campaign("ledger_live_truncation", argc, argv, 1);
   const CampaignFolder folder("live_truncation", CampaignFolder::Place::kDisk);
   const pid_t pid = ::fork();
-  if (pid == 0) child(folder / "log");
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const std::string ready = folder / "ready";
+  if (pid == 0) child(folder / "log", ready);
+  int status = 0;
+  while (!std::filesystem::exists(ready) && ::waitpid(pid, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   std::error_code failed;
   std::filesystem::resize_file(folder / "log/000000000001.segment", kFirstBlockOffset, failed);
-  int status = 0;
+  std::filesystem::remove(ready);
   ::waitpid(pid, &status, 0);
   if (WIFSIGNALED(status)) {
     std::printf("the writer's process ended by signal %d (%s)\n", WTERMSIG(status),
