@@ -1,11 +1,13 @@
 """Changes of a log's signing key, written from docs/ledger_format.md, section 20."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Key, Refused, decimal, from_base64,
-                         open_note, parse_key, require, split_note)
+from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Checkpoint, Key, Refused, Why, decimal,
+                         from_base64, open_note, open_signed_checkpoint, parse_key, require,
+                         split_note)
 from ledger_segment import INTEGRITY_NAMES, Block, Broken, Record, Segment
 from ledger_tree import Frontier
 
@@ -48,11 +50,10 @@ def open_key_change(note: bytes) -> KeyChange:
 
 
 class KeyChanges:
-    """Follows the key through one log, segment by segment; `newest` is the last that holds."""
+    """Follows the key through one log, segment by segment; `changes` are those that hold."""
 
     def __init__(self) -> None:
-        self.newest: KeyChange | None = None
-        self.count = 0
+        self.changes: list[KeyChange] = []
         self._from_start: bool | None = None
         self._before = Frontier()  # the tree over the blocks before the next
 
@@ -78,18 +79,54 @@ class KeyChanges:
             except Refused as error:
                 yield record, Broken(record.offset, error.reason)
                 continue
-            self.newest = change
-            self.count += 1
+            self.changes.append(change)
         if self._has_tree:
             self._before.append(block.chain)
 
     def _check_place(self, change: KeyChange, record: Record) -> None:
         require(change.log_id == self._log_id, "key_change_log")
         require(change.sequence + 1 == record.sequence, "key_change_sequence")
-        if self.newest is not None:
-            require(change.old == self.newest.new, "key_change_keys")
-        if self.newest is not None or self._from_start:
-            require(change.epoch == (self.newest.epoch + 1 if self.newest else 2),
-                    "key_change_epoch")
+        newest = self.changes[-1] if self.changes else None
+        if newest is not None:
+            require(change.old == newest.new, "key_change_keys")
+        if newest is not None or self._from_start:
+            require(change.epoch == (newest.epoch + 1 if newest else 2), "key_change_epoch")
         require(change.blocks == self._before.size and change.root == self._before.root(),
                 "key_change_root")
+
+
+class TracedCheckpoint(NamedTuple):
+    checkpoint: Checkpoint
+    key: Key  # that signed it
+    steps: int  # key changes from a trusted key to that one; 0: it is itself trusted
+
+
+@dataclass
+class _Epoch:
+    """The trees that a key may sign, in blocks, and how many changes led to it."""
+
+    steps: int = 0
+    size_min: int = 0
+    size_max: int = U64_MAX
+
+
+def trace_checkpoint(note: bytes, changes: Sequence[KeyChange],
+                     trusted: Sequence[Key]) -> TracedCheckpoint:
+    """The checkpoint of a note that a trusted key has signed, or one that the log's changes lead to
+    from a trusted key, each in its time."""
+    keys = list(trusted)
+    epochs = {key: _Epoch() for key in keys}
+    for change in changes:
+        before, after = epochs.get(change.old), epochs.get(change.new)
+        if before is not None:
+            before.size_max = change.blocks
+        if after is not None:
+            after.size_min = change.blocks + 1
+        elif before is not None:
+            keys.append(change.new)
+            epochs[change.new] = _Epoch(before.steps + 1, change.blocks + 1)
+    checkpoint, signed_by = open_signed_checkpoint(note, keys)
+    for key, epoch in epochs.items():
+        if key in signed_by and epoch.size_min <= checkpoint.tree_size <= epoch.size_max:
+            return TracedCheckpoint(checkpoint, key, epoch.steps)
+    raise Refused("checkpoint_key_out_of_its_time", Why.UNTRUSTED)
