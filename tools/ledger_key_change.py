@@ -1,7 +1,7 @@
 """Changes of a log's signing key, written from docs/ledger_format.md, section 20."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Key, Refused, decimal, from_base64,
@@ -47,6 +47,17 @@ def open_key_change(note: bytes) -> KeyChange:
     return change
 
 
+def check_follows(change: KeyChange, sequence: int, log_id: bytes, before: KeyChange | None,
+                  from_start: bool) -> None:
+    """That a change belongs to that record of that log, and goes on from the one before."""
+    require(change.log_id == log_id, "key_change_log")
+    require(change.sequence + 1 == sequence, "key_change_sequence")
+    if before is not None:
+        require(change.old == before.new, "key_change_keys")
+    if before is not None or from_start:
+        require(change.epoch == (before.epoch + 1 if before else 2), "key_change_epoch")
+
+
 class KeyChanges:
     """Follows the key through one log, segment by segment; `newest` is the last that holds."""
 
@@ -55,6 +66,16 @@ class KeyChanges:
         self.count = 0
         self._from_start: bool | None = None
         self._before = Frontier()  # the tree over the blocks before the next
+
+    def begin(self, log_id: bytes, carried: Sequence[tuple[int, bytes]]) -> None:
+        """Changes whose records were removed, by sequence. Refused at the first that does not hold;
+        then none of them counts."""
+        newest = None
+        for sequence, note in carried:
+            change = open_key_change(note)
+            check_follows(change, sequence, log_id, newest, from_start=False)
+            newest = change
+        self.newest, self.count = newest, len(carried)
 
     def enter(self, segment: Segment) -> None:
         header = segment.pages.header
@@ -84,12 +105,6 @@ class KeyChanges:
             self._before.append(block.chain)
 
     def _check_place(self, change: KeyChange, record: Record) -> None:
-        require(change.log_id == self._log_id, "key_change_log")
-        require(change.sequence + 1 == record.sequence, "key_change_sequence")
-        if self.newest is not None:
-            require(change.old == self.newest.new, "key_change_keys")
-        if self.newest is not None or self._from_start:
-            require(change.epoch == (self.newest.epoch + 1 if self.newest else 2),
-                    "key_change_epoch")
+        check_follows(change, record.sequence, self._log_id, self.newest, bool(self._from_start))
         require(change.blocks == self._before.size and change.root == self._before.root(),
                 "key_change_root")

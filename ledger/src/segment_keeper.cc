@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <span>
 #include <string>
 #include <utility>
 
 #include "block_writer.h"
+#include "carried_key_changes.h"
 #include "compressed_segment.h"
 #include "directory.h"
 #include "grace/ledger/checkpoint.h"
@@ -15,6 +15,7 @@
 #include "segment_index.h"
 #include "segment_scanner.h"
 #include "tree_file.h"
+#include "whole_file.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -216,7 +217,8 @@ std::uint64_t SegmentKeeper::bytes_of(std::uint64_t number) const {
   const std::string& directory = config_.directory;
   return file_bytes(segment_path(directory, number)).value_or(0) +
          file_bytes(compressed_path(directory, number)).value_or(0) +
-         file_bytes(index_path(directory, number)).value_or(0);
+         file_bytes(index_path(directory, number)).value_or(0) +
+         file_bytes(tree_path(directory, number)).value_or(0);
 }
 
 // How many of the oldest settled segments may go, whatever the limits say.
@@ -232,14 +234,11 @@ Result<std::uint64_t> SegmentKeeper::removable() const {
   }
   if (config_.checkpoint.signer == nullptr) return all_but_newest;
   const std::string path = checkpoint_path(config_.directory);
-  const auto file = FileSource::open(path);
-  if (!file && is_absent(file.error())) return std::uint64_t{0};
-  if (!file) return tl::unexpected<Error>(file.error());
-  std::string note(kNoteBytesMax + 1, '\0');
-  const auto got = (*file)->read(0, std::as_writable_bytes(std::span(note)));
-  if (!got) return tl::unexpected<Error>(got.error());
-  const auto opened = open_checkpoint(std::string_view(note).substr(0, *got),
-                                      config_.checkpoint.known_keys(*config_.checkpoint.signer));
+  const auto note = load_note(path);
+  if (!note) return tl::unexpected<Error>(note.error());
+  if (!*note) return std::uint64_t{0};
+  const auto opened =
+      open_checkpoint(**note, config_.checkpoint.known_keys(*config_.checkpoint.signer));
   if (!opened) {
     Error error = opened.error();
     error.message = path + ": " + error.message + ": nothing is removed";
@@ -321,6 +320,7 @@ Result<void> SegmentKeeper::record_removal(std::size_t count, std::uint64_t byte
 
 // Without its file the segment is gone, whatever else is left; a tree file would miss its segment.
 Result<void> SegmentKeeper::remove_segment(std::uint64_t number) {
+  if (auto carried = carry_key_changes(fs_, config_.directory, number); !carried) return carried;
   for (const std::string& path :
        {index_path(config_.directory, number), compressed_path(config_.directory, number),
         segment_path(config_.directory, number), tree_path(config_.directory, number)}) {

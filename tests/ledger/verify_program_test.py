@@ -12,6 +12,10 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tools"))
 import ledger_verify as verifier  # noqa: E402
+from ledger_key_change import KeyChanges  # noqa: E402
+from ledger_log import carried_key_changes  # noqa: E402
+from ledger_note import Refused  # noqa: E402
+from note_signer import to_base64  # noqa: E402
 from proof_samples import (OWN, STRANGER, Model, checkpoint_text,  # noqa: E402
                            consistency_fields, record_fields)
 
@@ -118,6 +122,54 @@ class Program(unittest.TestCase):
                           ["--proof", "/nowhere", "--key", self.key],
                           [str(LOG), "--checkpoint", "/nowhere", "--key", self.key]):
             self.assertEqual(self.run_program(*arguments)[0], 2, arguments)
+
+
+class CarriedKeyChanges(unittest.TestCase):
+    """Key changes whose records were removed with the oldest segments (section 20)."""
+
+    KEYS = [OWN, OWN._replace(seed=b"\7" * 32), OWN._replace(seed=b"\x08" * 32)]
+    LOG_ID = b"i" * 16
+
+    def note(self, at, sequence, **changes):
+        old, new = self.KEYS[at:at + 2]
+        values = {"log": self.LOG_ID.hex(), "epoch": 2 + at, "old": old.verifier_text(),
+                  "new": new.verifier_text(), "blocks": 7 + at,
+                  "root": to_base64(bytes(32)), "sequence": sequence - 1, "time": 1} | changes
+        lines = [f"{word} {value}" for word, value in values.items()]
+        text = "\n".join(["grace ledger key change/v1", *lines, ""]).encode()
+        return text + b"\n" + old.line(text) + new.line(text)
+
+    def begin(self, *carried, log_id=LOG_ID):
+        changes = KeyChanges()
+        changes.begin(log_id, carried)
+        return changes
+
+    def refused(self, *carried, **options):
+        with self.assertRaises(Refused) as refused:
+            self.begin(*carried, **options)
+        return refused.exception.reason
+
+    def test_each_follows_the_one_before(self):
+        first, second = (4, self.note(0, 4)), (9, self.note(1, 9))
+        changes = self.begin(first, second)
+        self.assertEqual((changes.count, changes.newest.new), (2, self.KEYS[2].key))
+        self.assertEqual(self.begin(second).newest.epoch, 3)  # as far back as files go
+        self.assertEqual(self.refused(second, first), "key_change_keys")
+        self.assertEqual(self.refused(first, (9, self.note(1, 9, epoch=4))), "key_change_epoch")
+        self.assertEqual(self.refused((5, first[1])), "key_change_sequence")
+        self.assertEqual(self.refused(first, log_id=b"j" * 16), "key_change_log")
+        self.assertEqual(self.refused((4, first[1][:-9] + b"AAAAAAA=\n")), "note_signature")
+
+    def test_of_files_only_those_before_the_log_count(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder)
+            (log / "000000000001.segment").write_bytes(LOG.read_bytes())
+            for name in ("000000000004.keychange", "4.keychange", "000000000000.keychange"):
+                (log / name).write_bytes(b"no note")
+            self.assertEqual(carried_key_changes(log), [(4, b"no note")])
+            self.assertTrue(verifier.verify_log(log).ok)
+            verify = verifier.LogVerifier(verifier.segment_files(log), (), [(0, b"no note")])
+            self.assertFalse(verify.run().ok)
 
 
 class OutOfReach(unittest.TestCase):
