@@ -122,32 +122,44 @@ Result<void> SegmentKeeper::look() {
   settled_.clear();
   others_.clear();
   if (numbers->empty()) return {};
-  for (std::size_t at = 1; at < numbers->size(); ++at) {
-    if ((*numbers)[at] == (*numbers)[at - 1] + 1) continue;
-    return at_segment({ErrorCode::kCorrupt, "the segment before this one is missing", 0, 0, 0},
-                      config_.directory, (*numbers)[at]);
-  }
   known_.erase(known_.begin(), known_.lower_bound(numbers->front()));
   const std::uint64_t safe = safe_sequence_();
   bool settled = true;
   for (std::size_t at = 0; at < numbers->size(); ++at) {
     const std::uint64_t number = (*numbers)[at];
-    const bool last = at + 1 == numbers->size();
-    if (known_.count(number) == 0 || last) {
-      std::uint32_t features = 0;
-      const auto start = read_start(number, features);
-      if (!start) return tl::unexpected<Error>(start.error());
-      known_.try_emplace(number, *start);
-      if (last) newest_features_ = features;
+    if (settled) {
+      const auto begun = begins_safe(number, safe);
+      if (!begun) return tl::unexpected<Error>(begun.error());
+      settled = *begun || at == 0;
+    }
+    if (at == 0) continue;
+    const std::uint64_t before = (*numbers)[at - 1];
+    if (settled && number != before + 1) {
+      return at_segment({ErrorCode::kCorrupt, "the segment before this one is missing", 0, 0, 0},
+                        config_.directory, number);
     }
     // The seal before this one counts once a record behind it is safe.
-    if (at > 0) {
-      settled = settled && known_[number].first_sequence <= safe;
-      (settled ? settled_ : others_).push_back((*numbers)[at - 1]);
-    }
+    (settled ? settled_ : others_).push_back(before);
   }
   others_.push_back(numbers->back());
+  newest_features_ = 0;
+  const auto newest = read_start(numbers->back(), newest_features_);
+  if (!newest && !is_absent(newest.error())) return tl::unexpected<Error>(newest.error());
+  seen_safe_ = safe;
   return {};
+}
+
+// Whether a segment's first record is safe, if it has one. Until it is, a fail-over may remove the
+// segment, also while we look, or put another in its place.
+Result<bool> SegmentKeeper::begins_safe(std::uint64_t number, std::uint64_t safe) {
+  const auto seen = known_.find(number);
+  if (seen != known_.end() && seen->second.first_sequence <= seen_safe_) return true;
+  std::uint32_t features = 0;
+  const auto start = read_start(number, features);
+  if (!start && is_absent(start.error())) return false;
+  if (!start) return tl::unexpected<Error>(start.error());
+  known_.insert_or_assign(number, *start);
+  return start->first_sequence <= safe;
 }
 
 Result<SegmentKeeper::Known> SegmentKeeper::read_start(std::uint64_t number,
