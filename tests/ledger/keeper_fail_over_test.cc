@@ -100,9 +100,8 @@ TEST_F(KeeperFailOverTest, ASegmentThatEndsWithoutASealIsRemovedInItsTurn) {
 // use any more.
 TEST_F(KeeperFailOverTest, WhatWasSeenOfASegmentThatWasReplacedIsForgotten) {
   config_.compress_after_segments = 0;
-  config_.retention.max_bytes = 4 * config_.segment_bytes;
   checked_ = *validated(config_);
-  config_.retention.max_bytes = 0;
+  checked_.retention.max_bytes = 1;
   open();
   append_many(3);
   flush();
@@ -118,6 +117,7 @@ TEST_F(KeeperFailOverTest, WhatWasSeenOfASegmentThatWasReplacedIsForgotten) {
   fail_over();
   append_many(3, 900);
   flush();
+  checked_.retention.max_bytes = stored_bytes() - 2 * config_.segment_bytes;
   ASSERT_TRUE(mine.step_until_done().has_value());
   close();
   ASSERT_EQ(recorded_.size(), 1U);
@@ -139,9 +139,8 @@ TEST_F(KeeperFailOverTest, TheWritersKeeperGoesOnOverFailOvers) {
   open();
   append_many(3);
   flush();
-  for (int round = 0; round < 6; ++round) {
-    const auto last = [this] { return numbers().back(); };
-    grow_unsynced(last() + 3);
+  for (int round = 0; round < 12; ++round) {
+    grow_unsynced(numbers().back() + 3);
     fail_over();
     append_many(40, 900);
     flush();
