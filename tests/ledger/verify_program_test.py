@@ -61,10 +61,22 @@ class Program(unittest.TestCase):
         self.assertEqual(self.against(sequence=1), (1, "checkpoint_sequence"))
         self.assertEqual(self.against(key=STRANGER.verifier_text()),
                          (1, "note_not_signed_by_a_known_key"))
-        self.assertEqual(self.against(HERE / "corpus" / "closed_crc32c.segment"),
-                         (1, "checkpoint_log_has_no_tree"))
         self.assertEqual(self.against(HERE / "corpus" / "closed_sha256.segment"),
                          (1, "checkpoint_root"))  # these files have one id
+
+    def test_the_tree_of_a_log_with_crc32c_is_made_from_its_blocks(self):
+        log = HERE / "corpus" / "closed_crc32c.segment"
+        tree = (HERE / "tree_corpus" / "closed_crc32c.tree").read_bytes()
+        size = int.from_bytes(tree[64:72], "little")
+        after = [tree[at:at + 32] for at in range(128 + 32 * size, len(tree), 32)]
+        last = int.from_bytes(tree[48:56], "little")
+        root = verifier.Frontier(size, after).root()
+        said = {"log": log, "tree_size": size, "root": root, "sequence": last}
+        self.assertEqual(self.against(**said), (0, "holds"))
+        self.assertEqual(self.against(**said | {"root": bytes(32)}), (1, "checkpoint_root"))
+        self.assertEqual(self.against(**said | {"sequence": last + 1}), (1, "checkpoint_sequence"))
+        self.assertEqual(self.against(**said | {"tree_size": size + 1}),
+                         (1, "checkpoint_beyond_end"))
 
     def test_every_size_of_a_log_holds(self):
         for size in range(self.size + 1):
