@@ -49,6 +49,17 @@ def open_key_change(note: bytes) -> KeyChange:
     return change
 
 
+def check_follows(change: KeyChange, sequence: int, log_id: bytes, before: KeyChange | None,
+                  from_start: bool) -> None:
+    """That a change belongs to that record of that log, and goes on from the one before."""
+    require(change.log_id == log_id, "key_change_log")
+    require(change.sequence + 1 == sequence, "key_change_sequence")
+    if before is not None:
+        require(change.old == before.new, "key_change_keys")
+    if before is not None or from_start:
+        require(change.epoch == (before.epoch + 1 if before else 2), "key_change_epoch")
+
+
 class KeyChanges:
     """Follows the key through one log, segment by segment; `changes` are those that hold."""
 
@@ -56,6 +67,17 @@ class KeyChanges:
         self.changes: list[KeyChange] = []
         self._from_start: bool | None = None
         self._before = Frontier()  # the tree over the blocks before the next
+
+    def begin(self, log_id: bytes, carried: Sequence[tuple[int, bytes]]) -> None:
+        """Changes whose records were removed, by sequence. Refused at the first that does not hold;
+        then none of them counts."""
+        changes: list[KeyChange] = []
+        for sequence, note in carried:
+            change = open_key_change(note)
+            check_follows(change, sequence, log_id, changes[-1] if changes else None,
+                          from_start=False)
+            changes.append(change)
+        self.changes += changes
 
     def enter(self, segment: Segment) -> None:
         header = segment.pages.header
@@ -84,13 +106,8 @@ class KeyChanges:
             self._before.append(block.chain)
 
     def _check_place(self, change: KeyChange, record: Record) -> None:
-        require(change.log_id == self._log_id, "key_change_log")
-        require(change.sequence + 1 == record.sequence, "key_change_sequence")
         newest = self.changes[-1] if self.changes else None
-        if newest is not None:
-            require(change.old == newest.new, "key_change_keys")
-        if newest is not None or self._from_start:
-            require(change.epoch == (newest.epoch + 1 if newest else 2), "key_change_epoch")
+        check_follows(change, record.sequence, self._log_id, newest, bool(self._from_start))
         require(change.blocks == self._before.size and change.root == self._before.root(),
                 "key_change_root")
 

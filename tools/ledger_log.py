@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger_key_change import KeyChange, KeyChanges
+from ledger_note import Refused
 from ledger_segment import (BLOCK_HEADER_BYTES, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES, Block,
                             Broken, Position, Segment, check_header_pages, intact_block_header,
                             parse_segment, previous_end_of, read_header_pages)
@@ -64,6 +65,19 @@ class SegmentFile(NamedTuple):
         if done.returncode != 0:
             raise OSError(f"{self.path}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
+
+
+_KEY_CHANGE_NAME = re.compile(r"(\d{12,})\.keychange")
+
+
+def carried_key_changes(where: Path) -> list[tuple[int, bytes]]:
+    """Key changes that are no records any more (section 20), by the sequence they had."""
+    if not where.is_dir():
+        return []
+    matches = ((_KEY_CHANGE_NAME.fullmatch(path.name), path) for path in where.iterdir())
+    numbered = ((int(match[1]), path) for match, path in matches if match)
+    return sorted((number, path.read_bytes()) for number, path in numbered
+                  if number >= 1 and path.name == f"{number:012}.keychange")
 
 
 _SEGMENT_NAME = re.compile(r"(\d{12,})\.segment")
@@ -167,8 +181,10 @@ class LogVerifier:
     has to believe, so that one fault does not hide others.
     """
 
-    def __init__(self, files: Sequence[SegmentFile], checks: Sequence[Check] = ()):
+    def __init__(self, files: Sequence[SegmentFile], checks: Sequence[Check] = (),
+                 carried: Sequence[tuple[int, bytes]] = ()):
         self.files = list(files)
+        self.carried = list(carried)  # key changes
         self.checks = list(checks)
         self.report = Report(first_segment=self.files[0].number or 0)
         self.key_changes = KeyChanges()
@@ -223,12 +239,21 @@ class LogVerifier:
             self.report.first_sequence = header.first_sequence
             self.report.log_id = header.log_id.hex()
             self.report.integrity = INTEGRITY_NAMES[header.integrity]
+            self._begin_key_changes(segment)
         sequence = self.position.sequence if self.linked else header.first_sequence
         damaged = segment.pages.damaged_copy()
         if damaged is not None:
             self._fault(segment.number, Broken(damaged, HEADER_COPY_REASON), damaged, sequence)
         if segment.stray is not None:
             self._fault(segment.number, segment.stray, 0, sequence)
+
+    def _begin_key_changes(self, segment: Segment) -> None:
+        header = segment.pages.header
+        carried = [one for one in self.carried if one[0] < header.first_sequence]
+        try:
+            self.key_changes.begin(header.log_id, carried)
+        except Refused as error:
+            self._fault(segment.number, Broken(0, error.reason), 0, header.first_sequence)
 
     def _count(self, segment: Segment) -> None:
         report = self.report
@@ -341,7 +366,7 @@ def verify_log(where: Path | str, checks: Sequence[Check] = ()) -> Report:
     files = segment_files(where)
     if not files:
         raise FileNotFoundError(f"{where} holds no log: no segment file")
-    verifier = LogVerifier(files, checks)
+    verifier = LogVerifier(files, checks, carried_key_changes(where))
     # Asked before reading: a writer that ends meanwhile leaves more behind, not less.
     verifier.report.writer_active = where.is_dir() and is_locked(where)
     return verifier.run()

@@ -21,6 +21,7 @@ and `check_proof`, and from ledger_tree.py
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -37,11 +38,18 @@ from ledger_tree import (Frontier, consistency_proof, inclusion_path, leaf_hash,
                          node_hash, tree_root, verify_consistency, verify_inclusion)
 
 
+def hashed_leaf(block: Block) -> bytes:
+    """The leaf of a block that has no hash of its own (section 8)."""
+    records = b"".join(record.entry + bytes(-len(record.entry) % 8) for record in block.records)
+    return leaf_hash(block.header_bytes[:96] + hashlib.sha256(records).digest())
+
+
 class CheckpointCheck(Check):
     """That a log holds what a checkpoint of it speaks of (section 12).
 
     `verdict` says whether it does: "holds", a fault's reason, or "out_of_reach" where the blocks
-    that would tell were removed with the oldest segments.
+    that would tell were removed with the oldest segments: with crc32c all of them, since the tree
+    files that go on from there are not read.
     """
 
     HOLDS, OUT_OF_REACH = "holds", "out_of_reach"
@@ -50,6 +58,8 @@ class CheckpointCheck(Check):
         self.checkpoint = checkpoint
         self.verdict = ""
         self.tree: Frontier | None = None  # as far as was read
+        self.hashed = False  # the blocks' leaves are to be made: integrity crc32c
+        self.unknown = False  # the tree before the segment that was read last
         self.seen = False  # the checkpoint's size
         self.fault: Fault | None = None
 
@@ -58,18 +68,28 @@ class CheckpointCheck(Check):
         said = self.checkpoint.log_id
         if any(said) and header.log_id != said:
             self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_id")
-        if header.integrity != SHA256:
-            self._contradicted(segment, 0, header.first_sequence, "checkpoint_log_has_no_tree")
+        before = self._tree_before(segment)
+        self.hashed = header.integrity != SHA256
+        self.unknown = before is None
+        if before is None:
+            self.tree = None
             return
-        before = Frontier(header.first_block_number, header.frontier_roots(segment.pages.page))
         if self.tree is None and self.checkpoint.tree_size < before.size:
             self._compare(segment, 0, before.first(self.checkpoint.tree_size), None)
         self.tree = before
         self._compare(segment, 0, before, header.first_sequence - 1)
 
+    def _tree_before(self, segment: Segment) -> Frontier | None:
+        """With crc32c the headers say no tree: it is known from the first block on (section 8)."""
+        header = segment.pages.header
+        begins = header.first_block_number
+        if header.integrity == SHA256 or begins == 0:
+            return Frontier(begins, header.frontier_roots(segment.pages.page))
+        return self.tree if self.tree is not None and self.tree.size == begins else None
+
     def block(self, segment: Segment, block: Block) -> None:
         if self.tree is not None:
-            self.tree.append(block.chain)
+            self.tree.append(hashed_leaf(block) if self.hashed else block.chain)
             self._compare(segment, block.offset, self.tree, block.header.last_sequence)
 
     def _compare(self, segment: Segment, offset: int, tree: Frontier | None,
@@ -88,7 +108,8 @@ class CheckpointCheck(Check):
 
     def finish(self, report: Report) -> list[Fault]:
         size = self.tree.size if self.tree else 0
-        if self.fault is None and not self.seen and size < self.checkpoint.tree_size:
+        if (self.fault is None and not self.seen and not self.unknown
+                and size < self.checkpoint.tree_size):
             self.fault = Fault(report.first_segment + max(0, report.segments - 1), 0, 0,
                                report.last_sequence + 1, "checkpoint_beyond_end")
         self.verdict = self.HOLDS if self.seen else self.OUT_OF_REACH
@@ -144,7 +165,8 @@ def text(report: Report) -> str:
 DESCRIPTION = """\
 Verify a log, a checkpoint of it, or a proof, from the format's document alone.
 
-A log: all that section 11 of the document says can be found. With --checkpoint also a log that was
+A log: all that the first table of section 11 of the document says can be found; tree files are not
+read. With --checkpoint also a log that was
 cut, put back to an older copy, forked or rewritten since that checkpoint was signed, or that is
 another one; the key given may be the log's first one, the changes of its key (section 20) are
 followed. A proof: that a record is in the log of a signed checkpoint, or that a log of one signed

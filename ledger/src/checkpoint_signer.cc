@@ -1,6 +1,5 @@
 #include "checkpoint_signer.h"
 
-#include <fstream>
 #include <span>
 #include <utility>
 
@@ -12,12 +11,10 @@ namespace grace::ledger::internal {
 
 Result<std::optional<Checkpoint>> held_checkpoint(const LogConfig& config) {
   const std::string path = checkpoint_path(config.directory);
-  std::ifstream file(path, std::ios::binary);
-  if (!file.good()) return std::nullopt;
-  std::string note(kNoteBytesMax + 1, '\0');
-  file.read(note.data(), static_cast<std::streamsize>(note.size()));
-  note.resize(static_cast<std::size_t>(file.gcount()));
-  auto opened = open_checkpoint(note, config.checkpoint.known_keys(*config.checkpoint.signer));
+  const auto note = load_note(path);
+  if (!note) return tl::unexpected<Error>(note.error());
+  if (!*note) return std::nullopt;
+  auto opened = open_checkpoint(**note, config.checkpoint.known_keys(*config.checkpoint.signer));
   if (opened) return std::move(opened->checkpoint);
   // Signed with an earlier key: who holds that one can check it, with verify.
   if (opened.error().code == ErrorCode::kNotFound) return std::nullopt;

@@ -1,5 +1,6 @@
 #include "checkpointer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "directory.h"
@@ -78,13 +79,7 @@ void Checkpointer::read_on(bool all) {
 
 // False: there is no further block now.
 bool Checkpointer::read_block() {
-  if (segment_ == nullptr) {
-    // Not simply the last: the writer may be segments ahead of what is durable.
-    if (!enter_from(opened_blocks_)) return false;
-    read_ = segment_->chain();
-    safe_ = read_.blocks;
-    safe_last_ = read_.next_sequence - 1;
-  }
+  if (segment_ == nullptr && !enter_safe()) return false;
   if (segment_->ended() && !enter_next()) return false;
   Step step = segment_->next(read_);
   if (step != Step::kBlock) {
@@ -105,9 +100,14 @@ bool Checkpointer::read_block() {
 }
 
 bool Checkpointer::enter_next() {
-  if (!enter(segment_number_ + 1)) return false;
+  auto left = std::move(segment_);
+  if (!enter(segment_number_ + 1)) {
+    segment_ = std::move(left);
+    return false;
+  }
   if (segment_->chain().root != read_.root || segment_->chain().blocks != read_.blocks) {
-    if (segment_->begins_by_fail_over()) return go_back();
+    left->look_again();
+    if (segment_->begins_by_fail_over() || left->replaced()) return go_back();
     segment_.reset();
     signer_.note_failure({ErrorCode::kCorrupt, "segment does not follow the one before: not signed",
                           0, segment_number_, 0});
@@ -120,21 +120,31 @@ bool Checkpointer::enter_next() {
 // What was read last was given up by the writer and stands elsewhere again: reads from the segment
 // on in which the last block lies that may be signed. Once in a round, whatever the files say.
 bool Checkpointer::go_back() {
+  segment_.reset();
   if (went_back_) return false;
   went_back_ = true;
-  if (!enter_from(safe_.size())) return false;
-  read_ = segment_->chain();
-  unsafe_records_ = false;
-  return true;
+  return enter_safe();
 }
 
-// Enters the segment in which the block with this number lies or would lie, or the oldest.
-bool Checkpointer::enter_from(std::uint64_t block_number) {
+// Enters the segment in which the first block lies or would lie that is not known to be safe, or
+// the oldest. Not simply the last: the writer may be segments ahead of what is durable. False: that
+// segment could not be entered now, and none is.
+bool Checkpointer::enter_safe() {
+  const std::uint64_t block_number = std::max(safe_.size(), opened_blocks_);
   const auto numbers = list_segments(config_.directory);
   if (!numbers || numbers->empty()) return false;
   for (auto number = numbers->rbegin(); number != numbers->rend(); ++number) {
-    if (!enter(*number)) return false;
+    if (!enter(*number)) {
+      segment_.reset();
+      return false;
+    }
     if (segment_->chain().next_block_number <= block_number) break;
+  }
+  read_ = segment_->chain();
+  unsafe_records_ = false;
+  if (read_.next_block_number >= safe_.size()) {
+    safe_ = read_.blocks;
+    safe_last_ = read_.next_sequence - 1;
   }
   return true;
 }

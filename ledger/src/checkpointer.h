@@ -49,7 +49,7 @@ class Checkpointer {
   [[nodiscard]] bool enter(std::uint64_t number);
   [[nodiscard]] bool enter_next();
   [[nodiscard]] bool go_back();
-  [[nodiscard]] bool enter_from(std::uint64_t block_number);
+  [[nodiscard]] bool enter_safe();
   void sign();
 
   const LogConfig& config_;
@@ -58,7 +58,7 @@ class Checkpointer {
   CheckpointSigner signer_;
 
   // The thread's.
-  std::unique_ptr<SegmentScanner> segment_;
+  std::unique_ptr<SegmentScanner> segment_;  // null: to be entered; else read_ stands in it
   std::uint64_t segment_number_ = 0;
   ChainState read_;              // up to the last block read
   Frontier safe_;                // up to the last block that may be signed

@@ -24,6 +24,7 @@ namespace {
 constexpr std::string_view kSegmentEnding = ".segment";
 constexpr std::string_view kCompressedEnding = ".segment.zst";
 constexpr std::string_view kTreeEnding = ".tree";
+constexpr std::string_view kKeyChangeEnding = ".keychange";
 constexpr std::size_t kDigits = 12;
 
 std::string numbered(const std::string& directory, std::uint64_t number, std::string_view ending) {
@@ -109,6 +110,9 @@ std::string index_path(const std::string& directory, std::uint64_t number) {
 std::string tree_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, kTreeEnding);
 }
+std::string key_change_path(const std::string& directory, std::uint64_t sequence) {
+  return numbered(directory, sequence, kKeyChangeEnding);
+}
 std::string prepared_path(const std::string& directory, std::uint64_t number) {
   return numbered(directory, number, ".prepared");
 }
@@ -159,6 +163,10 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& directory) {
 
 Result<std::vector<std::uint64_t>> list_tree_files(const std::string& directory) {
   return list_numbered(directory, kTreeEnding);
+}
+
+Result<std::vector<std::uint64_t>> list_key_changes(const std::string& directory) {
+  return list_numbered(directory, kKeyChangeEnding);
 }
 
 Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory) {

@@ -14,6 +14,7 @@ namespace grace::ledger::internal {
 [[nodiscard]] std::string compressed_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string index_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string tree_path(const std::string& directory, std::uint64_t number);
+[[nodiscard]] std::string key_change_path(const std::string& directory, std::uint64_t sequence);
 [[nodiscard]] std::string prepared_path(const std::string& directory, std::uint64_t number);
 [[nodiscard]] std::string quarantine_directory(const std::string& directory);
 [[nodiscard]] std::string checkpoint_path(const std::string& directory);
@@ -30,6 +31,8 @@ namespace grace::ledger::internal {
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& directory);
 // Numbers of all tree files, ascending.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_tree_files(const std::string& directory);
+// Sequences of all key changes that are carried in files, ascending.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_key_changes(const std::string& directory);
 // Segments of a log that must be there: kNotFound where there is none.
 [[nodiscard]] Result<std::vector<std::uint64_t>> segments_of_log(const std::string& directory);
 // An error in a segment, at its offset: adds the segment's number and says where.

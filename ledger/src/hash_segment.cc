@@ -30,7 +30,8 @@ Result<void> sync_segment(const HashJob& job, std::uint64_t number) {
 }  // namespace
 
 Result<std::optional<TreeFile>> hash_segment(const std::string& directory, std::uint64_t number,
-                                             const Frontier& before, std::vector<Hash>* leaves,
+                                             const Frontier& before,
+                                             std::vector<HashedBlock>* blocks,
                                              const Stopped& stopped) {
   // A hasher of our own: the blocks of such a log have no hash to be checked.
   auto opened = SegmentScanner::open(directory, number, /*check_hashes=*/false);
@@ -58,7 +59,7 @@ Result<std::optional<TreeFile>> hash_segment(const std::string& directory, std::
     file.records_hashes.push_back(hasher.finish());
     const Hash leaf = hashed_block_leaf(block, file.records_hashes.back());
     file.after.push(leaf);
-    if (leaves != nullptr) leaves->push_back(leaf);
+    if (blocks != nullptr) blocks->push_back({leaf, chain.next_sequence - 1});
     if (stopped && stopped()) return std::nullopt;
   }
   if (step == Step::kIo) {

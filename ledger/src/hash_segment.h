@@ -12,16 +12,21 @@
 
 namespace grace::ledger::internal {
 
+struct HashedBlock {
+  Hash leaf;
+  std::uint64_t last_sequence;  // of the log so far
+};
+
 // A segment of a kCrc32c log, read whole: every check but those of earlier segments is made, and
 // the records of each block are hashed. `before`: the tree over the blocks of earlier segments.
-// `leaves`, where not null, gets the leaf of each block. Memory: one block, and 32 bytes for each.
+// `blocks`, where not null, gets one entry for each. Memory: one block, and 72 bytes for each.
 // Nothing: the segment has not ended, or `stopped` (asked once a block; may be empty) said so.
 // kCorrupt: the segment is damaged or does not follow the tree; kIo: it could not be read.
 using Stopped = std::function<bool()>;
 [[nodiscard]] Result<std::optional<TreeFile>> hash_segment(const std::string& directory,
                                                            std::uint64_t number,
                                                            const Frontier& before,
-                                                           std::vector<Hash>* leaves,
+                                                           std::vector<HashedBlock>* blocks,
                                                            const Stopped& stopped = {});
 
 // The job for one segment: hashes it and leaves its tree file, durable, in the directory. Run again

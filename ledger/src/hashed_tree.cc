@@ -27,6 +27,11 @@ Result<std::optional<TreeFile>> usable_tree_file(const std::string& directory,
   return tl::unexpected<Error>(file.error());
 }
 
+// What comes before the first segment's blocks.
+void begin(const TreeFile& file, LogTree& tree) {
+  if (tree.sequences.empty()) tree.sequences.push_back(file.first_sequence - 1);
+}
+
 // The leaves of a segment from its block headers and its tree file.
 Result<void> add_leaves(const std::string& directory, const TreeFile& file, LogTree& tree) {
   auto opened = SegmentScanner::open(directory, file.segment_number, /*check_hashes=*/false);
@@ -53,6 +58,7 @@ Result<void> add_leaves(const std::string& directory, const TreeFile& file, LogT
                      "segment was cut: its tree file speaks of more blocks");
     }
     tree.leaves.push(hashed_block_leaf(segment.header(), records_hash));
+    tree.sequences.push_back(chain.next_sequence - 1);
   }
   tree.last_sequence = chain.next_sequence - 1;
   return {};
@@ -95,17 +101,22 @@ Result<LogTree> read_hashed_tree(const std::string& directory,
       if (file->before != end || (tree.log_id != LogId{} && file->log_id != tree.log_id)) {
         return corrupt(directory, number, 0, "the segment's tree file does not follow");
       }
+      begin(*file, tree);
       if (auto added = add_leaves(directory, *file, tree); !added) {
         return tl::unexpected<Error>(added.error());
       }
     } else {
       if (number > newest && tree.leaves.size() >= blocks_min) break;
-      std::vector<Hash> leaves;
-      auto hashed = hash_segment(directory, number, end, &leaves);
+      std::vector<HashedBlock> blocks;
+      auto hashed = hash_segment(directory, number, end, &blocks);
       if (!hashed) return tl::unexpected<Error>(hashed.error());
       if (!*hashed) break;  // the live one
       file = std::move(*hashed);
-      for (const Hash& leaf : leaves) tree.leaves.push(leaf);
+      begin(*file, tree);
+      for (const HashedBlock& block : blocks) {
+        tree.leaves.push(block.leaf);
+        tree.sequences.push_back(block.last_sequence);
+      }
       tree.last_sequence = file->last_sequence;
     }
     tree.log_id = file->log_id;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "carried_key_changes.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
 #include "text_codec.h"
@@ -145,18 +146,27 @@ Result<std::vector<RecordedKeyChange>> read_key_changes(const std::string& direc
   options.check_tail = false;
   auto reader = Reader::open(directory, options);
   if (!reader) return tl::unexpected<Error>(reader.error());
+  std::array<std::uint8_t, 16> log_id{};
+  (void)internal::decode_hex(reader->log_id_hex(), log_id);
   std::vector<RecordedKeyChange> changes;
   std::uint64_t first_seen = 0;
   RecordView record;
   ReadStatus status{};
   while ((status = reader->next(record)) == ReadStatus::kRecord) {
-    if (first_seen == 0) first_seen = record.sequence;
+    if (first_seen == 0) {
+      first_seen = record.sequence;
+      // Of records before the log's first: else there are none from `from_sequence` on.
+      auto carried = internal::read_carried_key_changes(directory, log_id, first_seen);
+      if (!carried) return tl::unexpected<Error>(carried.error());
+      changes = std::move(*carried);
+      std::erase_if(changes, [&](const RecordedKeyChange& change) {
+        return change.sequence < from_sequence;
+      });
+    }
     if (record.type != RecordType::kKeyChange) continue;
     auto change = open_key_change(record.text());
     if (!change) return tl::unexpected<Error>(in_record(change.error(), record.sequence));
     RecordedKeyChange found{std::move(*change), record.sequence};
-    std::array<std::uint8_t, 16> log_id{};
-    (void)internal::decode_hex(reader->log_id_hex(), log_id);
     auto checked = check_key_change(found, log_id, changes.empty() ? nullptr : &changes.back(),
                                     first_seen == 1);
     if (checked) {

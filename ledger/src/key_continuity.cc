@@ -1,6 +1,5 @@
 #include "key_continuity.h"
 
-#include <fstream>
 #include <utility>
 
 #include "block_writer.h"
@@ -9,19 +8,11 @@
 #include "grace/ledger/reader.h"
 #include "grace/ledger/writer.h"
 #include "text_codec.h"
+#include "whole_file.h"
 
 namespace grace::ledger {
 namespace internal {
 namespace {
-
-std::optional<std::string> read_note(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.good()) return std::nullopt;
-  std::string note(kNoteBytesMax + 1, '\0');
-  file.read(note.data(), static_cast<std::streamsize>(note.size()));
-  note.resize(static_cast<std::size_t>(file.gcount()));
-  return note;
-}
 
 // The last record that a note claims to speak of. Nothing hangs on it but how far back is read: a
 // false one spoils the signature.
@@ -43,7 +34,9 @@ Result<void> check_newest(const std::vector<RecordedKeyChange>& changes, const N
 
 Result<void> check_continuity(const LogConfig& config, const NoteSigner& signer, bool log_is_new) {
   const std::string path = checkpoint_path(config.directory);
-  const auto note = read_note(path);
+  const auto loaded = load_note(path);
+  if (!loaded) return tl::unexpected<Error>(loaded.error());
+  const std::optional<std::string>& note = *loaded;
   const auto named = [&path](Error error) {
     error.message = path + ": " + error.message;
     return tl::unexpected<Error>(std::move(error));

@@ -195,7 +195,7 @@ Result<void> check_log(const std::string& directory, const Checkpoint& checkpoin
     return refused("the log was rewritten: the root over its first " + size + " blocks is " +
                    to_hex(*root) + ", the checkpoint's is " + to_hex(checkpoint.root));
   }
-  // Of hashed segments only the blocks are known, not which records they end with.
+  // Below the first block that is there, and where nothing is hashed yet, it is not known.
   const bool is_known = !tree->sequences.empty() && checkpoint.tree_size >= tree->leaves.first();
   if (checkpoint.sequence == 0 || !is_known) return {};
   const std::uint64_t sequence = tree->sequences[checkpoint.tree_size - tree->leaves.first()];

@@ -31,25 +31,27 @@ std::uint32_t crc_of(std::span<const std::byte> file) {
   return crc32c_extend(crc, file.subspan(sizeof(header)));
 }
 
-// Whether the block at seal_offset is the seal that the index speaks of.
-bool ends_with_its_seal(const IndexHeader& index, SegmentScanner& segment) {
+// Whether the block at last_offset is the segment's last, and the one that the index speaks of.
+bool ends_as_it_says(const IndexHeader& index, SegmentScanner& segment) {
   std::array<std::byte, sizeof(BlockHeader)> head{};
-  const auto got = segment.source().read(index.seal_offset, head);
+  const auto got = segment.source().read(index.last_offset, head);
   if (!got || *got != head.size()) return false;
-  const auto seal = load<BlockHeader>(head);
-  if (seal.magic != kBlockMagic || !is_header_of_log(seal, index.log_id)) return false;
-  if ((seal.flags & kBlockSeals) == 0 || seal.wall_time_ns != index.last_time_ns ||
-      seal.block_number != index.first_block_number + index.block_count - 1 ||
-      seal.block_bytes < kBlockAlignment || seal.block_bytes > kBlockBytesMax) {
+  const auto last = load<BlockHeader>(head);
+  if (last.magic != kBlockMagic || !is_header_of_log(last, index.log_id)) return false;
+  const bool ends = (last.flags & kBlockSeals) != 0 ||
+                    segment.fail_over_end() == index.last_offset + last.block_bytes;
+  if (!ends || last.wall_time_ns != index.last_time_ns ||
+      last.block_number != index.first_block_number + index.block_count - 1 ||
+      last.block_bytes < kBlockAlignment || last.block_bytes > kBlockBytesMax) {
     return false;
   }
   std::array<std::byte, sizeof(BlockFooter)> foot{};
   const auto read =
-      segment.source().read(index.seal_offset + seal.block_bytes - sizeof(BlockFooter), foot);
+      segment.source().read(index.last_offset + last.block_bytes - sizeof(BlockFooter), foot);
   if (!read || *read != foot.size()) return false;
   const auto footer = load<BlockFooter>(foot);
   return footer.magic == kFooterMagic && footer.footer_crc == footer_crc(footer) &&
-         footer.chain == index.seal_chain;
+         footer.chain == index.last_chain;
 }
 
 }  // namespace
@@ -70,7 +72,7 @@ Result<SegmentIndex> build_index(SegmentScanner& segment) {
       index.entries.push_back({block.first_sequence, block.wall_time_ns, segment.block_offset()});
     }
     index.header.block_count += 1;
-    index.header.seal_offset = segment.block_offset();
+    index.header.last_offset = segment.block_offset();
     index.header.last_time_ns = block.wall_time_ns;
   }
   if (step == Step::kIo) return tl::unexpected<Error>(segment.error());
@@ -81,7 +83,7 @@ Result<SegmentIndex> build_index(SegmentScanner& segment) {
     return make_error(ErrorCode::kCorrupt, "segment has no seal", 0, 0, segment.offset());
   }
   index.header.entry_count = static_cast<std::uint32_t>(index.entries.size());
-  index.header.seal_chain = chain.root;
+  index.header.last_chain = chain.root;
   return index;
 }
 
@@ -130,14 +132,14 @@ std::optional<SegmentIndex> parse_index(std::span<const std::byte> bytes) {
               entries * sizeof(IndexEntry));
   if (index.entries.front().offset != kFirstBlockOffset ||
       index.entries.front().first_sequence != header.first_sequence ||
-      header.seal_offset >= kSegmentBytesMax || header.seal_offset % kBlockAlignment != 0) {
+      header.last_offset >= kSegmentBytesMax || header.last_offset % kBlockAlignment != 0) {
     return std::nullopt;
   }
   for (std::size_t at = 1; at < index.entries.size(); ++at) {
     const IndexEntry& before = index.entries[at - 1];
     const IndexEntry& entry = index.entries[at];
     if (entry.offset % kBlockAlignment != 0 || entry.offset <= before.offset ||
-        entry.offset > header.seal_offset || entry.first_sequence < before.first_sequence) {
+        entry.offset > header.last_offset || entry.first_sequence < before.first_sequence) {
       return std::nullopt;
     }
   }
@@ -158,7 +160,7 @@ std::optional<SegmentIndex> load_index(const std::string& directory, std::uint64
   if (!index || index->header.segment_number != number || index->header.log_id != start.log_id ||
       index->header.first_sequence != start.next_sequence ||
       index->header.first_block_number != start.next_block_number ||
-      !ends_with_its_seal(index->header, segment)) {
+      !ends_as_it_says(index->header, segment)) {
     return std::nullopt;
   }
   return index;

@@ -13,8 +13,8 @@
 
 namespace grace::ledger::internal {
 
-// Where some blocks of a sealed segment begin: a side file that saves reading headers and says
-// nothing of its own. Whoever uses it checks the block that it points at, and does without the
+// Where some blocks of a segment that has ended begin: a side file that saves reading headers and
+// says nothing of its own. Whoever uses it checks the block that it points at, and does without the
 // index where it is missing, damaged, or not of this segment. docs/ledger_format.md, section 15.
 //
 //   | IndexHeader | IndexEntry | IndexEntry | ...      one for each kIndexStride blocks
@@ -31,11 +31,12 @@ struct IndexHeader {
   std::uint64_t first_block_number = 0;
   std::uint64_t first_sequence = 0;
   std::uint64_t block_count = 0;  // the seal, too
-  std::uint64_t seal_offset = 0;
-  std::int64_t last_time_ns = 0;  // the seal's wall time
+  // Of the last block: the seal, or the one that a fail-over made the last.
+  std::uint64_t last_offset = 0;
+  std::int64_t last_time_ns = 0;
   std::uint32_t stride = kIndexStride;
   std::uint32_t entry_count = 0;
-  Hash seal_chain{};  // the seal's chain value: ties the index to the segment's content
+  Hash last_chain{};  // its chain value: ties the index to the segment's content
 };
 static_assert(sizeof(IndexHeader) == 120);
 
@@ -51,7 +52,7 @@ struct SegmentIndex {
   std::vector<IndexEntry> entries;
 };
 
-// Walks the headers of a segment whose scanner has just been opened. kCorrupt where it has no seal.
+// Walks the headers of a segment whose scanner has just been opened. kCorrupt where it has no end.
 [[nodiscard]] Result<SegmentIndex> build_index(SegmentScanner& segment);
 [[nodiscard]] std::vector<std::byte> to_bytes(const SegmentIndex& index);
 // As a whole or not at all. Not synced: what is lost is built again.

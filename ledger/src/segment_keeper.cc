@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <span>
 #include <string>
 #include <utility>
 
 #include "block_writer.h"
+#include "carried_key_changes.h"
 #include "compressed_segment.h"
 #include "directory.h"
 #include "grace/ledger/checkpoint.h"
@@ -15,6 +15,7 @@
 #include "segment_index.h"
 #include "segment_scanner.h"
 #include "tree_file.h"
+#include "whole_file.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -121,32 +122,44 @@ Result<void> SegmentKeeper::look() {
   settled_.clear();
   others_.clear();
   if (numbers->empty()) return {};
-  for (std::size_t at = 1; at < numbers->size(); ++at) {
-    if ((*numbers)[at] == (*numbers)[at - 1] + 1) continue;
-    return at_segment({ErrorCode::kCorrupt, "the segment before this one is missing", 0, 0, 0},
-                      config_.directory, (*numbers)[at]);
-  }
   known_.erase(known_.begin(), known_.lower_bound(numbers->front()));
   const std::uint64_t safe = safe_sequence_();
   bool settled = true;
   for (std::size_t at = 0; at < numbers->size(); ++at) {
     const std::uint64_t number = (*numbers)[at];
-    const bool last = at + 1 == numbers->size();
-    if (known_.count(number) == 0 || last) {
-      std::uint32_t features = 0;
-      const auto start = read_start(number, features);
-      if (!start) return tl::unexpected<Error>(start.error());
-      known_.try_emplace(number, *start);
-      if (last) newest_features_ = features;
+    if (settled) {
+      const auto begun = begins_safe(number, safe);
+      if (!begun) return tl::unexpected<Error>(begun.error());
+      settled = *begun || at == 0;
+    }
+    if (at == 0) continue;
+    const std::uint64_t before = (*numbers)[at - 1];
+    if (settled && number != before + 1) {
+      return at_segment({ErrorCode::kCorrupt, "the segment before this one is missing", 0, 0, 0},
+                        config_.directory, number);
     }
     // The seal before this one counts once a record behind it is safe.
-    if (at > 0) {
-      settled = settled && known_[number].first_sequence <= safe;
-      (settled ? settled_ : others_).push_back((*numbers)[at - 1]);
-    }
+    (settled ? settled_ : others_).push_back(before);
   }
   others_.push_back(numbers->back());
+  newest_features_ = 0;
+  const auto newest = read_start(numbers->back(), newest_features_);
+  if (!newest && !is_absent(newest.error())) return tl::unexpected<Error>(newest.error());
+  seen_safe_ = safe;
   return {};
+}
+
+// Whether a segment's first record is safe, if it has one. Until it is, a fail-over may remove the
+// segment, also while we look, or put another in its place.
+Result<bool> SegmentKeeper::begins_safe(std::uint64_t number, std::uint64_t safe) {
+  const auto seen = known_.find(number);
+  if (seen != known_.end() && seen->second.first_sequence <= seen_safe_) return true;
+  std::uint32_t features = 0;
+  const auto start = read_start(number, features);
+  if (!start && is_absent(start.error())) return false;
+  if (!start) return tl::unexpected<Error>(start.error());
+  known_.insert_or_assign(number, *start);
+  return start->first_sequence <= safe;
 }
 
 Result<SegmentKeeper::Known> SegmentKeeper::read_start(std::uint64_t number,
@@ -216,7 +229,8 @@ std::uint64_t SegmentKeeper::bytes_of(std::uint64_t number) const {
   const std::string& directory = config_.directory;
   return file_bytes(segment_path(directory, number)).value_or(0) +
          file_bytes(compressed_path(directory, number)).value_or(0) +
-         file_bytes(index_path(directory, number)).value_or(0);
+         file_bytes(index_path(directory, number)).value_or(0) +
+         file_bytes(tree_path(directory, number)).value_or(0);
 }
 
 // How many of the oldest settled segments may go, whatever the limits say.
@@ -232,14 +246,11 @@ Result<std::uint64_t> SegmentKeeper::removable() const {
   }
   if (config_.checkpoint.signer == nullptr) return all_but_newest;
   const std::string path = checkpoint_path(config_.directory);
-  const auto file = FileSource::open(path);
-  if (!file && is_absent(file.error())) return std::uint64_t{0};
-  if (!file) return tl::unexpected<Error>(file.error());
-  std::string note(kNoteBytesMax + 1, '\0');
-  const auto got = (*file)->read(0, std::as_writable_bytes(std::span(note)));
-  if (!got) return tl::unexpected<Error>(got.error());
-  const auto opened = open_checkpoint(std::string_view(note).substr(0, *got),
-                                      config_.checkpoint.known_keys(*config_.checkpoint.signer));
+  const auto note = load_note(path);
+  if (!note) return tl::unexpected<Error>(note.error());
+  if (!*note) return std::uint64_t{0};
+  const auto opened =
+      open_checkpoint(**note, config_.checkpoint.known_keys(*config_.checkpoint.signer));
   if (!opened) {
     Error error = opened.error();
     error.message = path + ": " + error.message + ": nothing is removed";
@@ -321,6 +332,7 @@ Result<void> SegmentKeeper::record_removal(std::size_t count, std::uint64_t byte
 
 // Without its file the segment is gone, whatever else is left; a tree file would miss its segment.
 Result<void> SegmentKeeper::remove_segment(std::uint64_t number) {
+  if (auto carried = carry_key_changes(fs_, config_.directory, number); !carried) return carried;
   for (const std::string& path :
        {index_path(config_.directory, number), compressed_path(config_.directory, number),
         segment_path(config_.directory, number), tree_path(config_.directory, number)}) {

@@ -69,6 +69,7 @@ class SegmentKeeper {
   void run();
   [[nodiscard]] Result<void> remove_leftovers();
   [[nodiscard]] Result<void> look();
+  [[nodiscard]] Result<bool> begins_safe(std::uint64_t number, std::uint64_t safe);
   [[nodiscard]] Result<Known> read_start(std::uint64_t number, std::uint32_t& features) const;
   [[nodiscard]] Result<bool> index_one();
   [[nodiscard]] Result<std::int64_t> last_time(std::uint64_t number);
@@ -95,6 +96,7 @@ class SegmentKeeper {
   std::vector<std::uint64_t> settled_;  // ascending, without gaps
   std::vector<std::uint64_t> others_;   // later ones
   std::uint32_t newest_features_ = 0;   // of the log's last segment
+  std::uint64_t seen_safe_ = 0;         // safe_sequence_() before the last look
   std::map<std::uint64_t, Known> known_;
 
   std::atomic<bool> stopping_{false};

@@ -13,7 +13,7 @@
 namespace grace::ledger::internal {
 
 // What hashing one sealed segment of a kCrc32c log gave, and its file: the format document, section
-// 18. With the segment's block headers it says the leaves of the tree over blocks.
+// 21. With the segment's block headers it says the leaves of the tree over blocks.
 struct TreeFile {
   LogId log_id{};
   std::uint64_t segment_number = 0;

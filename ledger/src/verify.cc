@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "carried_key_changes.h"
 #include "directory.h"
 #include "grace/ledger/reader.h"
 #include "hash_aside.h"
@@ -198,6 +199,15 @@ Result<bool> Verification::verify_segment(std::size_t index) {
         {header.error().offset, header.error().message, segment.header_misplaced()});
   }
   enter(segment, *header, number);
+  if (report_.segments == 0) {
+    auto carried =
+        internal::read_carried_key_changes(directory_, chain_.log_id, chain_.next_sequence);
+    if (!carried && carried.error().code == ErrorCode::kIo) {
+      return tl::unexpected<Error>(carried.error());
+    }
+    if (!carried) fault_at(number, 0, carried.error().message);
+    if (carried) report_.key_changes = std::move(*carried);
+  }
   report_.segments += 1;
   report_.bytes += kFirstBlockOffset;
   if (auto begun = begin_tree(number); !begun) return tl::unexpected<Error>(begun.error());

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include "grace/ledger/signed_note.h"
 #include "io_error.h"
+#include "segment_source.h"
 
 namespace grace::ledger::internal {
 
@@ -24,6 +26,17 @@ Result<void> store_whole(FileSystem& fs, const std::string& directory, const std
     return make_io_error("sync directory", directory, named);
   }
   return {};
+}
+
+Result<std::optional<std::string>> load_note(const std::string& path) {
+  const auto file = FileSource::open(path);
+  if (!file && is_absent(file.error())) return std::nullopt;
+  if (!file) return tl::unexpected<Error>(file.error());
+  std::string note(kNoteBytesMax + 1, '\0');
+  const auto got = (*file)->read(0, std::as_writable_bytes(std::span(note)));
+  if (!got) return tl::unexpected<Error>(got.error());
+  note.resize(*got);
+  return note;
 }
 
 }  // namespace grace::ledger::internal

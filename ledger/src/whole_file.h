@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -14,5 +15,9 @@ namespace grace::ledger::internal {
 // kIo or kNoSpace on failure; the file is then what it was, or new already but not durable.
 [[nodiscard]] Result<void> store_whole(FileSystem& fs, const std::string& directory,
                                        const std::string& name, std::span<const std::byte> bytes);
+
+// The text of a signed note, cut behind what no note is long enough for; nothing where there is no
+// such file.
+[[nodiscard]] Result<std::optional<std::string>> load_note(const std::string& path);
 
 }  // namespace grace::ledger::internal

@@ -36,6 +36,32 @@ TEST_F(HashTest, ACleanlyClosedLogIsHashedAndSignedToItsEnd) {
   EXPECT_EQ(verified.hashing.unhashed_from, 0U);
 }
 
+// The right blocks with another record at their end, at the end and in the midst of a segment, from
+// tree files and without them.
+TEST_F(HashTest, ACheckpointWithAnotherLastRecordIsRefused) {
+  hash_and_sign();
+  write_closed();
+  const auto tree = read_tree(config_.directory);
+  ASSERT_TRUE(tree.has_value());
+  const std::uint64_t size = tree->leaves.size();
+  ASSERT_EQ(tree->sequences.size(), size + 1);
+  EXPECT_EQ(tree->sequences.front(), 0U);
+  EXPECT_EQ(tree->sequences.back(), written_.size());
+  const auto expect_compared = [&](std::uint64_t blocks, const char* when) {
+    Checkpoint checkpoint = checkpoint_of(note());
+    checkpoint.tree_size = blocks;
+    checkpoint.root = tree->leaves.root_at(blocks).value();
+    checkpoint.sequence = tree->sequences[blocks];
+    EXPECT_EQ(why(checkpoint), "") << when << ", " << blocks << " blocks";
+    checkpoint.sequence += 1;
+    EXPECT_NE(why(checkpoint).find("the last record in the first"), std::string::npos)
+        << when << ", " << blocks << " blocks: " << why(checkpoint);
+  };
+  for (std::uint64_t blocks = 1; blocks <= size; ++blocks) expect_compared(blocks, "tree files");
+  for (const std::uint64_t number : tree_files()) std::filesystem::remove(tree_file(number));
+  for (std::uint64_t blocks = 1; blocks <= size; ++blocks) expect_compared(blocks, "hashed anew");
+}
+
 TEST_F(HashTest, ALiveLogIsHashedUpToItsLastSealAndTheTailIsReported) {
   hash_and_sign();
   open();

@@ -35,8 +35,8 @@ SIGNED = "record_trees=1 flush_every=2"
 # The engine's error codes (error.h), in our words.
 CODES = {1: "use", 6: "broken", 7: "unsigned", 8: "unsupported", 11: "untrusted"}
 VERDICTS = ["holds", *(why.value for why in Why)]
-WORDS = {verifier.CheckpointCheck.HOLDS: "holds", verifier.CheckpointCheck.OUT_OF_REACH: "unsigned",
-         "checkpoint_log_has_no_tree": "unsupported"}  # code 7 is kNotFound for both
+# Code 7 is kNotFound for both.
+WORDS = {verifier.CheckpointCheck.HOLDS: "holds", verifier.CheckpointCheck.OUT_OF_REACH: "unsigned"}
 
 
 def write(tool: str, directory: Path, settings: str) -> None:

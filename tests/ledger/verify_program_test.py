@@ -12,6 +12,10 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tools"))
 import ledger_verify as verifier  # noqa: E402
+from ledger_key_change import KeyChanges  # noqa: E402
+from ledger_log import carried_key_changes  # noqa: E402
+from ledger_note import Refused  # noqa: E402
+from note_signer import to_base64  # noqa: E402
 from proof_samples import (OWN, STRANGER, Model, checkpoint_text,  # noqa: E402
                            consistency_fields, record_fields)
 
@@ -57,10 +61,22 @@ class Program(unittest.TestCase):
         self.assertEqual(self.against(sequence=1), (1, "checkpoint_sequence"))
         self.assertEqual(self.against(key=STRANGER.verifier_text()),
                          (1, "note_not_signed_by_a_known_key"))
-        self.assertEqual(self.against(HERE / "corpus" / "closed_crc32c.segment"),
-                         (1, "checkpoint_log_has_no_tree"))
         self.assertEqual(self.against(HERE / "corpus" / "closed_sha256.segment"),
                          (1, "checkpoint_root"))  # these files have one id
+
+    def test_the_tree_of_a_log_with_crc32c_is_made_from_its_blocks(self):
+        log = HERE / "corpus" / "closed_crc32c.segment"
+        tree = (HERE / "tree_corpus" / "closed_crc32c.tree").read_bytes()
+        size = int.from_bytes(tree[64:72], "little")
+        after = [tree[at:at + 32] for at in range(128 + 32 * size, len(tree), 32)]
+        last = int.from_bytes(tree[48:56], "little")
+        root = verifier.Frontier(size, after).root()
+        said = {"log": log, "tree_size": size, "root": root, "sequence": last}
+        self.assertEqual(self.against(**said), (0, "holds"))
+        self.assertEqual(self.against(**said | {"root": bytes(32)}), (1, "checkpoint_root"))
+        self.assertEqual(self.against(**said | {"sequence": last + 1}), (1, "checkpoint_sequence"))
+        self.assertEqual(self.against(**said | {"tree_size": size + 1}),
+                         (1, "checkpoint_beyond_end"))
 
     def test_every_size_of_a_log_holds(self):
         for size in range(self.size + 1):
@@ -118,6 +134,55 @@ class Program(unittest.TestCase):
                           ["--proof", "/nowhere", "--key", self.key],
                           [str(LOG), "--checkpoint", "/nowhere", "--key", self.key]):
             self.assertEqual(self.run_program(*arguments)[0], 2, arguments)
+
+
+class CarriedKeyChanges(unittest.TestCase):
+    """Key changes whose records were removed with the oldest segments (section 20)."""
+
+    KEYS = [OWN, OWN._replace(seed=b"\7" * 32), OWN._replace(seed=b"\x08" * 32)]
+    LOG_ID = b"i" * 16
+
+    def note(self, at, sequence, **changes):
+        old, new = self.KEYS[at:at + 2]
+        values = {"log": self.LOG_ID.hex(), "epoch": 2 + at, "old": old.verifier_text(),
+                  "new": new.verifier_text(), "blocks": 7 + at,
+                  "root": to_base64(bytes(32)), "sequence": sequence - 1, "time": 1} | changes
+        lines = [f"{word} {value}" for word, value in values.items()]
+        text = "\n".join(["grace ledger key change/v1", *lines, ""]).encode()
+        return text + b"\n" + old.line(text) + new.line(text)
+
+    def begin(self, *carried, log_id=LOG_ID):
+        changes = KeyChanges()
+        changes.begin(log_id, carried)
+        return changes
+
+    def refused(self, *carried, **options):
+        with self.assertRaises(Refused) as refused:
+            self.begin(*carried, **options)
+        return refused.exception.reason
+
+    def test_each_follows_the_one_before(self):
+        first, second = (4, self.note(0, 4)), (9, self.note(1, 9))
+        changes = self.begin(first, second)
+        self.assertEqual([change.new for change in changes.changes],
+                         [key.key for key in self.KEYS[1:3]])
+        self.assertEqual(self.begin(second).changes[-1].epoch, 3)  # as far back as files go
+        self.assertEqual(self.refused(second, first), "key_change_keys")
+        self.assertEqual(self.refused(first, (9, self.note(1, 9, epoch=4))), "key_change_epoch")
+        self.assertEqual(self.refused((5, first[1])), "key_change_sequence")
+        self.assertEqual(self.refused(first, log_id=b"j" * 16), "key_change_log")
+        self.assertEqual(self.refused((4, first[1][:-9] + b"AAAAAAA=\n")), "note_signature")
+
+    def test_of_files_only_those_before_the_log_count(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder)
+            (log / "000000000001.segment").write_bytes(LOG.read_bytes())
+            for name in ("000000000004.keychange", "4.keychange", "000000000000.keychange"):
+                (log / name).write_bytes(b"no note")
+            self.assertEqual(carried_key_changes(log), [(4, b"no note")])
+            self.assertTrue(verifier.verify_log(log).ok)
+            verify = verifier.LogVerifier(verifier.segment_files(log), (), [(0, b"no note")])
+            self.assertFalse(verify.run().ok)
 
 
 class OutOfReach(unittest.TestCase):

@@ -102,7 +102,7 @@ void add_ledger_key_commands(CLI::App& ledger, int& exit_code) {
   verb->add_option("new", arguments->new_key, "File of the next one, of the same name (keygen)")
       ->required();
   verb->add_option("--epoch", arguments->epoch,
-                   "The old key's epoch, where the segments that tell it were removed");
+                   "The old key's epoch, where what tells it was removed");
   verb->add_flag("--json", arguments->json, "Print JSON");
   verb->callback([arguments, &exit_code] { exit_code = rotate(*arguments); });
 

@@ -63,8 +63,9 @@ struct RecordedKeyChange {
                                             const RecordedKeyChange* before, bool from_start);
 
 // All changes of a log from a record on, each signed by the key before it, at its place, and with
-// the root that the log has there. kCorrupt names the record of one that does not hold. Reads all
-// records from there on.
+// the root that the log has there; those whose segments retention has removed, too, which are kept
+// in files. kCorrupt names the record or the file of one that does not hold. Reads all records from
+// there on.
 [[nodiscard]] Result<std::vector<RecordedKeyChange>> read_key_changes(
     const std::string& directory, std::uint64_t from_sequence = 1);
 
@@ -82,10 +83,10 @@ struct TracedCheckpoint {
 
 // Ends the old key's time and begins the new one's. No writer may be open: opens the log itself,
 // reads and checks all of it (what is signed is what was read), appends the record and closes. Of
-// `config`, the signer is not used. `epoch`: of the old key, where the segments that tell it were
-// removed; 0: as the log says. kNotFound where there is no log, kUntrustedKey where the old key is
-// not the newest, kCorrupt where the log is damaged. What a crash leaves is the log with either
-// key.
+// `config`, the signer is not used. `epoch`: of the old key, where what tells it was removed with
+// the oldest segments; 0: as the log says. kNotFound where there is no log, kUntrustedKey where the
+// old key is not the newest, kCorrupt where the log is damaged. What a crash leaves is the log with
+// either key.
 [[nodiscard]] Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_signer,
                                                    const NoteSigner& new_signer,
                                                    std::uint64_t epoch = 0);

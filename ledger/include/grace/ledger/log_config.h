@@ -42,7 +42,7 @@ struct CheckpointConfig {
 // Which of the oldest segments are removed: docs/ledger_format.md, section 16. Whole sealed ones
 // only, and of these never the newest, one of which something may not be durable, nor, with a
 // signer, the one that the newest checkpoint ends in or a later one (so none before the first
-// checkpoint). 0: no such limit.
+// checkpoint). Key changes in them stay as files. 0: no such limit.
 struct RetentionConfig {
   std::uint64_t max_bytes = 0;      // of all segments and their side files, as stored
   std::chrono::seconds max_age{0};  // since the newest block of the segment was closed

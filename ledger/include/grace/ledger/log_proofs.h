@@ -29,7 +29,7 @@ namespace grace::ledger {
 struct LogTree {
   std::array<std::uint8_t, 16> log_id{};
   LeafRange leaves;
-  // The last record before leaves.first(), then up to each; empty with integrity crc32c.
+  // The last record before leaves.first(), then up to each; empty where nothing is hashed yet.
   std::vector<std::uint64_t> sequences;
   std::uint64_t last_sequence = 0;
 };
