@@ -17,9 +17,9 @@
 #include <fstream>
 #include <new>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "arguments.h"
 #include "grace/core/json_writer.h"
 #include "grace/ledger/reader.h"
 #include "grace/ledger/writer.h"
@@ -130,18 +130,12 @@ Opened open_and_append(const std::string& directory) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::vector<std::string> words;
-  bool as_json = false;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--json") as_json = true;
-    if (argv[i][0] != '-') words.emplace_back(argv[i]);
-  }
+  const Arguments arguments = arguments_of(argc, argv);
+  const auto& words = arguments.words;
   const double gigabytes = words.empty() ? 0.2 : std::strtod(words[0].c_str(), nullptr);
   if (gigabytes <= 0.0) fail("GIGABYTES must be positive");
-  std::string folder =
-      words.size() > 1 ? words[1] : std::filesystem::temp_directory_path().string();
-  folder += "/ledger_open.XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) fail("cannot make " + folder);
+  const std::string folder = scratch_folder(arguments, 1, "ledger_open");
+  if (folder.empty()) fail("cannot make a folder");
   const auto bytes = static_cast<std::uint64_t>(gigabytes * 1e9);
   const Opened empty = open_and_append(folder + "/empty");
   write_log(folder + "/closed", bytes, false);
@@ -150,8 +144,11 @@ int main(int argc, char** argv) {
   write_log(folder + "/killed", bytes, true);
   const Opened killed = open_and_append(folder + "/killed");
   std::filesystem::remove_all(folder);
-  if (closed.last_sequence < bytes / record_footprint_bytes(1000)) fail("records are missing");
-  if (as_json) {
+  const std::uint64_t records = bytes / record_footprint_bytes(1000);
+  if (closed.last_sequence < records || killed.last_sequence < records) {
+    fail("records are missing");
+  }
+  if (arguments.as_json) {
     std::string out;
     grace::core::JsonWriter json(out);
     json.begin_object().field("gigabytes", gigabytes);

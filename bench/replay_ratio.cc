@@ -33,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "generator.h"
 #include "grace/core/clock.h"
 #include "grace/core/json_writer.h"
@@ -338,11 +339,10 @@ std::string make_file() {
 
 // replay_ratio [EVENTS [REPETITIONS]] [--json]; without numbers tiny, as ctest runs it.
 int main(int argc, char** argv) {
+  const Arguments arguments = arguments_of(argc, argv);
   std::vector<std::uint64_t> numbers;
-  bool as_json = false;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--json") as_json = true;
-    if (argv[i][0] != '-') numbers.push_back(std::strtoull(argv[i], nullptr, 10));
+  for (const std::string& word : arguments.words) {
+    numbers.push_back(std::strtoull(word.c_str(), nullptr, 10));
   }
   tools::GeneratorOptions options;
   options.event_count = numbers.empty() ? 20'000 : numbers[0];
@@ -353,7 +353,7 @@ int main(int argc, char** argv) {
   if (const auto truth = tools::generate(options, out); !truth) fail(truth.error().message);
   out.close();
   const Contest result = contest(file.path, options.event_count, repetitions);
-  if (as_json) {
+  if (arguments.as_json) {
     print_json(result, options.event_count);
   } else {
     print_text(result, options.event_count);

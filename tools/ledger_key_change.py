@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Key, Refused, decimal, from_base64,
-                         open_note, parse_key, require, split_note)
+from ledger_note import (HASH_BYTES, I64_MAX, U64_MAX, Checkpoint, Key, Refused, Why, decimal,
+                         from_base64, open_note, open_signed_checkpoint, parse_key, require,
+                         split_note)
 from ledger_segment import INTEGRITY_NAMES, Block, Broken, Record, Segment
 from ledger_tree import Frontier
 
@@ -59,23 +61,23 @@ def check_follows(change: KeyChange, sequence: int, log_id: bytes, before: KeyCh
 
 
 class KeyChanges:
-    """Follows the key through one log, segment by segment; `newest` is the last that holds."""
+    """Follows the key through one log, segment by segment; `changes` are those that hold."""
 
     def __init__(self) -> None:
-        self.newest: KeyChange | None = None
-        self.count = 0
+        self.changes: list[KeyChange] = []
         self._from_start: bool | None = None
         self._before = Frontier()  # the tree over the blocks before the next
 
     def begin(self, log_id: bytes, carried: Sequence[tuple[int, bytes]]) -> None:
         """Changes whose records were removed, by sequence. Refused at the first that does not hold;
         then none of them counts."""
-        newest = None
+        changes: list[KeyChange] = []
         for sequence, note in carried:
             change = open_key_change(note)
-            check_follows(change, sequence, log_id, newest, from_start=False)
-            newest = change
-        self.newest, self.count = newest, len(carried)
+            check_follows(change, sequence, log_id, changes[-1] if changes else None,
+                          from_start=False)
+            changes.append(change)
+        self.changes += changes
 
     def enter(self, segment: Segment) -> None:
         header = segment.pages.header
@@ -99,12 +101,49 @@ class KeyChanges:
             except Refused as error:
                 yield record, Broken(record.offset, error.reason)
                 continue
-            self.newest = change
-            self.count += 1
+            self.changes.append(change)
         if self._has_tree:
             self._before.append(block.chain)
 
     def _check_place(self, change: KeyChange, record: Record) -> None:
-        check_follows(change, record.sequence, self._log_id, self.newest, bool(self._from_start))
+        newest = self.changes[-1] if self.changes else None
+        check_follows(change, record.sequence, self._log_id, newest, bool(self._from_start))
         require(change.blocks == self._before.size and change.root == self._before.root(),
                 "key_change_root")
+
+
+class TracedCheckpoint(NamedTuple):
+    checkpoint: Checkpoint
+    key: Key  # that signed it
+    steps: int  # key changes from a trusted key to that one; 0: it is itself trusted
+
+
+@dataclass
+class _Epoch:
+    """The trees that a key may sign, in blocks, and how many changes led to it."""
+
+    steps: int = 0
+    size_min: int = 0
+    size_max: int = U64_MAX
+
+
+def trace_checkpoint(note: bytes, changes: Sequence[KeyChange],
+                     trusted: Sequence[Key]) -> TracedCheckpoint:
+    """The checkpoint of a note that a trusted key has signed, or one that the log's changes lead to
+    from a trusted key, each in its time."""
+    keys = list(trusted)
+    epochs = {key: _Epoch() for key in keys}
+    for change in changes:
+        before, after = epochs.get(change.old), epochs.get(change.new)
+        if before is not None:
+            before.size_max = change.blocks
+        if after is not None:
+            after.size_min = change.blocks + 1
+        elif before is not None:
+            keys.append(change.new)
+            epochs[change.new] = _Epoch(before.steps + 1, change.blocks + 1)
+    checkpoint, signed_by = open_signed_checkpoint(note, keys)
+    for key, epoch in epochs.items():
+        if key in signed_by and epoch.size_min <= checkpoint.tree_size <= epoch.size_max:
+            return TracedCheckpoint(checkpoint, key, epoch.steps)
+    raise Refused("checkpoint_key_out_of_its_time", Why.UNTRUSTED)

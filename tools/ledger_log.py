@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger_key_change import KeyChanges
+from ledger_key_change import KeyChange, KeyChanges
 from ledger_note import Refused
 from ledger_segment import (BLOCK_HEADER_BYTES, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES, Block,
                             Broken, Position, Segment, check_header_pages, intact_block_header,
@@ -141,10 +141,11 @@ class Report:
     tail: Fault | None = None  # where a torn tail begins
     faults: list[Fault] = field(default_factory=list)
     fail_overs: int = 0  # segments that end without a seal, as the next says
-    key_changes: int = 0  # that hold; section 20
+    key_changes: list[KeyChange] = field(default_factory=list)  # that hold; section 20
     tree_size: int | None = None  # None with crc32c, which has no tree
     tree_root: str | None = None
     checkpoint: str | None = None  # what CheckpointCheck says, if asked
+    checkpoint_signed_by: str | None = None  # if that is another key than those given
 
     @property
     def finding(self) -> Finding:
@@ -165,9 +166,10 @@ class Report:
 
     def as_json(self) -> dict:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__
-                  if name not in ("faults", "tail")}
+                  if name not in ("faults", "tail", "key_changes")}
         first = self.faults[0] if self.faults else None
-        return {"ok": self.ok, "finding": self.finding.value, **fields, "faults": len(self.faults),
+        return {"ok": self.ok, "finding": self.finding.value, **fields,
+                "key_changes": len(self.key_changes), "faults": len(self.faults),
                 "first_fault": vars(first) if first else None,
                 "torn_tail": vars(self.tail) if self.tail else None}
 
@@ -186,6 +188,7 @@ class LogVerifier:
         self.checks = list(checks)
         self.report = Report(first_segment=self.files[0].number or 0)
         self.key_changes = KeyChanges()
+        self.report.key_changes = self.key_changes.changes
         self.position: Position | None = None
         self.linked = False  # position is what the next segment must continue
 
@@ -251,7 +254,6 @@ class LogVerifier:
             self.key_changes.begin(header.log_id, carried)
         except Refused as error:
             self._fault(segment.number, Broken(0, error.reason), 0, header.first_sequence)
-        self.report.key_changes = self.key_changes.count
 
     def _count(self, segment: Segment) -> None:
         report = self.report
@@ -266,7 +268,6 @@ class LogVerifier:
             report.payload_bytes += sum(len(r.entry) - RECORD_HEADER_BYTES for r in block.records)
             for record, broken in self.key_changes.check(block):
                 self._fault(segment.number, broken, block.offset, record.sequence)
-            report.key_changes = self.key_changes.count
             for check in self.checks:
                 check.block(segment, block)
 

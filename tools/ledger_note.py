@@ -30,6 +30,7 @@ class Why(enum.Enum):
 
     BROKEN = "broken"  # malformed, or what it says does not hold
     UNSIGNED = "unsigned"  # by none of the keys
+    UNTRUSTED = "untrusted"  # by one of them that was not the log's key then
     UNSUPPORTED = "unsupported"  # of a form that is not known here
     USE = "use"  # the keys are at fault
 
@@ -97,6 +98,11 @@ def parse_key(text: str) -> Key:
     require(raw[0] == _ED25519, "key_algorithm", Why.USE)
     require(key_id_of(name, raw[1:]) == bytes.fromhex(key_id), "key_id", Why.USE)
     return Key(name, bytes.fromhex(key_id), raw[1:])
+
+
+def key_text(key: Key) -> str:
+    data = base64.b64encode(bytes([_ED25519]) + key.public_key).decode()
+    return f"{key.name}+{key.key_id.hex()}+{data}"
 
 
 # --- Notes ---------------------------------------------------------------------------------------
@@ -204,10 +210,19 @@ def parse_checkpoint(text: str) -> Checkpoint:
                       from_base64(root, "checkpoint_root_line", HASH_BYTES), **said)
 
 
-def open_checkpoint(note: bytes, keys: Sequence[Key]) -> Checkpoint:
+class SignedCheckpoint(NamedTuple):
+    checkpoint: Checkpoint
+    signed_by: list[Key]  # those of the log itself, not of its witnesses
+
+
+def open_signed_checkpoint(note: bytes, keys: Sequence[Key]) -> SignedCheckpoint:
     """The checkpoint of a note that is signed by the log it speaks of, not just by a witness."""
     opened = open_note(note, keys)
     checkpoint = parse_checkpoint(opened.text)
-    require(any(key.name == checkpoint.origin for key in opened.signed_by),
-            "checkpoint_not_signed_by_its_origin", Why.UNSIGNED)
-    return checkpoint
+    own = [key for key in opened.signed_by if key.name == checkpoint.origin]
+    require(bool(own), "checkpoint_not_signed_by_its_origin", Why.UNSIGNED)
+    return SignedCheckpoint(checkpoint, own)
+
+
+def open_checkpoint(note: bytes, keys: Sequence[Key]) -> Checkpoint:
+    return open_signed_checkpoint(note, keys).checkpoint

@@ -13,7 +13,8 @@ Rates (where it was written, one core): a log with records of 4 KiB 50 MB/s, wit
 bytes 13 MB/s; of that CRC-32C alone 100 and 25 MB/s.
 
 As a library: `verify_log`, `parse_segment`, `Check` (a visitor: what else there is to check of a
-log, as `CheckpointCheck` does), `open_checkpoint` and `check_proof`, and from ledger_tree.py
+log, as `CheckpointCheck` does), `verify_log_and_checkpoint`, `open_checkpoint`, `trace_checkpoint`
+and `check_proof`, and from ledger_tree.py
 `Frontier`, `tree_root`, `inclusion_path`, `verify_inclusion`, `consistency_proof`,
 `verify_consistency`.
 """
@@ -26,10 +27,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ledger_key_change import TracedCheckpoint, trace_checkpoint
 from ledger_log import (HEADER_COPY_REASON, Check, Fault, Finding, LogVerifier,  # noqa: F401
                         Report, segment_files, segment_number_of, verify_log)
-from ledger_note import (NOTE_BYTES_MAX, Checkpoint, Key, Refused, Why, open_checkpoint,
-                         parse_key)
+from ledger_note import (NOTE_BYTES_MAX, Checkpoint, Key, Refused, Why, key_text,
+                         open_checkpoint, parse_checkpoint, parse_key, split_note)  # noqa: F401
 from ledger_proof import ProvenRecord, check_proof
 from ledger_segment import SHA256, Block, Segment, parse_segment  # noqa: F401
 from ledger_tree import (Frontier, consistency_proof, inclusion_path, leaf_hash,  # noqa: F401
@@ -117,6 +119,25 @@ class CheckpointCheck(Check):
         return [self.fault] if self.fault is not None else []
 
 
+def verify_log_and_checkpoint(where: Path | str, note: bytes,
+                              keys: Sequence[Key]) -> tuple[Report, TracedCheckpoint]:
+    """Verifies a log, and that it holds the checkpoint in a note. Refused where no given key, and
+    none that the log's key changes lead to from one (section 20), has signed it in its time."""
+    text_of_it = split_note(note)[0]
+    try:
+        # Nobody's word yet: whose it is the log tells, once it has been read.
+        checks = [CheckpointCheck(parse_checkpoint(text_of_it))]
+    except Refused:
+        checks = []  # trace_checkpoint() will say so, or that nobody signed it
+    report = verify_log(where, checks)
+    traced = trace_checkpoint(note, report.key_changes, keys)
+    if traced.steps > 0:
+        changes = "key change" if traced.steps == 1 else "key changes"
+        report.checkpoint_signed_by = (f"{key_text(traced.key)}, {traced.steps} {changes} after a "
+                                       "key given")
+    return report, traced
+
+
 # --- The program ---------------------------------------------------------------------------------
 
 
@@ -132,6 +153,8 @@ def text(report: Report) -> str:
         lines.append(f"the first segment is {report.first_segment}: older ones were removed")
     if report.checkpoint:
         lines.append(f"checkpoint: {report.checkpoint}")
+        if report.checkpoint_signed_by:
+            lines.append(f"  signed with {report.checkpoint_signed_by}")
     if report.faults:
         lines.append(f"first of {len(report.faults)} faults: {report.faults[0]}")
     if report.tail:
@@ -145,9 +168,10 @@ Verify a log, a checkpoint of it, or a proof, from the format's document alone.
 A log: all that the first table of section 11 of the document says can be found; tree files are not
 read. With --checkpoint also a log that was
 cut, put back to an older copy, forked or rewritten since that checkpoint was signed, or that is
-another one. A proof: that a record is in the log of a signed checkpoint, or that a log of one
-signed checkpoint begins with that of an older one; it takes no log. Not covered: whether a key is
-whose you believe it is, and whether what a log says is true."""
+another one; the key given may be the log's first one, the changes of its key (section 20) are
+followed. A proof: that a record is in the log of a signed checkpoint, or that a log of one signed
+checkpoint begins with that of an older one; it takes no log, hence no key but those given. Not
+covered: whether a key is whose you believe it is, and whether what a log says is true."""
 EPILOG = """\
 Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
 nothing there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks
@@ -193,12 +217,12 @@ def bytes_of(path: Path, largest: int) -> bytes:
 
 def log_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
     """Exit status, and what is printed as JSON or as text."""
-    checks = []
     if options.checkpoint:
         keys = [key_of(key) for key in options.key]
         note = bytes_of(options.checkpoint, NOTE_BYTES_MAX)
-        checks.append(CheckpointCheck(open_checkpoint(note, keys)))
-    report = verify_log(options.log, checks)
+        report, _ = verify_log_and_checkpoint(options.log, note, keys)
+    else:
+        report = verify_log(options.log)
     status = 0 if report.ok else 1
     if report.ok and report.checkpoint == CheckpointCheck.OUT_OF_REACH:
         status = 2
@@ -239,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status, fields, lines = (proof_verdict if options.proof else log_verdict)(options)
     except Refused as refused:
-        status = 1 if refused.why in (Why.BROKEN, Why.UNSIGNED) else 2
+        status = 1 if refused.why in (Why.BROKEN, Why.UNSIGNED, Why.UNTRUSTED) else 2
         fields = {"ok": False, "finding": refused.why.value, "reason": refused.reason}
         lines = f"NOT OK: {refused.reason}"
     except OSError as error:

@@ -15,18 +15,15 @@ as --count 300. The whole campaign:
 from __future__ import annotations
 
 import argparse
-import collections
-import json
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import ledger_verify as verifier  # noqa: E402
+from agreement_run import Engine, Tally, run_comparison  # noqa: E402
 from agreement_samples import KINDS, SEGMENT_BYTES, Log, make_sample  # noqa: E402
 from ledger_segment import MAX_BLOCK_BYTES, PAGE  # noqa: E402
 
@@ -72,23 +69,6 @@ def store(log: Log, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for number, data in log.items():
         (directory / f"{number:012}.segment").write_bytes(data)
-
-
-class Engine:
-    """The library's verify() or recovery, a directory at a time, in one process."""
-
-    def __init__(self, tool: str, command: str):
-        self.process = subprocess.Popen([tool, command], text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
-
-    def __call__(self, directory: Path) -> dict:
-        self.process.stdin.write(f"{directory}\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
 
 
 SAME = ("ok", "segments", "blocks", "records", "bytes", "payload_bytes", "first_segment",
@@ -146,42 +126,22 @@ def recovery_differences(answer: dict, before: verifier.Report, directory: Path)
     return found
 
 
-class Tally:
-    def __init__(self) -> None:
-        self.verdicts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
-        self.disagreements = 0
-
-    def print(self) -> None:
-        names = [finding.value for finding in verifier.Finding]
-        print(f"{'':24}" + "".join(f"{name:>13}" for name in names))
-        total = sum(self.verdicts.values(), collections.Counter())
-        for kind, verdicts in [*sorted(self.verdicts.items()), ("all", total)]:
-            print(f"{kind:24}" + "".join(f"{verdicts[name]:13}" for name in names))
-
-
-def memory_folder() -> str | None:
-    """Where files do not reach a disk, if there is such a place with room."""
-    memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 64 << 20 else None
-
-
 def run(options: argparse.Namespace, folder: Path) -> Tally:
     sources = write_sources(options.tool, folder)
     verify, recover = Engine(options.tool, "verify"), Engine(options.tool, "recover")
-    tally = Tally()
+    tally = Tally([finding.value for finding in verifier.Finding])
     for number in range(options.first, options.first + options.count):
         kind, story, log = make_sample(sources, options.seed, number, options.only)
         directory = folder / "sample"
         store(log, directory)
         verdict = verify(directory)
         report = verifier.verify_log(directory)
-        tally.verdicts[kind][report.finding.value] += 1
+        tally.count(kind, report.finding.value)
         found = differences(verdict, report, log)
         if report.finding in (verifier.Finding.SOUND, verifier.Finding.TORN_TAIL):
             found += recovery_differences(recover(directory), report, directory)
         if found:
-            tally.disagreements += 1
-            print(f"sample {number}: {story}\n  " + "\n  ".join(found))
+            tally.disagree(f"sample {number}: {story}", found)
             if options.keep:
                 store(log, options.keep / str(number))
         shutil.rmtree(directory)
@@ -191,21 +151,7 @@ def run(options: argparse.Namespace, folder: Path) -> Tally:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tool")
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--first", type=int, default=0, help="number of the first sample")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=KINDS)
-    parser.add_argument("--keep", type=Path)
-    options = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
-        tally = run(options, Path(folder))
-    tally.print()
-    print(f"{options.count} samples, {tally.disagreements} disagreements, "
-          f"{time.monotonic() - began:.1f} s")
-    return 1 if tally.disagreements else 0
+    return run_comparison(__doc__.splitlines()[0], KINDS, 300, run)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@
 //       record_bytes_max=400 flush_every=3 segment_bytes=65536 block_bytes=4096 integrity=sha256
 //       record_trees=0 sync=1 end=closed (or killed: the process ends without closing)
 //       signer= (a file with a signer key, whose checkpoints the log gets)
+//   log_tool rotate DIRECTORY OLD_KEY_FILE NEW_KEY_FILE [name=value...]   the next signer key
 //   log_tool verify       directories from standard input, one a line; for each one line of JSON on
 //       standard output
 //   log_tool recover      the same, and opens and closes each for writing: {"ok":true} or the error
 //   log_tool checkpoint   lines of three paths with tabs between: a log, a note, a file with
-//   verifier
-//       keys, a line each; whether the note is a checkpoint that the log holds
+//       verifier keys, a line each; whether the note is a checkpoint that the log holds, signed by
+//       one of the keys or by one that key changes lead to
 //   log_tool proof        the same with two paths: a proof, a file with keys; whether it holds
 //   log_tool prove DIRECTORY KEY_FILE NOTE_FILE (SEQUENCE | since OLDER_NOTE_FILE)   prints a proof
 //
@@ -29,6 +30,7 @@
 #include <string_view>
 #include <vector>
 
+#include "grace/ledger/key_change.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
 #include "grace/ledger/writer.h"
@@ -86,6 +88,16 @@ grace::ledger::LogConfig config_of(const std::string& directory, const Settings&
 std::string all_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+int rotate(const std::vector<std::string>& words, const Settings& settings) {
+  const auto old_signer = grace::ledger::NoteSigner::parse(all_of(words[1]));
+  if (!old_signer) return fail(old_signer.error().message);
+  const auto new_signer = grace::ledger::NoteSigner::parse(all_of(words[2]));
+  if (!new_signer) return fail(new_signer.error().message);
+  const auto rotated =
+      grace::ledger::rotate_key(config_of(words[0], settings), *old_signer, *new_signer);
+  return rotated ? 0 : fail(rotated.error().message);
 }
 
 int write_log(const std::string& directory, const Settings& settings) {
@@ -221,10 +233,15 @@ std::string check_checkpoint(const std::string& line) {
   if (paths.size() != 3) return "{}";
   const auto keys = keys_in(paths[2]);
   if (!keys) return error_json(keys.error());
-  const auto opened = grace::ledger::open_checkpoint(all_of(paths[1]), *keys);
-  if (!opened) return error_json(opened.error());
-  const auto held = grace::ledger::check_log(paths[0], opened->checkpoint);
-  return held ? json_of(opened->checkpoint) + "}" : error_json(held.error());
+  const auto report = grace::ledger::verify(paths[0]);
+  if (!report) return error_json(report.error());
+  const auto traced = grace::ledger::trace_checkpoint(all_of(paths[1]), report->key_changes, *keys);
+  if (!traced) return error_json(traced.error());
+  const auto& checkpoint = traced->opened.checkpoint;
+  const auto held = grace::ledger::check_log(paths[0], checkpoint);
+  if (!held) return error_json(held.error());
+  return json_of(checkpoint) + ",\"signed_by\":" + quoted(traced->key.to_text()) +
+         ",\"steps\":" + std::to_string(traced->steps) + "}";
 }
 
 std::string check_proof(const std::string& line) {
@@ -288,8 +305,12 @@ int main(int count, char** arguments) {
   if (command == "checkpoint") return for_each_line(check_checkpoint);
   if (command == "proof") return for_each_line(check_proof);
   if (command == "prove" && count > 5) return prove({arguments + 2, arguments + count});
-  if (command != "write" || count < 3) return fail("no such command, see log_tool.cc");
+  const bool rotates = command == "rotate" && count > 4;
+  if (!rotates && (command != "write" || count < 3)) {
+    return fail("no such command, see log_tool.cc");
+  }
   Settings settings;
-  for (int index = 3; index < count; ++index) settings.set(arguments[index]);
+  for (int index = rotates ? 5 : 3; index < count; ++index) settings.set(arguments[index]);
+  if (rotates) return rotate({arguments + 2, arguments + 5}, settings);
   return write_log(arguments[2], settings);
 }

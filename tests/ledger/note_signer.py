@@ -8,7 +8,7 @@ import hashlib
 from typing import NamedTuple
 
 import ledger_ed25519 as curve  # in tools/
-from ledger_note import Key, key_id_of
+from ledger_note import Key, key_id_of, key_text
 
 
 def _expanded(seed: bytes) -> tuple[int, bytes]:
@@ -55,8 +55,7 @@ class Signer(NamedTuple):
         return Key(self.name, key_id_of(self.name, public), public)
 
     def verifier_text(self) -> str:
-        name, key_id, public = self.key
-        return f"{name}+{key_id.hex()}+{to_base64(bytes([1]) + public)}"
+        return key_text(self.key)
 
     def signer_text(self) -> str:
         key_id = self.key.key_id.hex()

@@ -13,29 +13,29 @@ docs/ledger_format.md. --keep saves the samples in question. The whole campaign:
 from __future__ import annotations
 
 import argparse
-import collections
 import hashlib
+import itertools
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import ledger_verify as verifier  # noqa: E402
+from agreement_run import Engine, Tally, run_comparison  # noqa: E402
 from agreement_samples import SEGMENT_BYTES  # noqa: E402
-from agreement_test import Engine, memory_folder  # noqa: E402
-from ledger_note import Refused, Why, open_checkpoint, parse_key  # noqa: E402
+from ledger_note import Refused, Why, key_text, parse_key  # noqa: E402
 from ledger_proof import ProvenRecord, check_proof  # noqa: E402
 from proof_forgeries import KINDS, make_sample  # noqa: E402
-from proof_samples import OWN, Model, Sample, consistency_fields, record_fields  # noqa: E402
+from proof_samples import (HEIRS, OWN, Model, Sample, checkpoint_text,  # noqa: E402
+                           consistency_fields, record_fields)
 
 SIGNED = "record_trees=1 flush_every=2"
 # The engine's error codes (error.h), in our words.
-CODES = {1: "use", 6: "broken", 7: "unsigned", 8: "unsupported"}
-# "unsigned" for both meanings of code 7, kNotFound.
+CODES = {1: "use", 6: "broken", 7: "unsigned", 8: "unsupported", 11: "untrusted"}
+VERDICTS = ["holds", *(why.value for why in Why)]
+# Code 7 is kNotFound for both.
 WORDS = {verifier.CheckpointCheck.HOLDS: "holds", verifier.CheckpointCheck.OUT_OF_REACH: "unsigned"}
 
 
@@ -57,17 +57,37 @@ def write_logs(tool: str, folder: Path) -> dict[str, Path]:
     write(tool, logs["fork"], f"{SIGNED} records=50 seed=3")
     write(tool, logs["other"], f"{SIGNED} records=40 signer={key}")
     write(tool, logs["crc32c"], "records=20 integrity=crc32c")
+    write_rotated(tool, logs, folder)
     shutil.copytree(logs["main"], logs["killed"], dirs_exist_ok=True)
     write(tool, logs["killed"], f"{SIGNED} records=9 end=killed")
     for removed in (1, 2, 4):
-        name = f"without_{removed}"
-        logs[name] = folder / name
-        shutil.copytree(logs["main"], logs[name])
-        for file in verifier.segment_files(logs[name])[:removed]:
-            file.path.unlink()
+        without_oldest(logs, folder, "main", removed)
     for removed in (1, 2, 3):
         cut_blocks(logs, folder, removed)
     return logs
+
+
+def write_rotated(tool: str, logs: dict[str, Path], folder: Path) -> None:
+    """A log whose key changed twice, and what is left of it where segments with a change went."""
+    keys = []
+    logs["rotated"] = folder / "rotated"
+    for signer in (OWN, *HEIRS):
+        keys.append(folder / f"epoch_{len(keys) + 1}.key")
+        keys[-1].write_text(signer.signer_text(), encoding="utf-8")
+        if len(keys) > 1:
+            subprocess.run([tool, "rotate", str(logs["rotated"]), *map(str, keys[-2:]),
+                            f"segment_bytes={SEGMENT_BYTES}", "record_trees=1"], check=True)
+        write(tool, logs["rotated"], f"{SIGNED} records=16 signer={keys[-1]}")
+    for removed in (2, 4):
+        without_oldest(logs, folder, "rotated", removed)
+
+
+def without_oldest(logs: dict[str, Path], folder: Path, name: str, removed: int) -> None:
+    copy = f"{'' if name == 'main' else name + '_'}without_{removed}"
+    logs[copy] = folder / copy
+    shutil.copytree(logs[name], logs[copy])
+    for file in verifier.segment_files(logs[copy])[:removed]:
+        file.path.unlink()
 
 
 def cut_blocks(logs: dict[str, Path], folder: Path, count: int) -> None:
@@ -100,14 +120,14 @@ def ours(sample: Sample, logs: dict[str, Path]) -> Verdict:
         keys = [parse_key(key) for key in sample.keys]
         if sample.log is None:
             return proof_verdict(check_proof(sample.data, keys))
-        checkpoint = open_checkpoint(sample.data, keys)
+        report, traced = verifier.verify_log_and_checkpoint(logs[sample.log], sample.data, keys)
     except Refused as refused:
         return Verdict(verdict=refused.why.value, reason=refused.reason)
-    check = verifier.CheckpointCheck(checkpoint)
-    verifier.verify_log(logs[sample.log], [check])
-    verdict = WORDS.get(check.verdict, Why.BROKEN.value)
-    said = fields_of(checkpoint) if verdict == "holds" else {"reason": check.verdict}
-    return Verdict(said, verdict=verdict)
+    verdict = WORDS.get(report.checkpoint, Why.BROKEN.value)
+    if verdict != "holds":
+        return Verdict(verdict=verdict, reason=report.checkpoint)
+    return Verdict(fields_of(traced.checkpoint), verdict=verdict, signed_by=key_text(traced.key),
+                   steps=traced.steps)
 
 
 def fields_of(checkpoint: verifier.Checkpoint) -> dict:
@@ -150,16 +170,18 @@ def own_proofs(tool: str, main: Path, model: Model, folder: Path) -> list[str]:
     return found
 
 
-class Run:
+class Comparison:
+    """Asks both sides about every sample."""
+
     def __init__(self, options: argparse.Namespace, folder: Path):
         self.options = options
         self.folder = folder
         self.logs = write_logs(options.tool, folder)
-        self.models = {name: Model(self.logs[name]) for name in ("main", "early", "fork", "other")}
+        self.models = {name: Model(self.logs[name]) for name in ("main", "early", "fork", "other",
+                                                              "rotated")}
         self.engines = {True: Engine(options.tool, "proof"),
                         False: Engine(options.tool, "checkpoint")}
-        self.verdicts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
-        self.disagreements = 0
+        self.tally = Tally(VERDICTS)
 
     def ask(self, sample: Sample) -> Verdict:
         data, keys = self.folder / "sample", self.folder / "keys"
@@ -170,25 +192,36 @@ class Run:
 
     def compare(self, kind: str, number: int | str, sample: Sample) -> None:
         python = ours(sample, self.logs)
-        self.verdicts[kind][python["verdict"]] += 1
+        self.tally.count(kind, python["verdict"])
         if found := differences(self.ask(sample), python):
-            self.disagreements += 1
-            print(f"sample {number}: {sample.story}, log {sample.log}, {python.get('reason')}\n  "
-                  + "\n  ".join(found))
+            self.tally.disagree(f"sample {number}: {sample.story}, log {sample.log}, "
+                                f"{python.get('reason')}", found)
             if self.options.keep:
                 self.options.keep.mkdir(parents=True, exist_ok=True)
                 (self.options.keep / str(number)).write_bytes(sample.data)
 
+    def compare_at_changes(self) -> None:
+        """The last size that a key may sign, and the first that only the next one may."""
+        model = self.models["rotated"]
+        changes = verifier.verify_log(self.logs["rotated"]).key_changes
+        line = [OWN, *HEIRS]
+        for size in [size for change in changes for size in (change.blocks, change.blocks + 1)]:
+            text = checkpoint_text(model.checkpoint(size))
+            for signer, trusted in itertools.product(line, line):
+                self.compare("at_key_change", f"change_{size}", Sample(
+                    f"by {line.index(signer) + 1} for who trusts {line.index(trusted) + 1}",
+                    "rotated", signer.sign(text), [trusted.verifier_text()]))
+
     def run(self) -> None:
         for text in own_proofs(self.options.tool, self.logs["main"], self.models["main"],
                                self.folder):
-            self.disagreements += 1
-            print(text)
+            self.tally.disagree(text)
         for name in ("main", "early", "other"):
             note = (self.logs[name] / "checkpoint").read_bytes()
             for log in self.logs:
                 sample = Sample(f"the writer's, of {name}", log, note, [OWN.verifier_text()])
                 self.compare("writers_checkpoint", name, sample)
+        self.compare_at_changes()
         options = self.options
         for number in range(options.first, options.first + options.count):
             kind, sample = make_sample(self.models, self.logs, options.seed, number, options.only)
@@ -196,31 +229,15 @@ class Run:
         for engine in self.engines.values():
             engine.close()
 
-    def print(self) -> None:
-        names = ["holds", "broken", "unsigned", "unsupported", "use"]
-        print(f"{'':24}" + "".join(f"{name:>13}" for name in names))
-        total = sum(self.verdicts.values(), collections.Counter())
-        for kind, verdicts in [*sorted(self.verdicts.items()), ("all", total)]:
-            print(f"{kind:24}" + "".join(f"{verdicts[name]:13}" for name in names))
+
+def run(options: argparse.Namespace, folder: Path) -> Tally:
+    comparison = Comparison(options, folder)
+    comparison.run()
+    return comparison.tally
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tool")
-    parser.add_argument("--count", type=int, default=400)
-    parser.add_argument("--first", type=int, default=0, help="number of the first sample")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=KINDS)
-    parser.add_argument("--keep", type=Path)
-    options = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
-        run = Run(options, Path(folder))
-        run.run()
-    run.print()
-    print(f"{options.count} samples, {run.disagreements} disagreements, "
-          f"{time.monotonic() - began:.1f} s")
-    return 1 if run.disagreements else 0
+    return run_comparison(__doc__.splitlines()[0], KINDS, 400, run)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from pathlib import Path
 from ledger_ed25519 import GROUP_ORDER  # in tools/
 from ledger_tree import inclusion_path, leaf_hash, tree_root
 from note_signer import Signer, sign_bytes, to_base64
-from proof_samples import (NAMESAKE, OWN, STRANGER, WITNESS, ConsistencyFields, Model, RecordFields,
-                           Sample, TextDamage, checkpoint_text, consistency_fields, record_fields)
+from proof_samples import (HEIRS, NAMESAKE, OWN, STRANGER, WITNESS, ConsistencyFields, Model,
+                           RecordFields, Sample, TextDamage, checkpoint_text, consistency_fields,
+                           record_fields)
 
 HEADER_FIELDS = {"magic": (0, "8s"), "header_crc": (8, "I"), "flags": (12, "I"),
                  "block_number": (16, "Q"), "first_sequence": (24, "Q"), "record_count": (32, "I"),
@@ -166,6 +167,23 @@ class Maker:
         key[self.random.randrange(len(key))] ^= 1 << self.random.randrange(7)
         self.keys = [key.decode().replace("\n", "?")]
         return self.keys[0], "main", self.note()
+
+    def changed_key(self):
+        """Signed by any of a log's keys, in its time or not, for who trusts any of them."""
+        model = self.models["rotated"]
+        size = self.random.randrange(len(model.leaves) + 1)
+        line = [OWN, *HEIRS]
+        signers = self.random.sample([*line, NAMESAKE], self.random.choice([1, 1, 1, 2]))
+        trusted = self.random.sample([*line, NAMESAKE], self.random.choice([1, 1, 1, 2]))
+        if self.random.random() < 0.5:
+            trusted = [OWN]
+        self.keys = [key.verifier_text() for key in trusted]
+        text = checkpoint_text(model.checkpoint(size))
+        log = self.random.choice(["rotated"] * 4 + [name for name in self.logs
+                                                    if name.startswith("rotated_")])
+        names = [[*line, NAMESAKE].index(key) + 1 for key in signers]
+        return (f"over {size}, by {names}", log,
+                text + b"\n" + b"".join(key.line(text) for key in signers))
 
     def mixed_record_proof(self):
         """One part of a proof from another one."""

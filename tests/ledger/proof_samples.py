@@ -17,6 +17,7 @@ OWN = Signer("grace.example/ledger", b"\1" * 32)
 WITNESS = Signer("witness.example", b"\2" * 32)
 NAMESAKE = Signer(OWN.name, b"\3" * 32)  # another key of the same name
 STRANGER = Signer("stranger.example", b"\4" * 32)
+HEIRS = [Signer(OWN.name, bytes([seed]) * 32) for seed in (5, 6)]  # the keys after OWN
 
 
 class Sample(NamedTuple):

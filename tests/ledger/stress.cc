@@ -208,13 +208,15 @@ class Round {
     std::uint64_t durable_seen = 0;
     std::uint64_t records_seen = 0;
     while (!closed_.load(std::memory_order_acquire)) {
-      // For a moment durable may be above written: the syncer is free to take a block that has been
-      // stored and not yet published.
+      // In this order: what is durable by now was written before.
       const std::uint64_t durable = writer_->durable_sequence();
       const std::uint64_t written = writer_->written_sequence();
       const WriterStats stats = writer_->stats();
       if (durable < durable_seen || written < written_seen || stats.records < records_seen) {
         fail("a figure went back");
+      }
+      if (durable > written) {
+        fail("durable " + std::to_string(durable) + ", written " + std::to_string(written));
       }
       if (stats.records < written) fail("written before it was counted");
       written_seen = written;

@@ -7,7 +7,7 @@
 //   ledger_system_calls              every k of every workload and way: some thousands of cases
 //     --count N                      at most so many
 //     --only WAY                     eio, eio_forever, ... as printed
-//     --every N                      of the calls only each N-th
+//     --every N                      of the calls only each N-th, of each way and log others
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -315,18 +315,15 @@ class SystemCalls {
     make_bases();
   }
 
-  std::uint64_t run() {
-    const std::string only = campaign_.value_of("--only");
-    const std::string stride = campaign_.value_of("--every");
-    const std::uint64_t every = stride.empty() ? 1 : std::strtoull(stride.c_str(), nullptr, 10);
-    if (every == 0) campaign_.fail("--every " + stride, "not a number from 1 on");
-    if (every == 0) return 0;
+  // Of the ways only this one, unless it is empty.
+  std::uint64_t run(const std::string& only, std::uint64_t every) {
+    std::uint64_t first = 0;
     for (const Way& way : kWays) {
       if (!only.empty() && only != way.name) continue;
       const std::uint64_t before = done_;
       for (const char* base : {"new", "closed", "killed", "torn", "torn_later"}) {
         bool hit = true;
-        for (std::uint64_t k = 1; hit && campaign_.more(done_); k += every) {
+        for (std::uint64_t k = 1 + first++ % every; hit && campaign_.more(done_); k += every) {
           hit = run_case(way, base, k);
         }
       }
@@ -467,11 +464,17 @@ class SystemCalls {
 int main(int argc, char** argv) {
   using namespace grace::ledger;
   Campaign campaign("ledger_system_calls", argc, argv, 1'000'000);
-  if (campaign.value_of("--only").empty() && campaign.value_of("--every").empty() &&
-      !campaign.knows_only({})) {
+  const std::string only = campaign.value_of("--only");
+  const std::string stride = campaign.value_of("--every");
+  if (!campaign.knows_only({"--only", only, "--every", stride})) return 2;
+  const std::uint64_t every = stride.empty() ? 1 : std::strtoull(stride.c_str(), nullptr, 10);
+  bool known = only.empty();
+  for (const Way& way : kWays) known = known || only == way.name;
+  if (!known || every == 0) {
+    std::fprintf(stderr, "ledger_system_calls: --only a way and --every a number from 1 on\n");
     return 2;
   }
   std::uint64_t done = run_real_calls(campaign);
-  done += SystemCalls(campaign).run();
+  done += SystemCalls(campaign).run(only, every);
   return campaign.finish(done, "failing calls");
 }

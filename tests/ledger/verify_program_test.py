@@ -164,8 +164,9 @@ class CarriedKeyChanges(unittest.TestCase):
     def test_each_follows_the_one_before(self):
         first, second = (4, self.note(0, 4)), (9, self.note(1, 9))
         changes = self.begin(first, second)
-        self.assertEqual((changes.count, changes.newest.new), (2, self.KEYS[2].key))
-        self.assertEqual(self.begin(second).newest.epoch, 3)  # as far back as files go
+        self.assertEqual([change.new for change in changes.changes],
+                         [key.key for key in self.KEYS[1:3]])
+        self.assertEqual(self.begin(second).changes[-1].epoch, 3)  # as far back as files go
         self.assertEqual(self.refused(second, first), "key_change_keys")
         self.assertEqual(self.refused(first, (9, self.note(1, 9, epoch=4))), "key_change_epoch")
         self.assertEqual(self.refused((5, first[1])), "key_change_sequence")

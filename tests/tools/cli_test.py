@@ -49,7 +49,7 @@ def every_command_has_help_with_an_example(grace, arguments):
     wanted = {"run", "replay", "gen", "ledger verify", "ledger cat", "ledger stats", "journal cat",
               "ledger prove", "ledger check-proof", "ledger checkpoint", "ledger keygen",
               "ledger rotate-key", "ledger keys", "ledger reveal", "ledger check-value",
-              "ledger redact",
+              "ledger redact", "ledger repair",
               "runs list", "runs show", "runs approve", "runs reject", "pause", "resume",
               "silence add", "silence list", "silence expire", "feedback", "stats", "ack", "undo",
               "check", "explain", "completion"}

@@ -78,9 +78,11 @@ def the_signing_key_can_change(grace, arguments):
     proof = grace.path("rotated.proof")
     grace.run("ledger", "prove", log, "1", "--key", publics[2], "--out", proof)
     check(grace.json("ledger", "check-proof", proof, "--key", publics[2])["ok"], "the proof")
-    other = subprocess.run([sys.executable, VERIFIER, log, "--json"], capture_output=True,
-                           text=True, check=True)
-    equal(json.loads(other.stdout)["key_changes"], 2, "what the other verifier makes of it")
+    other = subprocess.run([sys.executable, VERIFIER, log, "--json", "--checkpoint", newest,
+                            "--key", publics[0]], capture_output=True, text=True, check=True)
+    said = json.loads(other.stdout)
+    equal((said["key_changes"], said["checkpoint"], said["checkpoint_signed_by"]),
+          (2, "holds", report["checkpoint_signed_by"]), "what the other verifier makes of it")
     os.chmod(keys[0], 0o644)
     refused = grace.run("ledger", "rotate-key", log, keys[0], keys[1], code=2)
     check("chmod 600" in refused.stderr, refused.stderr)
