@@ -85,7 +85,7 @@ void Surveyor::compare_with_checkpoint() {
 
 void Surveyor::judge_checkpoint() {
   RepairPlan& plan = out_.plan;
-  if (!checkpoint_ || out_.chain.integrity != Integrity::kSha256) return;
+  if (!checkpoint_) return;
   plan.checkpoint = HeldCheckpoint::kBroken;
   if (!*checkpoint_) {
     plan.checkpoint_says = "it cannot be read: " + checkpoint_->error().message;

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "compressed_segment.h"
+#include "grace/ledger/checkpoint.h"
 #include "grace/ledger/crc32c.h"
 #include "repair_fixture.h"
 
@@ -298,23 +299,32 @@ TEST_F(CompressedRepairTest, ACompressedFormBesideAPlainOneGoesWithIt) {
   }
 }
 
-// Tree files speak of what was hashed: those of what is cut go, the others stay and still hold.
-TEST_F(RepairTest, TreeFilesGoWithTheirSegments) {
-  config_.integrity = Integrity::kCrc32c;
-  config_.hash_sealed = true;
-  config_.checkpoint.interval = std::chrono::milliseconds(2);
-  open();
-  while (!std::filesystem::exists(segment(4))) {
-    append_many(40);
-    flush();
+class HashedRepairTest : public RepairTest {
+ protected:
+  // Four segments at least, of which three are hashed.
+  void write_hashed() {
+    config_.integrity = Integrity::kCrc32c;
+    config_.hash_sealed = true;
+    config_.checkpoint.interval = std::chrono::milliseconds(2);
+    open();
+    while (!std::filesystem::exists(segment(4))) {
+      append_many(40);
+      flush();
+    }
+    while (!std::filesystem::exists(config_.directory + "/000000000003.tree")) ::usleep(1000);
+    close();
+    whole_ = files();
+    ASSERT_TRUE(report().ok) << reason(report());
   }
-  while (!std::filesystem::exists(config_.directory + "/000000000003.tree")) ::usleep(1000);
-  close();
-  whole_ = files();
-  ASSERT_TRUE(report().ok) << reason(report());
+};
+
+// Tree files speak of what was hashed: those of what is cut go, the others stay and still hold.
+TEST_F(HashedRepairTest, TreeFilesGoWithTheirSegments) {
+  write_hashed();
   flip(2, kFirstBlockOffset + 200);
   const RepairPlan found = plan();
   ASSERT_EQ(found.place(), (RepairPlace{2, kFirstBlockOffset}));
+  EXPECT_EQ(found.checkpoint, HeldCheckpoint::kNone);
   const auto done = mend(found.place());
   ASSERT_TRUE(done.has_value()) << done.error().message;
   const Files after = files();
@@ -323,6 +333,23 @@ TEST_F(RepairTest, TreeFilesGoWithTheirSegments) {
   EXPECT_FALSE(after.contains("000000000003.tree"));
   EXPECT_EQ(after.at("quarantine/000000000002.tree-0.torn"), whole_["000000000002.tree"]);
   EXPECT_EQ(std::count(found.moved.begin(), found.moved.end(), "000000000003.tree"), 1);
+  expect_repaired(found.kept_records);
+}
+
+TEST_F(HashedRepairTest, ACheckpointOverHashedSegmentsIsNotBrokenUnasked) {
+  const NoteSigner signer = *NoteSigner::generate("grace.example/ledger");
+  config_.checkpoint.signer = &signer;
+  write_hashed();
+  ASSERT_TRUE(whole_.contains("checkpoint"));
+  EXPECT_TRUE(plan().is_sound());
+  flip(2, kFirstBlockOffset + 200);
+  const Files damaged = files();
+  const RepairPlan found = plan();
+  EXPECT_EQ(found.checkpoint, HeldCheckpoint::kWouldBreak) << found.checkpoint_says;
+  EXPECT_EQ(mend(found.place()).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(files(), damaged);
+  ASSERT_TRUE(mend(found.place(), nullptr, /*break_checkpoint=*/true).has_value());
+  EXPECT_EQ(load(config_.directory + "/quarantine/checkpoint.broken"), whole_["checkpoint"]);
   expect_repaired(found.kept_records);
 }
 
