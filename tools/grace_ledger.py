@@ -12,8 +12,9 @@
                         reasoning=["low risk"], confidence=0.92)
     subsystem_registry.get_subsystem_stats()
 
-Every logging call returns a Receipt: the record's sequence, and how safe it is (D0 in the writer's
-ring, D1 survives the end of the engine, D2 survives the loss of power). It waits for D2 unless
+Every logging call returns a Receipt: the record's sequence (0 where the engine cannot know it yet:
+with retention), and how safe it is (D0 in the writer's ring, D1 survives the end of the engine, D2
+survives the loss of power). It waits for D2 unless
 asked otherwise; a receipt that is not as safe as asked says timed_out. In an async program run the
 calls in a thread: `await asyncio.to_thread(logger.log_action, ...)`.
 

@@ -13,7 +13,6 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <string_view>
 #include <thread>
 
 #include "io_error.h"
@@ -26,12 +25,6 @@ constexpr std::string_view kCompressedEnding = ".segment.zst";
 constexpr std::string_view kTreeEnding = ".tree";
 constexpr std::string_view kKeyChangeEnding = ".keychange";
 constexpr std::size_t kDigits = 12;
-
-std::string numbered(const std::string& directory, std::uint64_t number, std::string_view ending) {
-  std::string digits = std::to_string(number);
-  if (digits.size() < kDigits) digits.insert(0, kDigits - digits.size(), '0');
-  return directory + "/" + digits + std::string(ending);
-}
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -48,25 +41,6 @@ Result<std::vector<std::string>> list_names(const std::string& directory) {
   std::vector<std::string> names;
   while (const dirent* entry = ::readdir(open.get())) names.emplace_back(entry->d_name);
   return names;
-}
-
-Result<std::vector<std::uint64_t>> list_numbered(const std::string& directory,
-                                                 std::string_view ending) {
-  auto names = list_names(directory);
-  if (!names) return tl::unexpected<Error>(names.error());
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& name : *names) {
-    if (!name.ends_with(ending)) continue;
-    const char* const end = name.data() + name.size() - ending.size();
-    std::uint64_t number = 0;
-    const auto [stop, outcome] = std::from_chars(name.data(), end, number);
-    if (outcome != std::errc{} || stop != end || number == 0) continue;
-    // One spelling for each number, or two files could claim one place.
-    if (numbered(directory, number, ending) != directory + "/" + name) continue;
-    numbers.push_back(number);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
 }
 
 // A listing is no snapshot: beside a live writer it may miss a file and show one that was made
@@ -98,23 +72,49 @@ std::string holder_of(int fd) {
 
 }  // namespace
 
+std::string numbered_path(const std::string& directory, std::uint64_t number,
+                          std::string_view ending) {
+  std::string digits = std::to_string(number);
+  if (digits.size() < kDigits) digits.insert(0, kDigits - digits.size(), '0');
+  return directory + "/" + digits + std::string(ending);
+}
+
+Result<std::vector<std::uint64_t>> list_numbered(const std::string& directory,
+                                                 std::string_view ending) {
+  auto names = list_names(directory);
+  if (!names) return tl::unexpected<Error>(names.error());
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(ending)) continue;
+    const char* const end = name.data() + name.size() - ending.size();
+    std::uint64_t number = 0;
+    const auto [stop, outcome] = std::from_chars(name.data(), end, number);
+    if (outcome != std::errc{} || stop != end || number == 0) continue;
+    // One spelling for each number, or two files could claim one place.
+    if (numbered_path(directory, number, ending) != directory + "/" + name) continue;
+    numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 std::string segment_path(const std::string& directory, std::uint64_t number) {
-  return numbered(directory, number, kSegmentEnding);
+  return numbered_path(directory, number, kSegmentEnding);
 }
 std::string compressed_path(const std::string& directory, std::uint64_t number) {
-  return numbered(directory, number, kCompressedEnding);
+  return numbered_path(directory, number, kCompressedEnding);
 }
 std::string index_path(const std::string& directory, std::uint64_t number) {
-  return numbered(directory, number, ".index");
+  return numbered_path(directory, number, ".index");
 }
 std::string tree_path(const std::string& directory, std::uint64_t number) {
-  return numbered(directory, number, kTreeEnding);
+  return numbered_path(directory, number, kTreeEnding);
 }
 std::string key_change_path(const std::string& directory, std::uint64_t sequence) {
   return numbered(directory, sequence, kKeyChangeEnding);
 }
 std::string prepared_path(const std::string& directory, std::uint64_t number) {
-  return numbered(directory, number, ".prepared");
+  return numbered_path(directory, number, ".prepared");
 }
 std::string quarantine_directory(const std::string& directory) {
   return directory + "/quarantine";

@@ -2,12 +2,21 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "grace/ledger/error.h"
 #include "grace/ledger/file_system.h"
 
 namespace grace::ledger::internal {
+
+// A file that has a number for its name: 12 digits at least, padded with zeros.
+[[nodiscard]] std::string numbered_path(const std::string& directory, std::uint64_t number,
+                                        std::string_view ending);
+// Numbers from 1 on of all files with such a name and this ending, ascending; what is spelt in
+// another way is left out. kNotFound: no such directory.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_numbered(const std::string& directory,
+                                                               std::string_view ending);
 
 // Names inside a log's directory.
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);

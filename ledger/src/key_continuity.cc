@@ -1,18 +1,21 @@
 #include "key_continuity.h"
 
+#include <chrono>
 #include <utility>
 
 #include "block_writer.h"
 #include "directory.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
-#include "grace/ledger/writer.h"
 #include "text_codec.h"
 #include "whole_file.h"
+#include "writer_core.h"
 
 namespace grace::ledger {
 namespace internal {
 namespace {
+
+constexpr std::chrono::minutes kTimeout{1};
 
 // The last record that a note claims to speak of. Nothing hangs on it but how far back is read: a
 // false one spoils the signature.
@@ -28,6 +31,29 @@ Result<void> check_newest(const std::vector<RecordedKeyChange>& changes, const N
                                                   " has made another key the log's: " +
                                                   changes.back().change.new_key.to_text() +
                                                   ", not " + signer.verifier().to_text());
+}
+
+// Not through a Producer, which refuses records of this type. The ring is new and empty: it has
+// room for whatever is not too large.
+Result<std::uint64_t> append_change(WriterCore& writer, std::string_view note) {
+  const auto lease = writer.lease_ring(Importance::kEssential);
+  if (!lease) return tl::unexpected<Error>(lease.error());
+  ByteRing& ring = *lease->ring;
+  const std::uint64_t sequence = writer.next_sequence(ring);
+  const AppendStatus status =
+      writer.try_append(ring, Importance::kEssential, RecordType::kKeyChange, as_bytes(note), {});
+  if (status != AppendStatus::kOk) {
+    if (auto health = writer.health(); !health) return tl::unexpected<Error>(health.error());
+    return make_error(ErrorCode::kInvalidArgument,
+                      "record_bytes_max is too small for a key change");
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kTimeout;
+  if (auto safe =
+          writer.wait_safe(ring, Importance::kEssential, ring.producer_position(), deadline);
+      !safe) {
+    return tl::unexpected<Error>(safe.error());
+  }
+  return sequence;
 }
 
 }  // namespace
@@ -71,6 +97,7 @@ Result<void> check_continuity(const LogConfig& config, const NoteSigner& signer,
 Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_signer,
                                      const NoteSigner& new_signer, std::uint64_t epoch) {
   config.checkpoint.signer = nullptr;
+  config.retention = {};  // makes records of its own, and the change is for one place only
   if (config.integrity != Integrity::kSha256) {
     return make_error(ErrorCode::kInvalidArgument, "a log with crc32c has no signing key");
   }
@@ -78,12 +105,15 @@ Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_sig
   if (auto there = internal::segments_of_log(directory); !there) {
     return tl::unexpected<Error>(there.error());
   }
-  auto writer = Writer::open(config);
-  if (!writer) return tl::unexpected<Error>(writer.error());
+  auto opened = internal::WriterCore::open(config, /*keeper_runs=*/false);
+  if (!opened) return tl::unexpected<Error>(opened.error());
+  internal::WriterCore& writer = **opened;
   if (auto held = internal::check_continuity(config, old_signer, false); !held) {
     return tl::unexpected<Error>(held.error());
   }
-  if (auto flushed = (*writer)->flush(); !flushed) return tl::unexpected<Error>(flushed.error());
+  if (auto flushed = writer.flush(internal::kTimeout); !flushed) {
+    return tl::unexpected<Error>(flushed.error());
+  }
   const auto report = verify(directory);
   if (!report) return tl::unexpected<Error>(report.error());
   if (!report->ok) {
@@ -113,21 +143,10 @@ Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_sig
                    .time_ns = internal::wall_clock_ns(config)};
   const auto note = sign_key_change(change, old_signer, new_signer);
   if (!note) return tl::unexpected<Error>(note.error());
-  auto producer = (*writer)->producer();
-  if (!producer) return tl::unexpected<Error>(producer.error());
-  const std::uint64_t sequence = producer->next_sequence();
-  if (producer->append_or_wait(RecordType::kKeyChange, as_bytes(*note)) != AppendStatus::kOk) {
-    const auto health = (*writer)->health();
-    if (!health) return tl::unexpected<Error>(health.error());
-    return make_error(ErrorCode::kInvalidArgument,
-                      "record_bytes_max is too small for a key change");
-  }
-  if (auto durable = producer->wait_durable(); !durable) {
-    return tl::unexpected<Error>(durable.error());
-  }
-  *producer = Producer();
-  if (auto closed = (*writer)->close(); !closed) return tl::unexpected<Error>(closed.error());
-  return RecordedKeyChange{std::move(change), sequence};
+  const auto sequence = internal::append_change(writer, *note);
+  if (!sequence) return tl::unexpected<Error>(sequence.error());
+  if (auto closed = writer.close(); !closed) return tl::unexpected<Error>(closed.error());
+  return RecordedKeyChange{std::move(change), *sequence};
 }
 
 }  // namespace grace::ledger

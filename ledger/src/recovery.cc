@@ -1,7 +1,6 @@
 #include "recovery.h"
 
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -303,7 +302,7 @@ Result<void> Recovery::seal(std::size_t index, std::uint64_t offset) {
 
 Result<Recovered> Recovery::run() {
   // What it has left so far may look like a torn tail, and is none.
-  if (::access(repair_intent_path(config_.directory).c_str(), F_OK) == 0) {
+  if (file_exists(repair_intent_path(config_.directory))) {
     return make_error(ErrorCode::kCorrupt,
                       config_.directory + ": a repair was begun and not finished: run it again");
   }

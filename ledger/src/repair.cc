@@ -1,7 +1,6 @@
 #include "grace/ledger/repair.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +19,7 @@
 #include "repair_survey.h"
 #include "segment_scanner.h"
 #include "text_codec.h"
+#include "whole_file.h"
 
 namespace grace::ledger {
 namespace {
@@ -36,10 +36,6 @@ std::string file_name(const std::string& path) {
 
 std::string place_text(const RepairPlace& place) {
   return std::to_string(place.segment) + ":" + std::to_string(place.offset);
-}
-
-bool exists(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0;
 }
 
 // From an offset to the last byte that is not zero.
@@ -211,7 +207,7 @@ Result<void> Repair::export_behind(const std::string& name, Survey& survey) {
 
 std::string Repair::free_name(const std::string& wanted, const std::string& ending) {
   std::string name = wanted + ending;
-  for (int n = 2; exists(quarantined(name)) || names_.contains(name); ++n) {
+  for (int n = 2; internal::file_exists(quarantined(name)) || names_.contains(name); ++n) {
     name = wanted + "." + std::to_string(n) + ending;
   }
   names_.insert(name);
@@ -239,9 +235,8 @@ void Repair::list_effects(const Survey& survey, RepairIntent& intent) {
     intent.tail = {last, survey.end_offset, copy_name(last, survey.end_offset)};
   }
   // From the last on, so that a crash in between leaves no gap.
-  for (std::size_t at = survey.numbers.size(); at-- > survey.kept;) {
-    const std::string from = file_name(path_of(survey.numbers[at]));
-    intent.moves.push_back({from, free_name(from + "-0", ".torn")});
+  for (auto from = plan.moved.rbegin(); from != plan.moved.rend(); ++from) {
+    intent.moves.push_back({*from, free_name(*from + "-0", ".torn")});
   }
   if (plan.checkpoint >= HeldCheckpoint::kWouldBreak) {
     intent.moves.push_back(
@@ -285,17 +280,12 @@ std::string Repair::record_of(const Survey& survey, const RepairIntent& intent,
 }
 
 Result<void> Repair::store_intent(const RepairIntent& intent) {
-  const std::string path = internal::repair_intent_path(directory_);
-  const std::string unfinished = path + ".new";
   const std::string text = intent.to_text();
-  const int fd = fs_.open(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-  if (fd < 0) return internal::make_io_error("create", unfinished, fd);
-  int outcome = internal::write_all(fs_, fd, as_bytes(text), 0);
-  if (outcome >= 0) outcome = fs_.sync_file(fd);
-  (void)fs_.close(fd);
-  if (outcome >= 0) outcome = fs_.rename(unfinished, path);
-  if (outcome < 0) return internal::make_io_error("write", path, outcome);
-  return internal::sync_names(fs_, directory_);
+  const auto stored =
+      internal::store_whole(fs_, internal::quarantine_directory(directory_),
+                            file_name(internal::repair_intent_path(directory_)), as_bytes(text));
+  if (!stored) return stored;
+  return internal::sync_names(fs_, directory_);  // quarantine/ may be new
 }
 
 // Phase save: nothing is destroyed, and each step may be done again.
@@ -336,7 +326,8 @@ Result<void> Repair::save(const RepairIntent& intent) {
 Result<void> Repair::move(const RepairIntent::Move& move) {
   const std::string from = directory_ + "/" + move.from;
   const std::string to = quarantined(move.name);
-  if (!exists(from) && exists(to)) return {};  // moved before the crash
+  if (!internal::file_exists(from) && internal::file_exists(to))
+    return {};  // moved before the crash
   if (const int moved = fs_.rename(from, to); moved < 0) {
     return internal::make_io_error("move to quarantine", from, moved);
   }
@@ -349,10 +340,11 @@ Result<void> Repair::end_log(const RepairIntent& intent) {
   if (!numbers) return tl::unexpected<Error>(numbers.error());
   // The seal will promise all that is kept.
   for (const std::uint64_t number : *numbers) {
-    if (auto synced = internal::sync_whole(fs_, path_of(number)); !synced) return synced;
+    const std::string path = internal::stored_path(directory_, number);
+    if (auto synced = internal::sync_whole(fs_, path); !synced) return synced;
   }
   const bool fresh = intent.end_offset == 0;
-  if (fresh && exists(path_of(intent.end_segment))) {
+  if (fresh && internal::file_exists(path_of(intent.end_segment))) {
     return internal::sync_names(fs_, directory_);  // it got its name when it was complete
   }
   auto chain = chain_before(intent);
@@ -430,6 +422,8 @@ Result<void> Repair::begin_segment(const RepairIntent& intent, ChainState& chain
   start.header.previous_root = chain.root;
   start.header.created_ns = intent.wall_time_ns;
   start.header.promised_sequence = chain.next_sequence - 1;
+  const bool compressed = !internal::list_ending(directory_, ".segment.zst").empty();
+  if (compressed) start.header.features = kFeatureCompressed;
   std::array<std::byte, kSegmentHeaderBytes> copy{};
   internal::write_segment_header(start, copy);
   const std::string path = internal::prepared_path(directory_, intent.end_segment);
@@ -474,7 +468,7 @@ Result<RepairPlan> plan_repair(const std::string& directory) {
   }
   auto survey = internal::survey_log(directory, {});
   if (!survey) return tl::unexpected<Error>(survey.error());
-  survey->plan.unfinished = exists(internal::repair_intent_path(directory));
+  survey->plan.unfinished = internal::file_exists(internal::repair_intent_path(directory));
   return std::move(survey->plan);
 }
 

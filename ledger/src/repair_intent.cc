@@ -1,7 +1,5 @@
 #include "repair_intent.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -112,7 +110,7 @@ Result<RepairIntent> RepairIntent::parse(std::string_view text) {
 
 Result<std::optional<RepairIntent>> RepairIntent::read(const std::string& directory) {
   const std::string path = repair_intent_path(directory);
-  if (::access(path.c_str(), F_OK) != 0) return std::optional<RepairIntent>();
+  if (!file_exists(path)) return std::optional<RepairIntent>();
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.good() && !file.eof()) return make_io_error("read", path, -EIO);

@@ -35,13 +35,19 @@ class Surveyor {
   void judge_checkpoint();
   // True: the walk goes on with the next segment.
   Result<bool> walk_segment(std::size_t index);
+  // Index of the first segment that a cut leaves otherwise than it is. Behind a seal a new one
+  // begins.
+  [[nodiscard]] std::size_t first_changed() const {
+    return out_.kept - (out_.kept > 0 && !out_.sealed ? 1 : 0);
+  }
   [[nodiscard]] Result<void> refuse_compressed() const;
   void move_side_files();
   Result<bool> walk_blocks(std::size_t index, SegmentScanner& segment);
   Result<void> end_at(std::size_t index, std::uint64_t offset, std::string reason, bool misplaced);
   Result<void> look_behind(std::size_t index, std::uint64_t offset);
-  Result<void> scan_blocks(ByteSource& source, std::uint64_t from, std::uint64_t number);
-  Result<bool> read_block(ByteSource& source, std::uint64_t at, std::uint64_t size,
+  Result<void> scan_blocks(ByteSource& source, std::uint64_t from, std::uint64_t until,
+                           std::uint64_t number);
+  Result<bool> read_block(ByteSource& source, std::uint64_t at, std::uint64_t until,
                           std::uint64_t number, const BlockHeader& header);
   void visit_records(std::uint64_t number, std::uint64_t at, const BlockHeader& header);
   void set_cut(std::uint64_t segment, std::uint64_t offset, std::string reason);
@@ -79,7 +85,7 @@ void Surveyor::compare_with_checkpoint() {
 
 void Surveyor::judge_checkpoint() {
   RepairPlan& plan = out_.plan;
-  if (!checkpoint_ || out_.chain.integrity != Integrity::kSha256) return;
+  if (!checkpoint_) return;
   plan.checkpoint = HeldCheckpoint::kBroken;
   if (!*checkpoint_) {
     plan.checkpoint_says = "it cannot be read: " + checkpoint_->error().message;
@@ -137,7 +143,7 @@ Result<Survey> Surveyor::run() {
     out_.tail_bytes = tail->used_bytes;
   }
   for (std::size_t index = out_.kept; index < out_.numbers.size(); ++index) {
-    const std::string path = segment_path(directory_, out_.numbers[index]);
+    const std::string path = stored_path(directory_, out_.numbers[index]);
     plan.moved.push_back(path.substr(path.rfind('/') + 1));
   }
   move_side_files();
@@ -145,13 +151,13 @@ Result<Survey> Surveyor::run() {
   return std::move(out_);
 }
 
-// What is to be cut, moved or mended has to be a plain file.
+// What is to be cut or mended has to be a plain file.
 Result<void> Surveyor::refuse_compressed() const {
   const RepairPlan& plan = out_.plan;
   if (!plan.cut && plan.headers.empty() && plan.after_seals.empty()) return {};
-  const std::uint64_t from = plan.cut && out_.kept > 0 ? out_.numbers[out_.kept - 1] : 0;
-  for (const std::uint64_t number : out_.numbers) {
-    bool touched = plan.cut && number >= from;
+  for (std::size_t index = 0; index < out_.numbers.size(); ++index) {
+    const std::uint64_t number = out_.numbers[index];
+    bool touched = plan.cut && index >= first_changed() && index < out_.kept;
     for (const auto* faults : {&plan.headers, &plan.after_seals}) {
       for (const RepairFault& fault : *faults) touched = touched || fault.place.segment == number;
     }
@@ -167,15 +173,17 @@ Result<void> Surveyor::refuse_compressed() const {
   return {};
 }
 
-// They would speak of segments that are no longer there, or no longer so long.
+// They would speak of segments that are no longer there, or no longer so long. The compressed form
+// is such a file where the plain one, which counts, is still beside it.
 void Surveyor::move_side_files() {
   if (!out_.plan.cut) return;
-  for (std::size_t index = out_.kept > 0 ? out_.kept - 1 : 0; index < out_.numbers.size();
-       ++index) {
+  for (std::size_t index = first_changed(); index < out_.numbers.size(); ++index) {
     const std::uint64_t number = out_.numbers[index];
     for (const std::string& path :
-         {index_path(directory_, number), tree_path(directory_, number)}) {
-      if (file_exists(path)) out_.plan.moved.push_back(path.substr(path.rfind('/') + 1));
+         {compressed_path(directory_, number), index_path(directory_, number),
+          tree_path(directory_, number)}) {
+      if (!file_exists(path) || path == stored_path(directory_, number)) continue;
+      out_.plan.moved.push_back(path.substr(path.rfind('/') + 1));
     }
   }
 }
@@ -237,20 +245,16 @@ Result<bool> Surveyor::walk_blocks(std::size_t index, SegmentScanner& segment) {
   out_.end_offset = segment.offset();
   out_.sealed = segment.sealed();
   if (!segment.ended()) {
-    if (segment.fail_over_end() > 0) {
-      set_cut(number, segment.offset(),
-              "the log ends here, yet the next segment goes on from further behind");
-      auto seen = look_behind(index, segment.offset());
-      if (!seen) return tl::unexpected<Error>(seen.error());
-      return false;
-    }
     const bool invalid = step == Step::kInvalid;
-    auto ended = end_at(index, segment.offset(),
-                        invalid ? segment.fault().reason : "no block and no seal begins here",
-                        invalid && segment.fault().misplaced);
+    // Where the next segment says that this one goes on further, all up to there was durable.
+    const bool misplaced = (invalid && segment.fault().misplaced) || segment.fail_over_end() > 0;
+    auto ended =
+        end_at(index, segment.offset(),
+               invalid ? segment.fault().reason : "no block and no seal begins here", misplaced);
     if (!ended) return tl::unexpected<Error>(ended.error());
     return false;
   }
+  if (!segment.sealed()) return true;  // what lies behind its end was given up: may be anything
   const auto tail =
       inspect_tail(segment.source(), segment.offset(), out_.chain.log_id, out_.chain.next_sequence);
   if (!tail) return tl::unexpected<Error>(located(tail.error(), directory_, number));
@@ -274,7 +278,8 @@ Result<void> Surveyor::end_at(std::size_t index, std::uint64_t offset, std::stri
   return {};
 }
 
-// What the damage has cut off from the log: how much of it there was, and is still readable.
+// What the damage has cut off from the log: how much of it there was, and is still readable. What a
+// fail-over gave up goes to quarantine with the rest, and was no part of the log.
 Result<void> Surveyor::look_behind(std::size_t index, std::uint64_t offset) {
   RepairLoss& loss = *out_.plan.cut;
   for (std::size_t at = index; at < out_.numbers.size(); ++at) {
@@ -291,22 +296,25 @@ Result<void> Surveyor::look_behind(std::size_t index, std::uint64_t offset) {
     const auto size = (*segment)->source().size();
     if (!size) return tl::unexpected<Error>(size.error());
     loss.bytes += *size > from ? *size - from : 0;
-    if (auto seen = scan_blocks((*segment)->source(), from, number); !seen) return seen;
+    const std::uint64_t end = (*segment)->fail_over_end();
+    const std::uint64_t until = end > 0 ? std::min(*size, end) : *size;
+    if (auto seen = scan_blocks((*segment)->source(), from, until, number); !seen) return seen;
   }
   loss.last_sequence = std::max(loss.last_sequence, loss.promised_sequence);
   return {};
 }
 
-Result<void> Surveyor::scan_blocks(ByteSource& source, std::uint64_t from, std::uint64_t number) {
+Result<void> Surveyor::scan_blocks(ByteSource& source, std::uint64_t from, std::uint64_t until,
+                                   std::uint64_t number) {
   if (!begun_) return {};  // nothing says which log a block would be of
   RepairLoss& loss = *out_.plan.cut;
-  const auto size = source.size();
-  if (!size) return tl::unexpected<Error>(size.error());
   std::vector<std::byte> page(sizeof(BlockHeader));
-  for (std::uint64_t at = from; at < *size;) {
+  for (std::uint64_t at = from; at < until;) {
     const auto got = source.read(at, page);
-    if (!got) return tl::unexpected<Error>(got.error());
-    const auto header = *got < page.size() ? BlockHeader{0} : load<BlockHeader>(page);
+    if (!got && got.error().code != ErrorCode::kCorrupt) return tl::unexpected<Error>(got.error());
+    // Of a compressed segment a part may be past reading, and what follows it not.
+    const bool read = got && *got == page.size();
+    const auto header = read ? load<BlockHeader>(page) : BlockHeader{0};
     std::uint64_t step = kBlockAlignment;
     if (header.magic == kBlockMagic && is_header_of_log(header, out_.chain.log_id)) {
       loss.promised_sequence = std::max(loss.promised_sequence, header.promised_sequence);
@@ -315,7 +323,7 @@ Result<void> Surveyor::scan_blocks(ByteSource& source, std::uint64_t from, std::
         loss.last_sequence =
             std::max(loss.last_sequence, header.first_sequence + header.record_count - 1);
       }
-      const auto sound = read_block(source, at, *size, number, header);
+      const auto sound = read_block(source, at, until, number, header);
       if (!sound) return tl::unexpected<Error>(sound.error());
       if (*sound) step = header.block_bytes;
     }
@@ -325,7 +333,7 @@ Result<void> Surveyor::scan_blocks(ByteSource& source, std::uint64_t from, std::
 }
 
 // Whether the block is right by itself; counts and shows its records if they are of the lost ones.
-Result<bool> Surveyor::read_block(ByteSource& source, std::uint64_t at, std::uint64_t size,
+Result<bool> Surveyor::read_block(ByteSource& source, std::uint64_t at, std::uint64_t until,
                                   std::uint64_t number, const BlockHeader& header) {
   ChainState claimed;
   claimed.log_id = out_.chain.log_id;
@@ -334,11 +342,11 @@ Result<bool> Surveyor::read_block(ByteSource& source, std::uint64_t at, std::uin
   claimed.next_sequence = header.first_sequence;
   claimed.promised_sequence = header.promised_sequence;
   claimed.root = header.previous_hash;
-  if (check_block_header(header, claimed, size - at)) return false;
-  block_.resize(header.block_bytes);  // at most kBlockBytesMax, and not beyond the file
+  if (check_block_header(header, claimed, until - at)) return false;
+  block_.resize(header.block_bytes);  // at most kBlockBytesMax, and not beyond the end
   const auto got = source.read(at, block_);
-  if (!got) return tl::unexpected<Error>(got.error());
-  if (*got != block_.size() || check_block(block_, claimed, &hasher_)) return false;
+  if (!got && got.error().code != ErrorCode::kCorrupt) return tl::unexpected<Error>(got.error());
+  if (!got || *got != block_.size() || check_block(block_, claimed, &hasher_)) return false;
   if (header.first_sequence < out_.chain.next_sequence) return true;  // a copy of what is kept
   out_.plan.cut->readable_blocks += 1;
   out_.plan.cut->readable_records += header.record_count;

@@ -12,19 +12,11 @@
 
 #include "directory.h"
 #include "io_error.h"
-#include "text_codec.h"
 
 namespace grace::ledger::internal {
 namespace {
 
 constexpr std::string_view kValues = ".values";
-constexpr std::size_t kDigits = 12;
-
-std::string value_path(const std::string& directory, std::uint64_t first_id) {
-  std::string digits = std::to_string(first_id);
-  if (digits.size() < kDigits) digits.insert(0, kDigits - digits.size(), '0');
-  return directory + "/" + digits + std::string(kValues);
-}
 
 // All bytes of a file become zeros, durably. Nothing happens where it is not there.
 Result<void> wipe(FileSystem& fs, const std::string& path) {
@@ -76,30 +68,22 @@ std::string value_directory(const std::string& log_directory) {
 }
 
 Result<std::vector<ValueFileName>> list_value_files(const std::string& directory) {
-  struct stat info {};
-  if (::stat(directory.c_str(), &info) != 0) {
-    if (errno == ENOENT) return make_error(ErrorCode::kNotFound, "no stored values: " + directory);
-    return make_io_error("look at", directory, -errno);
+  const auto numbers = list_numbered(directory, kValues);
+  if (!numbers && numbers.error().code == ErrorCode::kNotFound) {
+    return make_error(ErrorCode::kNotFound, "no stored values: " + directory);
   }
+  if (!numbers) return tl::unexpected<Error>(numbers.error());
   std::vector<ValueFileName> files;
-  for (const std::string& path : list_ending(directory, std::string(kValues))) {
-    std::string_view name(path);
-    name.remove_prefix(directory.size() + 1);
-    name.remove_suffix(kValues.size());
-    name.remove_prefix(std::min(name.find_first_not_of('0'), name.size()));
-    const auto first_id = parse_decimal(name);
-    if (first_id && value_path(directory, *first_id) == path) files.push_back({*first_id, path});
+  for (const std::uint64_t first_id : *numbers) {
+    files.push_back({first_id, numbered_path(directory, first_id, kValues)});
   }
-  std::sort(files.begin(), files.end(), [](const ValueFileName& left, const ValueFileName& right) {
-    return left.first_id < right.first_id;
-  });
   return files;
 }
 
 Result<std::optional<ValueFile>> read_value_file(const std::string& path) {
   const std::string rewrite = path.substr(0, path.rfind('.')) + ".rewrite";
   // An interrupted deletion: the file itself may be half overwritten.
-  if (::access(rewrite.c_str(), F_OK) == 0) return read_file(rewrite);
+  if (file_exists(rewrite)) return read_file(rewrite);
   return read_file(path);
 }
 
@@ -194,7 +178,7 @@ void ValueStore::abandon_file() {
 }
 
 Result<void> ValueStore::begin_file() {
-  path_ = value_path(directory_, next_id_);
+  path_ = numbered_path(directory_, next_id_, kValues);
   const int fd = fs_.open(path_, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return make_io_error("create", path_, fd);
   fd_ = fd;

@@ -38,6 +38,8 @@ void Producer::release() noexcept {
 AppendStatus Producer::try_append(RecordType type, std::span<const std::byte> head,
                                   std::span<const std::byte> body) noexcept {
   if (core_ == nullptr) return AppendStatus::kClosed;
+  // One that does not hold would make a writer that signs refuse the log.
+  if (is_reserved(type)) return AppendStatus::kReserved;
   return core_->try_append(*ring_, importance_, type, head, body);
 }
 

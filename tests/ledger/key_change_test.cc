@@ -4,6 +4,7 @@
 
 #include "grace/ledger/log_proofs.h"
 #include "log_fixture.h"
+#include "writer_core.h"
 
 namespace grace::ledger {
 namespace {
@@ -44,12 +45,17 @@ class KeyChangeTest : public LogTest {
     const std::vector<NoteVerifier> keys{trusted.verifier()};
     return trace_checkpoint(checkpoint, report().key_changes, keys);
   }
-  // What anybody could append who has the directory, or the application by mistake.
+  // What anybody could append who has the directory; our producers refuse it.
   void append_as_record(const std::string& text) {
     config_.checkpoint.signer = nullptr;
-    open();
-    append(text, RecordType::kKeyChange);
-    close();
+    auto core = internal::WriterCore::open(config_);
+    ASSERT_TRUE(core.has_value()) << core.error().message;
+    const auto lease = (*core)->lease_ring(Importance::kEssential);
+    ASSERT_TRUE(lease.has_value());
+    ASSERT_EQ((*core)->try_append(*lease->ring, Importance::kEssential, RecordType::kKeyChange,
+                                  as_bytes(text), {}),
+              AppendStatus::kOk);
+    ASSERT_TRUE((*core)->close().has_value());
   }
   // A true statement about this log as it is, for its next record.
   [[nodiscard]] KeyChange next_change(const NoteSigner& from, const NoteSigner& to) const {
@@ -188,6 +194,29 @@ TEST_F(KeyChangeTest, OnlyTheNewestKeyCanPassOn) {
   ASSERT_FALSE(same.has_value());
   EXPECT_EQ(same.error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(report().key_changes.size(), 1U) << "a refusal leaves no record";
+}
+
+// Whose records would come between what is signed and where it is put.
+TEST_F(KeyChangeTest, AConfiguredKeeperRemovesNothingMeanwhile) {
+  config_.segment_bytes = 24 << 10;
+  config_.record_bytes_max = 1000;
+  config_.retention.max_bytes = 1ULL << 40;
+  config_.index_segments = true;
+  config_.compress_after_segments = 1;
+  config_.producers_max = 2;
+  write_signed(first_, 300);
+  const std::uint64_t before = report().last_sequence;
+  config_.retention.max_bytes = 0;
+  config_.retention.max_age = std::chrono::seconds(1);
+  static std::int64_t now_ns = config_.wall_clock_ns();
+  now_ns += 3600 * std::int64_t{1'000'000'000};
+  config_.wall_clock_ns = [] { return now_ns; };
+  EXPECT_EQ(rotate(first_, second_).sequence, before + 1);
+  EXPECT_EQ(report().first_segment, 1U);
+  EXPECT_EQ(report().last_sequence, before + 1);
+  EXPECT_TRUE(report().ok) << reason(report());
+  EXPECT_EQ(refusal_of(first_).code, ErrorCode::kUntrustedKey);
+  write_signed(second_);
 }
 
 TEST_F(KeyChangeTest, NeedsALogThatIsNotInUse) {

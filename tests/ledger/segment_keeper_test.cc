@@ -1,34 +1,18 @@
 #include "segment_keeper.h"
 
-#include <sys/wait.h>
-
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "grace/ledger/log_proofs.h"
 #include "keeper_fixture.h"
+#include "run_program.h"
 #include "segment_scanner.h"
 
 namespace grace::ledger {
 namespace {
 
 class SegmentKeeperTest : public KeeperTest {};
-
-// The exit code of a program; 127 where there is none such.
-int run_program(std::vector<std::string> words) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    ::execvp(arguments[0], arguments.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  (void)::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 TEST_F(SegmentKeeperTest, CompressesAllButTheNewestAndReadersDoNotNotice) {
   write_log();

@@ -82,6 +82,22 @@ TEST_F(WriterTest, TakesRecordsLargerThanABlock) {
   EXPECT_TRUE(report().ok);
 }
 
+TEST_F(WriterTest, RefusesTheFormatsOwnTypesAndTakesTheApplications) {
+  open();
+  for (const int type : {5, 6, 7, 15}) {
+    EXPECT_EQ(producer_.try_append(static_cast<RecordType>(type), as_bytes("mine")),
+              AppendStatus::kReserved)
+        << type;
+    EXPECT_EQ(producer_.append_or_wait(static_cast<RecordType>(type), as_bytes("mine")),
+              AppendStatus::kReserved)
+        << type;
+  }
+  for (const int type : {4, 16, 256, 0xffff}) append("mine", static_cast<RecordType>(type));
+  close();
+  EXPECT_EQ(read_all().texts, written_);
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
 TEST_F(WriterTest, JoinsTheTwoPartsOfAPayload) {
   open();
   ASSERT_EQ(producer_.try_append(RecordType::kChunk, as_bytes("head "), as_bytes("body")),

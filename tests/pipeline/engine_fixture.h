@@ -5,13 +5,17 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "config.h"
 #include "generator.h"
 #include "grace/core/clock.h"
+#include "grace/ingest/journal.h"
 #include "grace/ingest/memory_source.h"
 #include "grace/schedule/replay_executors.h"
 #include "session.h"
+#include "stream.h"
 
 namespace grace::testing {
 
@@ -77,6 +81,38 @@ inline tools::Summary run_stream(std::string text, const RunOptions& options = {
   EXPECT_EQ(summary.counts.received,
             summary.counts.accepted + summary.counts.rejected_total() + summary.counts.dropped);
   return summary;
+}
+
+// For RunOptions::make_source: what a journal holds, again.
+inline std::function<std::unique_ptr<ingest::Source>()> journal_source(std::string journal) {
+  return [journal = std::move(journal)]() -> std::unique_ptr<ingest::Source> {
+    auto source = ingest::JournalSource::open(journal);
+    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
+    return source ? std::move(*source) : nullptr;
+  };
+}
+
+// A directive that moves this threshold from 0.70 to 0.69, and the time it takes to.
+inline constexpr std::string_view kMovedThreshold = "ml.min_confidence";
+inline Stream stream_that_moves_a_threshold() {
+  Stream stream;
+  stream.mesh("meta_loop.directive", "api",
+              R"({"diagnosis_code":"threshold_adjustment","confidence":0.95,)"
+              R"("suggested_playbooks":["adjust_threshold"],"what":"ml.min_confidence",)"
+              R"("metadata":{"parameter":"ml.min_confidence","from":0.70,"to":0.69}})");
+  for (int i = 0; i < 60; ++i, stream.pass(5 * kNsPerSecond)) {
+    stream.action("gateway", "call", "api", "core", "success");
+  }
+  return stream;
+}
+// Where it stands when the stream has ended; 0: it was never moved.
+inline double threshold_after(const std::string& text, RunOptions options) {
+  double value = 0.0;
+  options.look = [&value](const pipeline::OrderedView& view) {
+    value = view.learned.adjusted(kMovedThreshold, 0.0);
+  };
+  run_stream(text, options);
+  return value;
 }
 
 }  // namespace grace::testing

@@ -1,6 +1,5 @@
 // A journal replays to the same decisions, whatever the workers; a ledger goes on where it was.
 #include "engine_fixture.h"
-#include "grace/ingest/journal.h"
 #include "grace/ledger/reader.h"
 #include "stream.h"
 
@@ -27,11 +26,7 @@ std::string mixed_stream(std::uint64_t seed, std::int64_t start_ns = kMorningNs)
 RunOptions replay_of(const std::string& journal, std::size_t workers) {
   RunOptions options;
   options.workers = workers;
-  options.make_source = [journal]() -> std::unique_ptr<ingest::Source> {
-    auto source = ingest::JournalSource::open(journal);
-    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
-    return source ? std::move(*source) : nullptr;
-  };
+  options.make_source = journal_source(journal);
   return options;
 }
 
@@ -115,33 +110,14 @@ TEST(Restart, RecoversThresholds) {
   const TemporaryDirectory directory;
   RunOptions options;
   options.ledger = directory / "ledger";
-  double minimum = 0.0;
-  options.look = [&](const pipeline::OrderedView& view) {
-    minimum = view.learned.adjusted("ml.min_confidence", 0.0);
-  };
-  Stream stream;
-  stream.mesh("meta_loop.directive", "api",
-              R"({"diagnosis_code":"threshold_adjustment","confidence":0.95,)"
-              R"("suggested_playbooks":["adjust_threshold"],"what":"ml.min_confidence",)"
-              R"("metadata":{"parameter":"ml.min_confidence","from":0.70,"to":0.69}})");
-  for (int i = 0; i < 60; ++i, stream.pass(5 * kNsPerSecond)) {
-    stream.action("gateway", "call", "api", "core", "success");
-  }
-  run_stream(stream.text(), options);
-  EXPECT_DOUBLE_EQ(minimum, 0.69);
+  const Stream moving = stream_that_moves_a_threshold();
+  EXPECT_DOUBLE_EQ(threshold_after(moving.text(), options), 0.69);
+  EXPECT_DOUBLE_EQ(threshold_after("", options), 0.69) << "in the second process";
 
-  minimum = 0.0;
-  run_stream("", options);
-  EXPECT_DOUBLE_EQ(minimum, 0.69) << "in the second process";
-
-  Stream undo(stream.now_ns);
-  undo.control("undo", {{"name", R"("ml.min_confidence")"}});
-  run_stream(undo.text(), options);
-  EXPECT_DOUBLE_EQ(minimum, 0.70);
-
-  minimum = 0.0;
-  run_stream("", options);
-  EXPECT_DOUBLE_EQ(minimum, 0.70) << "in the fourth process";
+  Stream undo(moving.now_ns);
+  undo.control("undo", {{"name", core::json_quoted(kMovedThreshold)}});
+  EXPECT_DOUBLE_EQ(threshold_after(undo.text(), options), 0.70);
+  EXPECT_DOUBLE_EQ(threshold_after("", options), 0.70) << "in the fourth process";
   EXPECT_TRUE(verify(options.ledger).ok);
 }
 

@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "engine_fixture.h"
-#include "grace/ingest/journal.h"
 #include "grace/ledger/reader.h"
 #include "stream.h"
 
@@ -60,11 +59,7 @@ TEST(EngineRedaction, ChangesNoDecisionAndNoDigestWithAnyWorkers) {
     again.workers = workers;
     again.chunk_bytes = 1024 * 1024;
     again.ledger = directory / ("redacted_" + std::to_string(workers));
-    again.make_source = [&plain]() -> std::unique_ptr<ingest::Source> {
-      auto source = ingest::JournalSource::open(plain.journal);
-      EXPECT_TRUE(source.has_value());
-      return source ? std::move(*source) : nullptr;
-    };
+    again.make_source = journal_source(plain.journal);
     redact(again, {"actor", "payload.evidence", "payload.reasoning"});
     const tools::Summary replayed = run_stream("", again);
     EXPECT_EQ(replayed.decision_digest, recorded.decision_digest);
@@ -91,29 +86,12 @@ TEST(EngineRedaction, LeavesWhatARestartReads) {
   RunOptions options;
   options.ledger = directory / "ledger";
   redact(options, {"actor", "payload.reason", "payload.reasoning"});
-  double minimum = 0.0;
-  options.look = [&](const pipeline::OrderedView& view) {
-    minimum = view.learned.adjusted("ml.min_confidence", 0.0);
-  };
-  Stream stream;
-  stream.mesh("meta_loop.directive", "api",
-              R"({"diagnosis_code":"threshold_adjustment","confidence":0.95,)"
-              R"("suggested_playbooks":["adjust_threshold"],"what":"ml.min_confidence",)"
-              R"("metadata":{"parameter":"ml.min_confidence","from":0.70,"to":0.69}})");
-  for (int i = 0; i < 60; ++i, stream.pass(5 * kNsPerSecond)) {
-    stream.action("gateway", "call", "api", "core", "success");
-  }
-  run_stream(stream.text(), options);
-  ASSERT_DOUBLE_EQ(minimum, 0.69);
-  minimum = 0.0;
-  run_stream("", options);
-  EXPECT_DOUBLE_EQ(minimum, 0.69);
+  ASSERT_DOUBLE_EQ(threshold_after(stream_that_moves_a_threshold().text(), options), 0.69);
+  EXPECT_DOUBLE_EQ(threshold_after("", options), 0.69);
   const auto deleted = ledger::delete_values(options.ledger, {.before_ns = INT64_MAX});
   ASSERT_TRUE(deleted.has_value()) << deleted.error().message;
   EXPECT_GT(deleted->deleted, 0U);
-  minimum = 0.0;
-  run_stream("", options);
-  EXPECT_DOUBLE_EQ(minimum, 0.69) << "with the values deleted";
+  EXPECT_DOUBLE_EQ(threshold_after("", options), 0.69) << "with the values deleted";
 }
 
 }  // namespace

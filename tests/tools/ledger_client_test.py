@@ -129,5 +129,21 @@ def a_client_goes_on_with_the_next_engine(grace, _):
     grace_ledger._client.close()
 
 
+def with_retention_the_number_is_not_known(grace, _):
+    config = grace.write("keep.toml", '[engine]\nledger_retention_bytes = "1GiB"\n')
+    logger = grace_ledger.get_subsystem_logger("s")
+    with engine_of(grace, "--config", config) as engine:
+        receipt = logger.log_action("a", "kept", "c")
+        equal((receipt.sequence, receipt.durability, receipt.timed_out), (0, "D2", False), "kept")
+        good = {"op": "log", "kind": "start", "subsystem": "s", "actor": "a"}
+        for asked, reached in (("D0", "D0"), ("D1", "D2")):
+            answer = engine.ask({**good, "durability": asked})
+            equal((answer["sequence"], answer["durability"], answer["timed_out"]),
+                  (0, reached, False), asked)
+        engine.stop()
+    equal([record["action"] for record in grace.records()], ["kept", "start", "start"], "records")
+
+
 harness.main([every_kind_is_recorded, an_entry_cannot_pass_for_the_engines_own,
-              what_is_wrong_is_refused_by_name, a_client_goes_on_with_the_next_engine], __doc__)
+              what_is_wrong_is_refused_by_name, a_client_goes_on_with_the_next_engine,
+              with_retention_the_number_is_not_known], __doc__)

@@ -278,8 +278,9 @@ class Engine::Impl {
       if (!opened) return tl::unexpected<core::Error>(from_ledger(opened.error()));
       producer = std::move(*opened);
     }
-    const bool foretells =
-        config_.ledger_retention_bytes == 0 && config_.ledger_retention_age.count() == 0;
+    const bool foretells =  // else the writer makes records of its own
+        !ledger::RetentionConfig{config_.ledger_retention_bytes, config_.ledger_retention_age}
+             .is_on();
     recorder_.emplace(std::move(producer), static_cast<bool>(ledger_), foretells,
                       ledger_.redactor());
     ordered_ = std::make_unique<OrderedStage>(

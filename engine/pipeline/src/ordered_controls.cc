@@ -238,10 +238,9 @@ void OrderedStage::log_entry(const core::ControlEvent& control) {
   const std::string payload = (*entry)["payload"].to_json();
   const std::string_view sender = control.actor;
   const std::uint64_t failures = recorder_.failed_count();
-  recorder_.append(
-      {control.ts_ns, (*entry)["actor"].as_string(), (*entry)["action"].as_string(),
-       (*entry)["resource"].as_string(), (*entry)["subsystem"].as_string(),
-       (*entry)["result"].as_string(), payload, sender.empty() ? "unknown" : sender});
+  recorder_.append({control.ts_ns, (*entry)["actor"].as_string(), (*entry)["action"].as_string(),
+                    (*entry)["resource"].as_string(), (*entry)["subsystem"].as_string(),
+                    (*entry)["result"].as_string(), payload, sender.empty() ? "unknown" : sender});
   if (recorder_.failed_count() == failures) {
     logged_sequence_ = recorder_.last_sequence();
     return;

@@ -44,6 +44,11 @@ enum class RecordType : std::uint16_t {
   // The others from 5 to 15 are reserved for the format itself.
   // From 256 on they belong to the application.
 };
+// Types that only the library appends.
+[[nodiscard]] constexpr bool is_reserved(RecordType type) {
+  const auto number = static_cast<std::uint16_t>(type);
+  return number >= 5 && number <= 15;
+}
 
 // How blocks are chained. Chosen per log, the same in all its segments.
 enum class Integrity : std::uint32_t {

@@ -71,7 +71,7 @@ struct RepairPlan {
   std::vector<RepairFault> headers;      // one damaged copy beside an intact one, before the cut
   std::vector<RepairFault> after_seals;  // bytes behind a seal, before the cut
   std::uint64_t torn_tail_bytes = 0;     // at the log's end, not promised: goes with the repair
-  std::vector<std::string> moved;        // whole files that go to quarantine, by name
+  std::vector<std::string> moved;        // whole files that go to quarantine, side files too
   RepairPlace end;                       // where what is kept ends
   HeldCheckpoint checkpoint = HeldCheckpoint::kNone;
   std::string checkpoint_says;  // one line: what it speaks of, and what contradicts it
@@ -91,15 +91,16 @@ struct RepairReport {
   std::vector<std::string> quarantine;  // names below quarantine/
 };
 
-// kNotFound: no log. kLocked: a writer is there. kUnsupported: of a newer version: not ours to
-// judge. kIo.
+// kNotFound: no log. kLocked: a writer is there. kUnsupported: of a newer version, and not ours to
+// judge, or a compressed segment would have to be cut or mended: the message says what to do. kIo.
 [[nodiscard]] Result<RepairPlan> plan_repair(const std::string& directory);
 
 // Does what the plan says, anew from the files. Crash safe: interrupted anywhere, the next call
 // (with any `expected`) ends in the same state, and until then no writer opens the log.
 // kLocked: a writer is there. kInvalidArgument: nothing is damaged, the damage is not where it was
-// expected, or a checkpoint would break and break_checkpoint is not set. kUnsupported: nothing
-// would be left of the log. Nothing is changed then. kIo, kNoSpace: call again.
+// expected, or a checkpoint would break and break_checkpoint is not set. kUnsupported: as
+// plan_repair(), or nothing would be left of the log. Nothing is changed then. kIo, kNoSpace: call
+// again.
 [[nodiscard]] Result<RepairReport> repair(const std::string& directory,
                                           const RepairOptions& options);
 

@@ -21,6 +21,7 @@ enum class AppendStatus : std::uint8_t {
   kFailed = 3,    // the writer has failed for good: Writer::health() says why
   kClosed = 4,    // the writer is closed, or this handle is empty
   kNoSpace = 5,   // what space is left is for essential records; nothing was appended
+  kReserved = 6,  // the format's own type (is_reserved()); nothing was appended
 };
 
 [[nodiscard]] constexpr std::string_view to_string(AppendStatus status) {
@@ -37,6 +38,8 @@ enum class AppendStatus : std::uint8_t {
       return "closed";
     case AppendStatus::kNoSpace:
       return "no_space";
+    case AppendStatus::kReserved:
+      return "reserved";
   }
   return "unknown";
 }

@@ -19,9 +19,9 @@
 #include "grace/core/runner.h"
 #include "grace/core/step_executor.h"
 #include "grace/core/topology.h"
-#include "grace/ledger/subsystem_logger.h"
 #include "grace/ingest/ingest_stage.h"
 #include "grace/ingest/journal.h"
+#include "grace/ledger/subsystem_logger.h"
 #include "grace/parse/chunk_parser.h"
 #include "grace/parse/dead_letter_file.h"
 #include "grace/pipeline/trigger_manager.h"
@@ -105,7 +105,8 @@ struct ControlOutcome {
   std::int64_t ts_ns;
   std::string actor;
   std::string refusal;
-  std::uint64_t record_sequence = 0;  // log: of its record; 0: there is none
+  // log: of its record; 0: there is none, or with retention, the ledger has yet to give it one.
+  std::uint64_t record_sequence = 0;
 };
 
 // The ordered stage as others may see it, on its own thread, between two events.
