@@ -111,7 +111,7 @@ std::string tree_path(const std::string& directory, std::uint64_t number) {
   return numbered_path(directory, number, kTreeEnding);
 }
 std::string key_change_path(const std::string& directory, std::uint64_t sequence) {
-  return numbered(directory, sequence, kKeyChangeEnding);
+  return numbered_path(directory, sequence, kKeyChangeEnding);
 }
 std::string prepared_path(const std::string& directory, std::uint64_t number) {
   return numbered_path(directory, number, ".prepared");
