@@ -53,7 +53,7 @@ enum class Importance : std::uint8_t {
 
 // How safe a record is.
 //   D0  in the producer's ring: lost with the process
-//   D1  in a closed block of the file: survives kill -9 (written_sequence)
+//   D1  in its file: survives kill -9, but for one during a fail-over (written_sequence)
 //   D2  synced: survives the loss of power (durable_sequence)
 //   D3  in a checkpoint that a witness has countersigned: cannot be taken back unseen
 //       (witnessed_sequence)
