@@ -259,6 +259,7 @@ TEST_F(SegmentKeeperTest, DamageInACompressedSegmentIsCorruptionWithItsPlace) {
   write_log();
   keep();
   const Bytes good = load(packed(2));
+  const ReadBack whole = read_all();
   std::uint64_t harmless = 0;
   for (std::size_t at = 0; at < good.size(); at += 37) {
     Bytes bytes = good;
@@ -266,6 +267,8 @@ TEST_F(SegmentKeeperTest, DamageInACompressedSegmentIsCorruptionWithItsPlace) {
     store(packed(2), bytes);
     const VerifyReport found = report();
     if (found.ok) {
+      // A bit that zstd does not look at: what the segment says is the same.
+      EXPECT_EQ(read_all().texts, whole.texts) << "byte " << at;
       ++harmless;
       continue;
     }
@@ -274,7 +277,7 @@ TEST_F(SegmentKeeperTest, DamageInACompressedSegmentIsCorruptionWithItsPlace) {
     EXPECT_EQ(found.torn_tail_bytes, 0U) << "byte " << at;
     EXPECT_NE(reason(found).find("compressed"), std::string::npos) << reason(found);
   }
-  EXPECT_EQ(harmless, 0U);
+  EXPECT_LE(harmless, good.size() / 37 / 20);
   // A reader says it too, and a writer changes nothing.
   Bytes bytes = good;
   bytes[20] ^= 4;
