@@ -25,17 +25,12 @@ class HandOff {
     changed_.notify_all();
   }
   [[nodiscard]] std::optional<T> pop() {
-    std::optional<T> item;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
-      if (waiting_.empty()) return item;
-      item.emplace(std::move(waiting_.front()));
-      waiting_.pop_front();
-    }
-    changed_.notify_all();
-    return item;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
+    return take(std::move(lock));
   }
+  // Nothing also where pop() would wait.
+  [[nodiscard]] std::optional<T> try_pop() { return take(std::unique_lock(mutex_)); }
   // Nothing is pushed any more.
   void end() {
     {
@@ -46,6 +41,16 @@ class HandOff {
   }
 
  private:
+  std::optional<T> take(std::unique_lock<std::mutex> lock) {
+    std::optional<T> item;
+    if (waiting_.empty()) return item;
+    item.emplace(std::move(waiting_.front()));
+    waiting_.pop_front();
+    lock.unlock();
+    changed_.notify_all();
+    return item;
+  }
+
   const std::size_t waiting_max_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -26,12 +27,16 @@ class HashAside {
 
  private:
   static constexpr std::size_t kWaitingMax = 4;
-  void run();
-
   struct Waiting {
     std::vector<std::byte> block;
     Hash expected;
   };
+  void run();
+  void check(Waiting& waiting, Sha256& hasher);
+  void give_back(Waiting& waiting);
+  [[nodiscard]] static std::span<const std::byte> records_of(const Waiting& waiting);
+  [[nodiscard]] static bool is_plain(const Waiting& waiting);
+
   HandOff<Waiting> waiting_{kWaitingMax};
   std::mutex mutex_;
   std::vector<std::vector<std::byte>> spare_;  // guarded by mutex_

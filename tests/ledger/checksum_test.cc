@@ -7,6 +7,7 @@
 #include "grace/ledger/crc32c.h"
 #include "grace/ledger/sha256.h"
 #include "grace/ledger/writer.h"
+#include "sha256_two.h"
 
 namespace grace::ledger {
 namespace {
@@ -55,6 +56,22 @@ TEST(Sha256, PeekDoesNotDisturb) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   const Hash peeked = hasher.peek();
   EXPECT_EQ(peeked, hasher.finish());
+}
+
+// Every length about a chunk and its padding, beside others that are shorter and longer.
+TEST(Sha256, OfTwoIsThatOfEach) {
+  std::vector<std::byte> bytes(700);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 151 + 3);
+  const auto all = std::span<const std::byte>(bytes);
+  for (std::size_t first = 0; first < 200; ++first) {
+    for (const std::size_t second : {0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 500}) {
+      const auto left = all.subspan(first % 5, first);
+      const auto right = all.subspan(first % 3, second);
+      const auto [of_left, of_right] = internal::sha256_of_two(left, right);
+      ASSERT_EQ(to_hex(of_left), to_hex(sha256(left))) << first << " beside " << second;
+      ASSERT_EQ(to_hex(of_right), to_hex(sha256(right))) << second << " beside " << first;
+    }
+  }
 }
 
 }  // namespace
