@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -12,17 +13,29 @@
 
 namespace grace::ledger::internal {
 
+// Memory that begins with a cache line, not initialised.
+inline constexpr std::size_t kLineBytes = 64;
+struct LinesFree {
+  void operator()(std::byte* bytes) const {
+    ::operator delete (bytes, std::align_val_t{kLineBytes});
+  }
+};
+using Lines = std::unique_ptr<std::byte[], LinesFree>;
+[[nodiscard]] inline Lines allocate_lines(std::uint64_t bytes) {
+  return Lines(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kLineBytes})));
+}
+
 // Memory in which a block is composed before it is written, and kept until it is durable.
 class BlockBuffer {
  public:
   explicit BlockBuffer(std::uint64_t capacity)
-      : bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity)), capacity_(capacity) {}
+      : bytes_(allocate_lines(capacity)), capacity_(capacity) {}
   [[nodiscard]] std::byte* data() { return bytes_.get(); }
   [[nodiscard]] std::span<std::byte> first(std::uint64_t count) { return {bytes_.get(), count}; }
   [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
 
  private:
-  std::unique_ptr<std::byte[]> bytes_;
+  Lines bytes_;
   std::uint64_t capacity_;
 };
 

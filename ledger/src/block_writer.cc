@@ -61,9 +61,8 @@ void seal_records(std::span<std::byte> records, std::uint32_t& crc_of_crcs) {
     const std::array<std::uint32_t, kAtOnce> crcs = crc32c_of_three(covered);
     for (std::size_t i = 0; i < gathered; ++i) {
       std::memcpy(records.data() + places[i], &crcs[i], sizeof(crcs[i]));
-      crc_of_crcs =
-          crc32c_extend(crc_of_crcs, std::as_bytes(std::span<const std::uint32_t, 1>(&crcs[i], 1)));
     }
+    crc_of_crcs = crc32c_extend(crc_of_crcs, std::as_bytes(std::span(crcs).first(gathered)));
     covered = {};
     gathered = 0;
   };

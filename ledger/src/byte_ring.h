@@ -78,13 +78,16 @@ class ByteRing {
 
   // The oldest entry not yet popped. False when there is none.
   [[nodiscard]] bool front(Entry& entry) noexcept {
-    for (;;) {
-      if (consumer_local_ == producer_seen_) {
-        // [READY] acquire: makes every entry below this position visible. Pairs with the release
-        // in try_push().
-        producer_seen_ = producer_next_.load(std::memory_order_acquire);
-        if (consumer_local_ == producer_seen_) return false;
-      }
+    if (front_seen(entry)) return true;
+    // [READY] acquire: makes every entry below this position visible. Pairs with the release in
+    // try_push().
+    producer_seen_ = producer_next_.load(std::memory_order_acquire);
+    return front_seen(entry);
+  }
+  // The same, but only of what was there when front() last found nothing it knew of: does not touch
+  // the producer's cache line.
+  [[nodiscard]] bool front_seen(Entry& entry) noexcept {
+    while (consumer_local_ != producer_seen_) {
       const std::uint64_t at = consumer_local_ & mask_;
       EntryHeader header;
       std::memcpy(&header, bytes_.get() + at, sizeof(header));
@@ -97,6 +100,7 @@ class ByteRing {
       entry.payload = {bytes_.get() + at + sizeof(EntryHeader), header.length};
       return true;
     }
+    return false;
   }
   // Steps over the entry front() gave. Its bytes stay until release().
   void pop() noexcept { consumer_local_ += front_bytes_; }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sha256_two.h"
 #include "writer_core.h"
 
 namespace grace::ledger::internal {
@@ -17,19 +18,37 @@ void WriterCore::hand_over(FilledBlock&& block) {
   }
 }
 
-void WriterCore::hash_filled(FilledBlock& block, Sha256& hasher) const {
-  if (config_.integrity != Integrity::kSha256 || block.seals) return;
-  const OpenBlock& open = block.filled.open;
-  const std::span<const std::byte> bytes =
-      block.filled.buffer->first(sizeof(BlockHeader) + open.records_bytes);
-  block.filled.records_hash = records_hash(open.flags, bytes.subspan(sizeof(BlockHeader)), hasher);
+bool WriterCore::needs_hash(const FilledBlock& block) const {
+  return config_.integrity == Integrity::kSha256 && !block.seals;
 }
 
+// What BlockHeader::records_hash is over.
+std::span<const std::byte> WriterCore::records_of(FilledBlock& block) {
+  const std::uint64_t end = sizeof(BlockHeader) + block.filled.open.records_bytes;
+  return block.filled.buffer->first(end).subspan(sizeof(BlockHeader));
+}
+
+void WriterCore::hash_filled(FilledBlock& block, Sha256& hasher) const {
+  if (!needs_hash(block)) return;
+  block.filled.records_hash = records_hash(block.filled.open.flags, records_of(block), hasher);
+}
+
+// Two at a time where two are there.
 void WriterCore::run_hasher() {
   Sha256 hasher;
   while (auto block = to_hasher_.pop()) {
-    hash_filled(*block, hasher);
+    std::optional<FilledBlock> next;
+    if (!config_.record_trees) next = to_hasher_.try_pop();
+    if (next && needs_hash(*block) && needs_hash(*next)) {
+      const auto hashes = sha256_of_two(records_of(*block), records_of(*next));
+      block->filled.records_hash = hashes[0];
+      next->filled.records_hash = hashes[1];
+    } else {
+      hash_filled(*block, hasher);
+      if (next) hash_filled(*next, hasher);
+    }
     to_closer_.push(std::move(*block));
+    if (next) to_closer_.push(std::move(*next));
   }
   to_closer_.end();
 }

@@ -24,6 +24,7 @@ WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered
       recovery_(std::move(recovered.report)),
       log_id_(recovered.chain.log_id),
       opened_blocks_(recovered.chain.next_block_number),
+      committer_(config_.pipelined),
       block_bytes_max_(config_.segment_bytes - kFirstBlockOffset - kSealBlockBytes),
       rings_(config_.producers_max),
       importance_(config_.producers_max, Importance::kEssential),

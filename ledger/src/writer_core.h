@@ -18,6 +18,7 @@
 #include "directory.h"
 #include "grace/ledger/writer.h"
 #include "hand_off.h"
+#include "record_stage.h"
 #include "recovery.h"
 #include "segment_hasher.h"
 #include "segment_keeper.h"
@@ -100,7 +101,7 @@ class WriterCore {
   [[nodiscard]] Pass drain();
   [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> payload);
   [[nodiscard]] bool make_room(std::uint64_t footprint_bytes);
-  void seal_open_records();
+  void compose_record(RecordType type, std::span<const std::byte> payload, std::byte* at) const;
   void close_open_block();
   [[nodiscard]] bool is_held_back(std::uint32_t slot) const;
   [[nodiscard]] bool is_due(Deadline now) const;
@@ -114,6 +115,8 @@ class WriterCore {
     bool seals = false;
   };
   void hand_over(FilledBlock&& block);
+  [[nodiscard]] bool needs_hash(const FilledBlock& block) const;
+  [[nodiscard]] static std::span<const std::byte> records_of(FilledBlock& block);
   void hash_filled(FilledBlock& block, Sha256& hasher) const;
   void store_filled(FilledBlock& block);
   void run_hasher();
@@ -136,12 +139,14 @@ class WriterCore {
     std::uint64_t next_sequence = 1;      // of the open block's first record
     std::unique_ptr<BlockBuffer> buffer;  // null until the open block's first record
     OpenBlock open;
-    std::uint64_t sealed_bytes = 0;  // records up to here have their CRC
+    RecordStage stage;
     std::uint64_t open_payload_bytes = 0;
     Deadline opened_at{};
     std::uint64_t closes_done = 0;
     std::chrono::microseconds idle_sleep{0};
     Sha256 hasher;  // without a thread for it
+
+    explicit Committer(bool hands_over) : stage(hands_over) {}
   } committer_;
   const std::uint64_t block_bytes_max_;  // an empty segment has room for it
 
