@@ -220,6 +220,11 @@ Result<void> BlockStore::abandon_segments() {
   for (; !abandoned.empty(); abandoned.pop_back()) {
     SegmentFile& segment = *abandoned.back();
     if (segment.number() >= next_segment_number_) {
+      // Or a later one outlives it, and the log seems to begin there.
+      const int held = segment.number() == 1 && removed
+                           ? config_.file_system->sync_directory(config_.directory)
+                           : 0;
+      if (held < 0) return make_io_error("sync directory", config_.directory, held);
       const int gone = config_.file_system->remove(segment.path());
       if (gone < 0) return make_io_error("remove", segment.path(), gone);
       removed = true;
@@ -256,53 +261,54 @@ Result<void> BlockStore::store_again(std::deque<Stored>& blocks) {
 }
 
 Result<BlockStore::Synced> BlockStore::sync() {
-  struct Job {
-    std::shared_ptr<SegmentFile> segment;
-    std::uint64_t end;
-    bool sealed;
-  };
-  std::vector<Job> jobs;
-  std::size_t count = 0;
-  std::uint64_t epoch = 0;
+  std::vector<SyncJob> jobs;
+  SyncedPart part;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& segment : live_) {
       jobs.push_back({segment, segment->written_end, segment->sealed});
     }
-    count = kept_.size();
-    epoch = epoch_;
+    part.blocks = kept_.size();
+    part.epoch = epoch_;
   }
   if (config_.before_sync && syncs()) config_.before_sync();
   Result<void> synced;
-  for (const Job& job : jobs) {
+  for (const SyncJob& job : jobs) {
     if (syncs()) synced = job.segment->sync();
     if (!synced) break;
     // Not a failure of the log if the file system refuses: zeros may follow a seal.
     if (job.sealed) (void)job.segment->cut(job.end);
+    part.segments_sealed += job.sealed ? 1 : 0;
+    part.jobs += 1;
   }
-  if (!synced) {
-    const std::lock_guard storing(storing_mutex_);
-    {
-      const std::lock_guard lock(mutex_);
-      if (epoch != epoch_) return Synced{0, {}, true};
-    }
-    if (auto moved = fail_over(synced.error(), {}); !moved) {
-      return tl::unexpected<Error>(moved.error());
-    }
-    return Synced{0, {}, true};
-  }
-  std::vector<Stored> durable;
+  std::unique_lock<std::mutex> storing(storing_mutex_, std::defer_lock);
+  if (!synced) storing.lock();
   Synced report;
+  if (!pass_durable(part, jobs, report)) return Synced{0, {}, true};
+  if (synced) return report;
+  report.failed_over = true;
+  if (auto moved = fail_over(synced.error(), {}); !moved) {
+    return tl::unexpected<Error>(moved.error());
+  }
+  return report;
+}
+
+// What a sync reached is durable, also where a later segment's failed: a disk that fails now and
+// then still gets on. False: a fail-over came between, and it counts for nothing.
+bool BlockStore::pass_durable(const SyncedPart& part, const std::vector<SyncJob>& jobs,
+                              Synced& report) {
+  std::vector<Stored> durable;
   {
     const std::lock_guard lock(mutex_);
-    if (epoch != epoch_) return Synced{0, {}, true};
-    for (; count > 0; --count) {
+    if (part.epoch != epoch_) return false;
+    const std::uint64_t failed_number =
+        part.jobs < jobs.size() ? jobs[part.jobs].segment->number() : ~std::uint64_t{0};
+    for (std::size_t left = part.blocks; left > 0; --left) {
+      if (kept_.front().segment_number >= failed_number) break;
       durable.push_back(std::move(kept_.front()));
       kept_.pop_front();
     }
-    for (const Job& job : jobs) {
-      if (job.sealed) live_.pop_front();
-    }
+    for (std::size_t sealed = part.segments_sealed; sealed > 0; --sealed) live_.pop_front();
     for (Stored& block : durable) {
       end_.pass(block);
       if (!block.positions.empty()) report.positions = std::move(block.positions);
@@ -313,7 +319,7 @@ Result<BlockStore::Synced> BlockStore::sync() {
   for (Stored& block : durable) {
     if (!block.seals()) pool_.give_back(std::move(block.buffer));
   }
-  return report;
+  return true;
 }
 
 }  // namespace grace::ledger::internal

@@ -57,7 +57,7 @@ class BlockStore {
   struct Synced {
     std::uint64_t sequence = 0;            // durable now
     std::vector<std::uint64_t> positions;  // by ring; may be shorter than the rings are many
-    bool failed_over = false;              // nothing was made durable: again
+    bool failed_over = false;              // the rest is in new segments: again
   };
   // All that was stored before the call. With SyncMode::kNone: only cuts sealed files to size.
   [[nodiscard]] Result<Synced> sync();
@@ -106,6 +106,21 @@ class BlockStore {
   [[nodiscard]] Result<void> fail_over(Error cause, std::deque<Stored> unstored);
   [[nodiscard]] Result<void> abandon_segments();
   [[nodiscard]] Result<void> store_again(std::deque<Stored>& blocks);
+
+  struct SyncJob {
+    std::shared_ptr<SegmentFile> segment;
+    std::uint64_t end;
+    bool sealed;
+  };
+  // How far a sync came: the blocks kept when it began, the jobs done and the seals among them.
+  struct SyncedPart {
+    std::size_t blocks = 0;
+    std::size_t jobs = 0;
+    std::size_t segments_sealed = 0;
+    std::uint64_t epoch = 0;
+  };
+  [[nodiscard]] bool pass_durable(const SyncedPart& part, const std::vector<SyncJob>& jobs,
+                                  Synced& report);
 
   [[nodiscard]] bool syncs() const { return config_.sync == SyncMode::kGroup; }
 

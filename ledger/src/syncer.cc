@@ -18,12 +18,10 @@ void WriterCore::run_syncer() {
       return;
     }
     lock.lock();
-    if (synced->failed_over) {
-      unsynced_ = true;
-      continue;
-    }
-    if (config_.sync == SyncMode::kGroup) {
-      stats_.syncs += 1;
+    unsynced_ = unsynced_ || synced->failed_over;
+    const bool reached = !synced->failed_over || synced->sequence > 0;
+    if (config_.sync == SyncMode::kGroup && reached) {
+      stats_.syncs += synced->failed_over ? 0 : 1;
       // The closer may not have told of these yet; nothing is durable before it is written.
       raise_written(synced->sequence, synced->positions);
       for (std::size_t index = 0; index < synced->positions.size(); ++index) {

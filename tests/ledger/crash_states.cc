@@ -262,7 +262,10 @@ class CrashStates {
     const bool all = writer.durable_sequence() == history_.keys.size();
     fail_overs_ += writer.stats().fail_overs;
     storage.watch(nullptr);
-    if (!closed || !all) campaign_.fail(name(0, 0), "the live log did not close");
+    if (!closed || !all) {
+      campaign_.fail(name(0, 0), "the live log did not close: " +
+                                     (closed ? "not all is durable" : closed.error().message));
+    }
     return closed.has_value() && all;
   }
 
