@@ -220,7 +220,6 @@ std::optional<Fault> check_block_header(const BlockHeader& header, const ChainSt
       header.block_bytes > kBlockBytesMax) {
     return misplaced(40, "block length is not what its records need");
   }
-  if (header.block_bytes > bytes_max) return fault(40, "block leaves the file");
   if (header.promised_sequence < chain.promised_sequence ||
       header.promised_sequence >= header.first_sequence) {
     return misplaced(56, "promised sequence is out of order");
@@ -228,6 +227,8 @@ std::optional<Fault> check_block_header(const BlockHeader& header, const ChainSt
   if (header.previous_hash != chain.root)
     return misplaced(64, "block does not follow the one before");
   if (!sha && header.records_hash != Hash{}) return misplaced(96, "records hash is not zero");
+  // Last: a header that contradicts the chain is no interrupted write, however much follows it.
+  if (header.block_bytes > bytes_max) return fault(40, "block leaves the file");
   return std::nullopt;
 }
 

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include "faulty_file_system.h"
+#include "grace/ledger/crc32c.h"
 #include "log_fixture.h"
 
 namespace grace::ledger {
@@ -113,6 +116,26 @@ TEST_F(RecoveryTest, AWipedBlockIsCorruptionToo) {
   EXPECT_EQ(Writer::open(config_).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(read_all().status, ReadStatus::kCorrupt) << "not a quiet end";
   EXPECT_FALSE(report().ok);
+}
+
+// An interrupted write leaves no intact header that contradicts the chain, however short its file.
+TEST_F(RecoveryTest, AHeaderThatDoesNotFollowIsCorruptionAlsoInACutFile) {
+  write_and_kill();
+  Bytes damaged = whole_;
+  const auto log_id = std::as_bytes(std::span(damaged)).subspan(16, 16);
+  const auto header = std::as_writable_bytes(std::span(damaged)).subspan(last_block_, 128);
+  header[64] ^= std::byte{1};  // previous_hash
+  const std::uint32_t none = 0;
+  std::memcpy(header.data() + 8, &none, sizeof(none));
+  const std::uint32_t crc = crc32c_extend(crc32c(log_id), header);
+  std::memcpy(header.data() + 8, &crc, sizeof(crc));
+  for (const std::size_t size : {last_block_ + 200, last_block_ + 1000, whole_.size()}) {
+    restore(Bytes(damaged.begin(), damaged.begin() + static_cast<std::ptrdiff_t>(size)));
+    ASSERT_EQ(report().fault_count, 1U) << size;
+    EXPECT_EQ(report().first_fault->offset, last_block_ + 64) << size;
+    EXPECT_EQ(report().torn_tail_bytes, 0U) << size;
+    EXPECT_EQ(Writer::open(config_).error().code, ErrorCode::kCorrupt) << size;
+  }
 }
 
 TEST_F(RecoveryTest, SurvivesOneHeaderCopyAndReportsIt) {
