@@ -74,14 +74,14 @@ class BasicByteRing {
 
   // The oldest entry not yet popped. False when there is none.
   [[nodiscard]] bool front(Entry& entry) noexcept {
-    if (front_seen(entry)) return true;
-    // [READY] acquire: makes every entry below this position visible. Pairs with the release in
-    // try_push().
+    // Always, even with entries known of: who has popped what front_seen() gives after this knows
+    // that the ring was empty since. [READY] acquire: makes every entry below this position
+    // visible. Pairs with the release in try_push().
     producer_seen_ = producer_next_.load(std::memory_order_acquire);
     return front_seen(entry);
   }
-  // The same, but only of what was there when front() last found nothing it knew of: does not touch
-  // the producer's cache line.
+  // The same, but only of what was there at the last front(): does not touch the producer's cache
+  // line.
   [[nodiscard]] bool front_seen(Entry& entry) noexcept {
     while (consumer_local_ != producer_seen_) {
       const std::uint64_t at = consumer_local_ & mask_;

@@ -1,5 +1,7 @@
 // Models of ByteRing between its producer and its consumer.
 #include <array>
+#include <memory>
+#include <optional>
 
 #include "byte_ring.h"
 #include "relacy_models.h"
@@ -141,6 +143,42 @@ struct Acknowledgement : rl::test_suite<Acknowledgement<entries, tells>, 2> {
   std::array<Word, entries> synced;
 };
 
+// The committer takes so many entries in a pass and ends once it was told to and has seen the ring
+// empty since, as drain() and run_committer() do: nothing that was appended before is left behind.
+template <std::size_t entries, std::size_t pass_max>
+struct DrainedAtTheEnd : rl::test_suite<DrainedAtTheEnd<entries, pass_max>, 2> {
+  void before() {
+    ring = std::make_unique<Ring>(kRingBytes);
+    stop.emplace(false);
+  }
+  void thread(unsigned index) { index == 0 ? produce() : consume(); }
+  void after() { RL_ASSERT(ring->consumed_position() == ring->producer_position()); }
+
+  void produce() {
+    for (std::size_t entry = 0; entry < entries; ++entry) push(*ring, entry, 0);
+    stop->store(true, std::memory_order_release);
+  }
+  void consume() {
+    for (;;) {
+      const bool stopping = stop->load(std::memory_order_acquire);
+      std::size_t taken = 0;
+      Ring::Entry entry;
+      bool more = ring->front(entry);
+      while (more) {
+        ring->pop();
+        if (++taken == pass_max) break;
+        more = ring->front_seen(entry);
+      }
+      ring->release();
+      if (!more && stopping) return;
+      if (taken == 0) yield();
+    }
+  }
+
+  std::unique_ptr<Ring> ring;
+  std::optional<RelacySharing::Atomic<bool>> stop;
+};
+
 constexpr Model kModels[] = {
     {.name = "ring_transfer_small",
      .run = &run_suite<Transfer<Use::kProper, 2, 24, 24, 24>>,
@@ -154,6 +192,9 @@ constexpr Model kModels[] = {
      .all_executions = true},
     {.name = "ring_acknowledgement",
      .run = &run_suite<Acknowledgement<3, Tells::kAfterTheFact>>,
+     .switches_max = 3},
+    {.name = "ring_drained_at_the_end",
+     .run = &run_suite<DrainedAtTheEnd<4, 2>>,
      .switches_max = 3},
     {.name = "ring_read_after_release",
      .run = &run_suite<Transfer<Use::kReadsAfterRelease, 0, 24, 24, 24>>,
