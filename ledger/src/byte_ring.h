@@ -1,14 +1,12 @@
 #pragma once
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <memory>
 #include <span>
 
 #include "assert.h"
 #include "grace/ledger/format.h"
+#include "sharing.h"
 
 namespace grace::ledger::internal {
 
@@ -26,17 +24,17 @@ inline constexpr std::size_t kCacheLineBytes = 64;
 //
 // Beside the entries the ring carries how far the consumer's work on them has got: written_position
 // and durable_position, with the producer's positions as their scale.
-class ByteRing {
+template <typename Sharing>
+class BasicByteRing {
  public:
   struct Entry {
     RecordType type = RecordType::kJson;
-    std::span<const std::byte> payload;  // until release()
+    typename Sharing::Bytes::View payload{};  // until release()
   };
 
   // `capacity_bytes`: a power of two.
-  explicit ByteRing(std::uint64_t capacity_bytes)
-      : bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity_bytes)),
-        mask_(capacity_bytes - 1) {
+  explicit BasicByteRing(std::uint64_t capacity_bytes)
+      : bytes_(capacity_bytes), mask_(capacity_bytes - 1) {
     GRACE_LEDGER_ASSERT(std::has_single_bit(capacity_bytes) && capacity_bytes >= 64);
   }
 
@@ -63,9 +61,7 @@ class ByteRing {
     }
     store_header(next, EntryHeader{static_cast<std::uint32_t>(length), kRecord,
                                    static_cast<std::uint16_t>(type)});
-    std::byte* const payload = bytes_.get() + (next & mask_) + sizeof(EntryHeader);
-    if (!head.empty()) std::memcpy(payload, head.data(), head.size());
-    if (!body.empty()) std::memcpy(payload + head.size(), body.data(), body.size());
+    bytes_.write((next & mask_) + sizeof(EntryHeader), head, body);
     ++pushed_;
     // [READY] release: publishes the entry written above. Pairs with the acquire in front() and,
     // for whoever waits for it, in producer_position().
@@ -78,26 +74,26 @@ class ByteRing {
 
   // The oldest entry not yet popped. False when there is none.
   [[nodiscard]] bool front(Entry& entry) noexcept {
-    if (front_seen(entry)) return true;
-    // [READY] acquire: makes every entry below this position visible. Pairs with the release in
-    // try_push().
+    // Always, even with entries known of: who has popped what front_seen() gives after this knows
+    // that the ring was empty since. [READY] acquire: makes every entry below this position
+    // visible. Pairs with the release in try_push().
     producer_seen_ = producer_next_.load(std::memory_order_acquire);
     return front_seen(entry);
   }
-  // The same, but only of what was there when front() last found nothing it knew of: does not touch
-  // the producer's cache line.
+  // The same, but only of what was there at the last front(): does not touch the producer's cache
+  // line.
   [[nodiscard]] bool front_seen(Entry& entry) noexcept {
     while (consumer_local_ != producer_seen_) {
       const std::uint64_t at = consumer_local_ & mask_;
       EntryHeader header;
-      std::memcpy(&header, bytes_.get() + at, sizeof(header));
+      bytes_.read(at, &header, sizeof(header));
       if (header.kind == kSkip) {
         consumer_local_ += capacity() - at;
         continue;
       }
       front_bytes_ = round_up(sizeof(EntryHeader) + header.length, kRecordAlignment);
       entry.type = static_cast<RecordType>(header.type);
-      entry.payload = {bytes_.get() + at + sizeof(EntryHeader), header.length};
+      entry.payload = bytes_.view(at + sizeof(EntryHeader), header.length);
       return true;
     }
     return false;
@@ -149,24 +145,34 @@ class ByteRing {
   static constexpr std::uint16_t kSkip = 2;
 
   void store_header(std::uint64_t position, EntryHeader header) noexcept {
-    std::memcpy(bytes_.get() + (position & mask_), &header, sizeof(header));
+    bytes_.write(position & mask_, std::as_bytes(std::span(&header, 1)), {});
   }
 
-  const std::unique_ptr<std::byte[]> bytes_;
+  template <typename T>
+  using Atomic = typename Sharing::template Atomic<T>;
+  template <typename T>
+  using Plain = typename Sharing::template Plain<T>;
+
+  typename Sharing::Bytes bytes_;
   const std::uint64_t mask_;
 
   // Written by the producer.
-  alignas(kCacheLineBytes) std::atomic<std::uint64_t> producer_next_{0};
-  std::uint64_t consumer_seen_ = 0;
-  std::uint64_t pushed_ = 0;
+  alignas(kCacheLineBytes) Atomic<std::uint64_t> producer_next_{0};
+  Plain<std::uint64_t> consumer_seen_{0};
+  Plain<std::uint64_t> pushed_{0};
   // Written by the consumer.
-  alignas(kCacheLineBytes) std::atomic<std::uint64_t> consumer_next_{0};
-  std::uint64_t consumer_local_ = 0;
-  std::uint64_t producer_seen_ = 0;
-  std::uint64_t front_bytes_ = 0;
-  std::atomic<std::uint64_t> written_{0};
+  alignas(kCacheLineBytes) Atomic<std::uint64_t> consumer_next_{0};
+  Plain<std::uint64_t> consumer_local_{0};
+  Plain<std::uint64_t> producer_seen_{0};
+  Plain<std::uint64_t> front_bytes_{0};
+  Atomic<std::uint64_t> written_{0};
   // Written by the syncer.
-  alignas(kCacheLineBytes) std::atomic<std::uint64_t> durable_{0};
+  alignas(kCacheLineBytes) Atomic<std::uint64_t> durable_{0};
+};
+
+class ByteRing final : public BasicByteRing<StdSharing> {
+ public:
+  using BasicByteRing::BasicByteRing;
 };
 
 }  // namespace grace::ledger::internal

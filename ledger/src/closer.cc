@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 
 #include "sha256_two.h"
@@ -80,24 +79,11 @@ void WriterCore::store_filled(FilledBlock& block) {
   publish(positions);
 }
 
-// With mutex_ held. By the closer, and by the syncer where that is ahead of it.
-void WriterCore::raise_written(std::uint64_t sequence,
-                               const std::vector<std::uint64_t>& positions) {
-  for (std::size_t index = 0; index < positions.size(); ++index) {
-    ByteRing& ring = *rings_[index];
-    ring.set_written(std::max(ring.written_position(), positions[index]));
-  }
-  // Relaxed: changes under mutex_.
-  if (written_sequence_.load(std::memory_order_relaxed) >= sequence) return;
-  // [WRITTEN] release: after the block's magic. Pairs with the acquire in written_sequence().
-  written_sequence_.store(sequence, std::memory_order_release);
-}
-
 // The block is written: tells producers and the syncer.
 void WriterCore::publish(const std::vector<std::uint64_t>& positions) {
   {
     const std::lock_guard lock(mutex_);
-    raise_written(store_->written_sequence(), positions);
+    watermarks_.raise_written(store_->written_sequence(), positions, rings_);
     unsynced_ = true;
   }
   syncer_wake_.notify_one();

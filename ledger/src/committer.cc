@@ -185,11 +185,7 @@ void WriterCore::finish() {
   {
     std::unique_lock lock(mutex_);
     progress_.wait(lock, [this] {
-      // Relaxed, both: they change under mutex_.
-      const std::uint64_t safe = config_.sync == SyncMode::kNone
-                                     ? written_sequence_.load(std::memory_order_relaxed)
-                                     : durable_sequence_.load(std::memory_order_relaxed);
-      return error_.has_value() || safe + 1 >= committer_.next_sequence;
+      return error_.has_value() || safe_sequence() + 1 >= committer_.next_sequence;
     });
   }
   // [FAIL] acquire pairs with the release in fail().

@@ -1,17 +1,18 @@
 #pragma once
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "sharing.h"
+
 namespace grace::ledger::internal {
 
 // Bounded queue from one thread to the next, in order, of things that are few and large: a block of
 // a quarter of a megabyte for each lock taken. Full, push() waits; empty, pop() does. After end()
 // pop() gives what is left, then nothing.
-template <typename T>
+template <typename T, typename Sharing = StdSharing>
 class HandOff {
  public:
   explicit HandOff(std::size_t waiting_max) : waiting_max_(waiting_max) {}
@@ -41,7 +42,7 @@ class HandOff {
   }
 
  private:
-  std::optional<T> take(std::unique_lock<std::mutex> lock) {
+  std::optional<T> take(std::unique_lock<typename Sharing::Mutex> lock) {
     std::optional<T> item;
     if (waiting_.empty()) return item;
     item.emplace(std::move(waiting_.front()));
@@ -52,10 +53,10 @@ class HandOff {
   }
 
   const std::size_t waiting_max_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  typename Sharing::Mutex mutex_;
+  typename Sharing::ConditionVariable changed_;
   std::deque<T> waiting_;  // guarded by mutex_, as below
-  bool ended_ = false;
+  typename Sharing::template Plain<bool> ended_{false};
 };
 
 }  // namespace grace::ledger::internal

@@ -22,13 +22,7 @@ void WriterCore::run_syncer() {
     const bool reached = !synced->failed_over || synced->sequence > 0;
     if (config_.sync == SyncMode::kGroup && reached) {
       stats_.syncs += synced->failed_over ? 0 : 1;
-      // The closer may not have told of these yet; nothing is durable before it is written.
-      raise_written(synced->sequence, synced->positions);
-      for (std::size_t index = 0; index < synced->positions.size(); ++index) {
-        rings_[index]->set_durable(synced->positions[index]);
-      }
-      // [DURABLE] release: after the sync returned. Pairs with the acquire in durable_sequence().
-      durable_sequence_.store(synced->sequence, std::memory_order_release);
+      watermarks_.raise_durable(synced->sequence, synced->positions, rings_);
     }
     progress_.notify_all();
   }

@@ -29,15 +29,13 @@ WriterCore::WriterCore(LogConfig config, DirectoryLock lock, Recovered recovered
       rings_(config_.producers_max),
       importance_(config_.producers_max, Importance::kEssential),
       leased_(config_.producers_max, false),
+      watermarks_(recovery_.last_sequence,
+                  config_.sync == SyncMode::kGroup ? recovery_.last_sequence : 0),
       pool_(block_buffer_bytes(config_), config_.unsynced_bytes_max),
       preparer_(std::make_unique<SegmentPreparer>(config_, recovered.next_segment_number)),
       store_(std::make_unique<BlockStore>(config_, *preparer_, pool_, recovered.chain,
                                           recovered.next_segment_number)) {
   committer_.next_sequence = recovered.chain.next_sequence;
-  // Relaxed: no other thread exists yet.
-  written_sequence_.store(recovery_.last_sequence, std::memory_order_relaxed);
-  durable_sequence_.store(config_.sync == SyncMode::kGroup ? recovery_.last_sequence : 0,
-                          std::memory_order_relaxed);
 }
 
 WriterCore::~WriterCore() {
@@ -96,13 +94,11 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending, bool kee
   }
   committer_thread_ = std::thread([this] { run_committer(); });
   syncer_thread_ = std::thread([this] { run_syncer(); });
-  const auto safe_sequence = [this] {
-    return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
-  };
+  const auto safe = [this] { return safe_sequence(); };
   if (config_.hash_sealed) {
-    segment_hasher_ = std::make_unique<SegmentHasher>(config_, opened_blocks_, safe_sequence);
+    segment_hasher_ = std::make_unique<SegmentHasher>(config_, opened_blocks_, safe);
   } else if (config_.checkpoint.signer != nullptr) {
-    checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, safe_sequence);
+    checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, safe);
   }
   if (auto made = make_keeper(); !made) return made;
   if (keeper_ != nullptr && keeper_runs) keeper_->start();
@@ -111,9 +107,8 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending, bool kee
   {
     std::unique_lock lock(mutex_);
     progress_.wait(lock, [this] {
-      // Relaxed: changes under mutex_.
       return error_.has_value() || config_.sync == SyncMode::kNone ||
-             durable_sequence_.load(std::memory_order_relaxed) + 1 >= first_sequence_;
+             durable_sequence() + 1 >= first_sequence_;
     });
   }
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
@@ -145,9 +140,7 @@ Result<void> WriterCore::make_keeper() {
     };
   }
   keeper_ = std::make_unique<SegmentKeeper>(
-      config_,
-      [this] { return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence(); },
-      std::move(record));
+      config_, [this] { return safe_sequence(); }, std::move(record));
   return {};
 }
 
@@ -318,7 +311,7 @@ Result<std::uint64_t> WriterCore::flush(std::chrono::milliseconds timeout) {
     }
   }
   if (const auto error = failure()) return tl::unexpected<Error>(*error);
-  return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
+  return safe_sequence();
 }
 
 Result<void> WriterCore::close() {
@@ -352,14 +345,8 @@ Result<void> WriterCore::close() {
   return {};
 }
 
-std::uint64_t WriterCore::written_sequence() const noexcept {
-  // [WRITTEN] acquire pairs with the release in raise_written().
-  return written_sequence_.load(std::memory_order_acquire);
-}
-
-std::uint64_t WriterCore::durable_sequence() const noexcept {
-  // [DURABLE] acquire pairs with the release in run_syncer().
-  return durable_sequence_.load(std::memory_order_acquire);
+std::uint64_t WriterCore::safe_sequence() const noexcept {
+  return config_.sync == SyncMode::kNone ? written_sequence() : durable_sequence();
 }
 
 std::uint64_t WriterCore::signed_sequence() const {

@@ -23,6 +23,7 @@
 #include "segment_hasher.h"
 #include "segment_keeper.h"
 #include "segment_preparer.h"
+#include "watermarks.h"
 
 namespace grace::ledger::internal {
 
@@ -74,8 +75,10 @@ class WriterCore {
   [[nodiscard]] Result<void> keep_now();
   [[nodiscard]] KeeperStats keeper_stats() const;
   [[nodiscard]] Result<void> hash_health() const;
-  [[nodiscard]] std::uint64_t written_sequence() const noexcept;
-  [[nodiscard]] std::uint64_t durable_sequence() const noexcept;
+  [[nodiscard]] std::uint64_t written_sequence() const noexcept { return watermarks_.written(); }
+  [[nodiscard]] std::uint64_t durable_sequence() const noexcept { return watermarks_.durable(); }
+  // What will not be lost, as far as the log was asked to promise it.
+  [[nodiscard]] std::uint64_t safe_sequence() const noexcept;
   [[nodiscard]] WriterStats stats() const;
   [[nodiscard]] std::uint64_t signed_sequence() const;
   [[nodiscard]] std::uint64_t witnessed_sequence() const;
@@ -122,7 +125,6 @@ class WriterCore {
   void run_hasher();
   void run_closer();
   void end_closing();
-  void raise_written(std::uint64_t sequence, const std::vector<std::uint64_t>& positions);
   void publish(const std::vector<std::uint64_t>& positions);
 
   void run_syncer();  // syncer.cc
@@ -172,8 +174,7 @@ class WriterCore {
   std::optional<Error> error_;
   WriterStats stats_;  // but for what the store counts
 
-  std::atomic<std::uint64_t> written_sequence_{0};
-  std::atomic<std::uint64_t> durable_sequence_{0};
+  Watermarks watermarks_;
   std::atomic<std::uint64_t> closes_asked_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> closed_{false};

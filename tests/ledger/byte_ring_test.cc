@@ -56,6 +56,25 @@ TEST(ByteRing, TellsEntriesOfNoBytesFromNoEntry) {
   EXPECT_EQ(take(ring), "(empty)");
 }
 
+// The committer leaves off in the middle of what it knows of, and goes by this when it says that a
+// ring was empty.
+TEST(ByteRing, FrontLooksForNewEntriesEvenWithOldOnesLeft) {
+  ByteRing ring(128);
+  ByteRing::Entry entry;
+  ASSERT_TRUE(ring.try_push(RecordType::kNote, as_bytes("1"), {}));
+  ASSERT_TRUE(ring.try_push(RecordType::kNote, as_bytes("2"), {}));
+  ASSERT_TRUE(ring.front(entry));
+  ring.pop();
+  ASSERT_TRUE(ring.try_push(RecordType::kNote, as_bytes("3"), {}));
+  ASSERT_TRUE(ring.front(entry));
+  ring.pop();
+  ASSERT_TRUE(ring.front_seen(entry)) << "3 was there at the last front()";
+  ring.pop();
+  ASSERT_TRUE(ring.try_push(RecordType::kNote, as_bytes("4"), {}));
+  EXPECT_FALSE(ring.front_seen(entry)) << "4 was not";
+  EXPECT_TRUE(ring.front(entry));
+}
+
 // Each entry carries its number and a CRC: a torn or reused entry betrays itself.
 TEST(ByteRing, HandsEveryEntryOverIntactBetweenTwoThreads) {
   constexpr std::uint32_t kEntries = 200'000;
