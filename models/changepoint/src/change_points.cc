@@ -14,9 +14,9 @@ namespace {
 // Values are clamped to this many units: squares and their sums stay finite.
 constexpr double kUnitsMax = 1e15;
 // Noise below this part of a unit is not resolved: a series that repeats one value has none.
-constexpr double kDeviationMin = 1e-3;
+constexpr double kDeviationMin = 0.01;
 // Hypotheses less probable than this are dropped: they never came back in any series tried.
-constexpr double kWeightMin = 1e-12;
+constexpr double kWeightMin = 1e-6;
 // Those too young to be judged are kept longer, but not where arithmetic ends.
 constexpr double kYoungWeightMin = 1e-100;
 // A decided change is taken back, silently, when the time before it is as probable as this again.
@@ -81,9 +81,8 @@ std::span<const ChangePoint> ChangePointDetector::push(double value) noexcept {
 std::span<const ChangePoint> ChangePointDetector::finish() noexcept {
   change_count_ = 0;
   if (started() || early_count_ < kShortSeriesValues) return {};
-  NoiseScale scale;
-  for (std::size_t i = 0; i < early_count_; ++i) scale.push(early_[i].value);
-  if (scale.deviation() > 0) start(scale.deviation());
+  const double unit = early_unit();
+  if (unit > 0) start(unit);
   return {changes_.data(), change_count_};
 }
 
@@ -101,10 +100,22 @@ bool ChangePointDetector::keep_early(std::uint64_t index, double value) noexcept
   }
   early_[early_count_++] = {index, value};
   if (early_count_ < kWarmUpValues) return true;
-  NoiseScale scale;
-  for (const Early& early : early_) scale.push(early.value);
-  if (scale.deviation() > 0) start(scale.deviation());
+  const double unit = early_unit();
+  if (unit > 0) start(unit);
   return true;
+}
+
+// The noise; where values mostly repeat, the largest difference from the first; 0 when all are
+// equal.
+double ChangePointDetector::early_unit() const noexcept {
+  NoiseScale scale;
+  double farthest = 0.0;
+  for (std::size_t i = 0; i < early_count_; ++i) {
+    scale.push(early_[i].value);
+    farthest = std::max(farthest, std::fabs(early_[i].value - early_[0].value));
+  }
+  const double deviation = scale.deviation();
+  return deviation > 0 ? deviation : farthest;
 }
 
 // Plays the warm-up again, with the scale that it gave.

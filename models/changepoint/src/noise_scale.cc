@@ -9,7 +9,11 @@ namespace {
 // Median and mean of |difference| of two independent normal values, in their deviations.
 constexpr double kMedianOfDifference = 0.67448975019608 * 1.4142135623730951;
 constexpr double kMeanOfDifference = 0.79788456080287 * 1.4142135623730951;
+// A level shift touches `lag` of the differences; more than twice as many must be known.
 constexpr std::size_t kDifferencesMin = 8;
+std::size_t differences_needed(std::size_t lag) {
+  return std::max(kDifferencesMin, 5 * lag / 2);
+}
 
 }  // namespace
 
@@ -25,22 +29,29 @@ void NoiseScale::push(double value) noexcept {
 
 double NoiseScale::deviation() const noexcept {
   const double median = differences_[0].median();
-  return median > 0 ? median / kMedianOfDifference : differences_[0].mean() / kMeanOfDifference;
+  return median > 0 ? median / kMedianOfDifference
+                    : differences_[0].trimmed_mean() / kMeanOfDifference;
 }
 
 double NoiseScale::independence() const noexcept {
-  double shortest = differences_[0].median();
-  const bool by_mean = !(shortest > 0);
-  if (by_mean) shortest = differences_[0].mean();
-  double sum = 0.0;
+  double longer = 0.0;
+  double longer_mean = 0.0;
   int known = 0;
   for (std::size_t i = 1; i < kLags.size(); ++i) {
-    if (differences_[i].size() < kDifferencesMin) continue;
-    sum += by_mean ? differences_[i].mean() : differences_[i].median();
+    if (differences_[i].size() < differences_needed(kLags[i])) continue;
+    longer += differences_[i].median();
+    longer_mean += differences_[i].mean();
     ++known;
   }
-  if (known == 0 || !(sum > 0)) return 1.0;
-  const double ratio = std::min(1.0, shortest * known / sum);
+  // Values that mostly repeat even at longer lags have no noise to correlate: steps are steps.
+  if (known == 0 || !(longer > 0)) return 1.0;
+  double shortest = differences_[0].median();
+  if (!(shortest > 0)) {
+    // Each value is held for a few: the medians say nothing of lag 1, the means do.
+    shortest = differences_[0].mean();
+    longer = longer_mean;
+  }
+  const double ratio = std::min(1.0, shortest * known / longer);
   const double rest = ratio * ratio;  // 1 - phi
   return rest / (2.0 - rest);
 }

@@ -27,11 +27,9 @@ double SortedWindow::median() const noexcept {
   return 0.5 * sorted_[(size_ - 1) / 2] + 0.5 * sorted_[size_ / 2];
 }
 
-double SortedWindow::mean() const noexcept {
-  if (size_ == 0) return 0.0;
-  const auto count = static_cast<double>(size_);
+double SortedWindow::mean_of_smallest(std::size_t count) const noexcept {
   double sum = 0.0;
-  for (std::size_t i = 0; i < size_; ++i) sum += sorted_[i] / count;
+  for (std::size_t i = 0; i < count; ++i) sum += sorted_[i] / static_cast<double>(count);
   return sum;
 }
 

@@ -74,7 +74,7 @@ TEST(ExactMath, AgreesWithTheLibrary) {
   EXPECT_EQ(exact_exp(-1e9), 0.0);
   EXPECT_NEAR(exact_log(0.0), std::log(1e-300), 1e-9);
   for (double a = 0.5; a < 300.0; a *= 1.1) {
-    EXPECT_NEAR(gamma_ratio(a) / std::exp(std::lgamma(a + 0.5) - std::lgamma(a)), 1.0, 1e-5) << a;
+    EXPECT_NEAR(gamma_ratio(a) / std::exp(std::lgamma(a + 0.5) - std::lgamma(a)), 1.0, 2e-5) << a;
   }
 }
 
@@ -87,13 +87,15 @@ TEST(ChangePoints, ConstantSeriesHasNone) {
 TEST(ChangePoints, NoiseHasHardlyAny) {
   std::size_t found = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) found += changes_of(white(500, seed)).size();
-  EXPECT_LE(found, 10U);  // 20 * 500 values, of which the prior says 40 changes
+  EXPECT_LE(found, 2U);  // of 10,000 values
 }
 
 TEST(ChangePoints, SpikesAreNone) {
-  Series series = white(600, 2);
-  for (const std::size_t at : {100U, 101U, 250U, 400U, 401U, 402U}) series[at] += 25.0;
-  EXPECT_TRUE(changes_of(series).empty());
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
+    Series series = white(600, seed);
+    for (const std::size_t at : {100U, 101U, 250U, 400U, 500U, 501U}) series[at] += 25.0;
+    EXPECT_TRUE(changes_of(series).empty()) << seed;
+  }
 }
 
 TEST(ChangePoints, LevelShiftIsFoundInPlaceAndSoon) {
@@ -163,12 +165,12 @@ TEST(ChangePoints, UnitAndOffsetDoNotMatter) {
   for (std::size_t i = 170; i < series.size(); ++i) series[i] += 4.0;
   const auto plain = changes_of(series);
   ASSERT_EQ(plain.size(), 1U);
-  for (const auto [factor, offset] : {std::pair{1e-6, 0.0},
-                                      {1e6, 0.0},
-                                      {1e6, -3e7},
-                                      {-1e-6, 1e-3},
-                                      {1e200, 0.0},
-                                      {1e-200, 0.0}}) {
+  for (const auto& [factor, offset] : {std::pair{1e-6, 0.0},
+                                       {1e6, 0.0},
+                                       {1e6, -3e7},
+                                       {-1e-6, 1e-3},
+                                       {1e200, 0.0},
+                                       {1e-200, 0.0}}) {
     const auto scaled =
         changes_of(make(series.size(), [&](std::size_t i) { return series[i] * factor + offset; }));
     ASSERT_EQ(scaled.size(), 1U) << factor << " " << offset;
@@ -196,7 +198,7 @@ TEST(ChangePoints, SameInputSameBits) {
 }
 
 TEST(ChangePoints, MissingValuesKeepTheirPlaces) {
-  Series series = white(300, 11);
+  Series series = white(300, 12);
   for (std::size_t i = 150; i < series.size(); ++i) series[i] += 8.0;
   series[0] = series[1] = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < series.size(); i += 7) {

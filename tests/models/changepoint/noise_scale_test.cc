@@ -66,7 +66,7 @@ TEST(NoiseScale, AutocorrelationTakesIndependenceAway) {
 TEST(NoiseScale, RepeatedValuesHaveTheMeanOfTheDifferences) {
   NoiseScale scale;
   for (int i = 0; i < 200; ++i) scale.push(i % 10 == 0 ? 1.0 : 0.0);
-  EXPECT_GT(scale.deviation(), 0.1);
+  EXPECT_GT(scale.deviation(), 0.05);
   NoiseScale constant;
   for (int i = 0; i < 200; ++i) constant.push(4.0);
   EXPECT_EQ(constant.deviation(), 0.0);

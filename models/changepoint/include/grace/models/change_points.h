@@ -57,13 +57,13 @@ struct ChangePointConfig {
 // kPlaceTolerance values, at least segment_values_min values ago and after the change before,
 // reaches kDecisionProbability. What is not sure after kDelayMax values is not reported.
 //
-// Bounds: kRunsMax hypotheses; the least probable go first. sizeof is all of it, about 16 KiB; it
+// Bounds: kRunsMax hypotheses; the least probable go first. sizeof is all of it, about 14 KiB; it
 // never allocates. Values may be anything finite. Thread: its owner's. Deterministic on all
 // processors. Not good at: seasonality (a season longer than the window reads as segments, a
 // shorter one hides shifts of its size), changes of autocorrelation.
 class ChangePointDetector {
  public:
-  static constexpr std::size_t kRunsMax = 64;
+  static constexpr std::size_t kRunsMax = 40;
   static constexpr std::size_t kWarmUpValues = 30;
   // A series that ends before the warm-up is judged if it has at least this many.
   static constexpr std::size_t kShortSeriesValues = 10;
@@ -99,6 +99,7 @@ class ChangePointDetector {
   };
 
   bool keep_early(std::uint64_t index, double value) noexcept;
+  [[nodiscard]] double early_unit() const noexcept;
   void start(double unit) noexcept;
   [[nodiscard]] double in_units(double value) const noexcept;
   void read_scale() noexcept;

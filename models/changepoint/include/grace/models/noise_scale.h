@@ -13,7 +13,7 @@ namespace grace::models {
 // Noise: median |x(t) - x(t-1)| / (0.6745 sqrt 2), which is the deviation for independent normal
 // values (von Neumann 1941, "Distribution of the ratio of the mean square successive difference to
 // the variance", with a median for the mean). Where half of the values repeat the one before, the
-// mean of the differences stands in.
+// mean of the differences without the largest tenth stands in.
 //
 // Memory: in a first-order autoregression the differences at lag k grow as sqrt(1 - phi^k), so the
 // ratio of lag 1 to longer lags (2, 4 and 8, averaged) gives phi. A sample is then worth
@@ -25,10 +25,10 @@ class NoiseScale {
  public:
   void push(double value) noexcept;
   [[nodiscard]] double center() const noexcept { return values_.median(); }
-  // 0 only when all values are equal.
+  // 0 when nine in ten values repeat the one before.
   [[nodiscard]] double deviation() const noexcept;
-  // Part of an independent sample that one value is worth, in [0, 1]; 1 until eight differences of
-  // a longer lag are known.
+  // Part of an independent sample that one value is worth, in [0, 1]; 1 until enough differences
+  // of a longer lag are known, and where most values repeat.
   [[nodiscard]] double independence() const noexcept;
 
  private:

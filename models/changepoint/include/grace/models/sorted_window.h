@@ -15,9 +15,15 @@ class SortedWindow {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   // Of the values held; 0 when there is none.
   [[nodiscard]] double median() const noexcept;
-  [[nodiscard]] double mean() const noexcept;
+  [[nodiscard]] double mean() const noexcept { return mean_of_smallest(size_); }
+  // Without the largest tenth.
+  [[nodiscard]] double trimmed_mean() const noexcept {
+    return mean_of_smallest(size_ - size_ / 10);
+  }
 
  private:
+  [[nodiscard]] double mean_of_smallest(std::size_t count) const noexcept;
+
   std::array<double, kCapacity> arrived_{};  // ring
   std::array<double, kCapacity> sorted_{};
   std::size_t size_ = 0;
