@@ -19,6 +19,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = ["series", "sessions", "changepoints", "rootcause", "groups"]
+ON_REQUEST = ["generated"]  # long; only with --only
 COLUMNS = ["data set", "metric", "measured", "published", "floor", "goal", ""]
 
 
@@ -45,13 +46,14 @@ def run_part(path, grace, shared, timeout):
 
 
 def verdict(result):
-    """Higher is better in all metrics of the table."""
-    floor, goal = result.get("floor"), result.get("goal")
+    """Whether the floor and the goal are reached; nothing measured reaches none."""
+    floor, goal, value = result.get("floor"), result.get("goal"), result["value"]
     if floor is None:
         return ""
-    if result["value"] < floor:
+    sign = -1 if result.get("lower_is_better") else 1
+    if value is None or sign * value < sign * floor:
         return "below floor"
-    return "goal" if goal is not None and result["value"] >= goal else "floor"
+    return "goal" if goal is not None and sign * value >= sign * goal else "floor"
 
 
 def text(value):
@@ -83,7 +85,8 @@ def parse_arguments():
     parser.add_argument("--shared", default=os.environ.get("GRACE_QUALITY_DATA"),
                         help="folder with data/ and scoring/")
     parser.add_argument("--json", help="write everything to this file")
-    parser.add_argument("--only", action="append", default=[], metavar="PART")
+    parser.add_argument("--only", action="append", default=[],
+                        choices=PARTS + ON_REQUEST)
     parser.add_argument("--scripts", default=HERE, help="folder of the parts' scripts")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds a part may take")
     parser.add_argument("--strict", action="store_true", help="fail when below a floor")
@@ -98,9 +101,9 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     results, errors, seconds = [], {}, {}
-    for part in PARTS:
+    for part in arguments.only or PARTS:
         path = os.path.join(arguments.scripts, part + ".py")
-        if (arguments.only and part not in arguments.only) or not os.path.isfile(path):
+        if not os.path.isfile(path):
             continue
         if sys.stderr.isatty():
             print(f"{part} ...", file=sys.stderr)

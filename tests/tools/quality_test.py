@@ -71,8 +71,12 @@ def names_what_fails(grace, folder):
     write(scripts, "series.py", f"print({json.dumps(json.dumps(low))})")
     write(scripts, "sessions.py", "print('no object')")
     write(scripts, "groups.py", "import sys; sys.exit('broken on purpose')")
+    fewer = {"data": "d", "metric": "n", "value": 0.1, "floor": 0.5, "goal": 0.05,
+             "published": "none", "lower_is_better": True}
+    write(scripts, "rootcause.py", f"print({json.dumps(json.dumps(fewer))})")
     done = quality(grace, folder, "--scripts", scripts)
     equal(done.returncode, 1, "exit code")
+    check("| d | n | 0.1 | none | 0.5 | 0.05 | floor |" in done.stdout, done.stdout)
     check("| d | m | 0.1 | none | 0.5 | 1 | below floor |" in done.stdout, done.stdout)
     check("sessions: line 1 is no result" in done.stderr, done.stderr)
     check("groups: exit code 1: broken on purpose" in done.stderr, done.stderr)
