@@ -3,7 +3,9 @@
 
 namespace grace::tools {
 
-// One a kind of public data. Each adds its subcommand to `score` and leaves its exit code behind.
+// The subcommands of `grace score`, a file each. They run the production models with the default
+// constants, streaming, over one data set. Wrong input: exit code 2 and a line that names the file,
+// the line number and what is wrong.
 void add_score_changepoints(CLI::App& score, int& exit_code);
 
 }  // namespace grace::tools
