@@ -20,13 +20,17 @@ int write_truth(const std::string& path, const std::vector<GroundTruth>& truth) 
   std::ofstream file(path);
   for (const GroundTruth& fault : truth) {
     std::string line;
-    core::JsonWriter(line)
-        .begin_object()
+    core::JsonWriter json(line);
+    json.begin_object()
         .field("fault", fault.fault)
         .field("service", fault.service)
         .field("begin", core::format_rfc3339(fault.begin_ns))
-        .field("end", core::format_rfc3339(fault.end_ns))
-        .end_object();
+        .field("end", core::format_rfc3339(fault.end_ns));
+    if (!fault.metric.empty()) json.field("metric", fault.metric);
+    if (fault.crosses_ns != 0) {
+      json.field("limit", fault.limit).field("crosses", core::format_rfc3339(fault.crosses_ns));
+    }
+    json.end_object();
     file << line << '\n';
   }
   file.flush();
@@ -77,6 +81,7 @@ void add_gen_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   gen->add_option("--services", options.service_count, "Services of the mixed profile")
       ->capture_default_str();
+  gen->add_option("--days", options.days, "Length of the week profile")->capture_default_str();
   gen->add_option("--bad-lines", options.bad_line_share, "Share of broken lines")
       ->check(CLI::Range(0.0, 0.5));
   gen->add_option("--truth", arguments->truth_path, "Write the faults injected to this file");

@@ -9,6 +9,7 @@
 #include "line_builder.h"
 #include "random.h"
 #include "scenario_generator.h"
+#include "week_generator.h"
 
 namespace grace::tools {
 namespace {
@@ -102,8 +103,13 @@ class MixedStream {
     const bool slow = random_.chance(0.5);
     service.latency_factor = slow ? 0.5 + 3.0 * random_.uniform() : 0.0;
     service.error_probability = slow ? 0.02 : 0.2 + 0.6 * random_.uniform();
-    truth_.push_back({slow ? "latency_ramp" : "error_burst", service.name, service.fault_begin_ns,
-                      service.fault_end_ns});
+    truth_.push_back({slow ? "latency_ramp" : "error_burst",
+                      service.name,
+                      service.fault_begin_ns,
+                      service.fault_end_ns,
+                      {},
+                      0.0,
+                      0});
   }
 
   double fault_part(const Service& service) const {
@@ -238,6 +244,7 @@ class MixedStream {
 const std::vector<GeneratorProfile>& generator_profiles() {
   static const std::vector<GeneratorProfile> kProfiles{
       {"mixed", "a fleet's firehose: metrics, actions, mesh and control events, random faults"},
+      {"week", "days of 500 series at a sample a minute, two faults of each of 20 kinds"},
       {"scenario-1", "a latency climb that a forecast sees before the spike"},
       {"scenario-2", "recurring authentication errors and a failing service, a person approves"},
       {"scenario-3", "demand that outgrows capacity in fifteen minutes"},
@@ -254,6 +261,11 @@ core::Result<std::vector<GroundTruth>> generate(const GeneratorOptions& options,
                               "services and events per second must be above 0");
     }
     truth = MixedStream(options, out).write();
+  } else if (options.profile == "week") {
+    if (options.days < 1 || options.days > 28) {
+      return core::make_error(core::ErrorCode::kInvalidArgument, "days must be 1 to 28");
+    }
+    truth = write_week(options, out);
   } else if (options.profile == "scenario-1") {
     truth = write_scenario_1(options, out);
   } else if (options.profile == "scenario-2") {

@@ -18,6 +18,7 @@ struct GeneratorOptions {
   std::int64_t start_ns = 1'736'899'200'000'000'000;  // 2025-01-15T00:00:00Z
   double events_per_second = 1000.0;                  // of event time
   std::uint32_t service_count = 200;
+  std::uint32_t days = 7;       // length of the week profile, 1 to 28
   double bad_line_share = 0.0;  // [0, 0.5]: lines broken in one of many ways
 };
 
@@ -27,6 +28,9 @@ struct GroundTruth {
   std::string service;
   std::int64_t begin_ns = 0;
   std::int64_t end_ns = 0;
+  std::string metric{};         // empty: not one series
+  double limit = 0.0;           // of a slow fault, in the metric's unit
+  std::int64_t crosses_ns = 0;  // when its course without noise reaches the limit; 0: it does not
 };
 
 struct GeneratorProfile {

@@ -1,0 +1,77 @@
+#include "grace/models/noise_scale.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "grace/core/hash.h"
+
+namespace grace::models {
+namespace {
+
+double uniform(std::uint64_t n) {
+  return static_cast<double>(core::mix(n + 1) >> 11) * 0x1.0p-53;
+}
+
+double normal(std::uint64_t n) {
+  double sum = -6.0;
+  for (std::uint64_t i = 0; i < 12; ++i) sum += uniform(12 * n + i);
+  return sum;
+}
+
+TEST(SortedWindow, MedianAndMeanOfTheNewest) {
+  SortedWindow window;
+  EXPECT_EQ(window.median(), 0.0);
+  EXPECT_EQ(window.mean(), 0.0);
+  std::vector<double> all;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    // Coarse, so that equal values leave and stay.
+    all.push_back(std::floor(uniform(i) * 20.0) - 10.0);
+    window.push(all.back());
+    std::vector<double> newest(all.end() - static_cast<std::ptrdiff_t>(window.size()), all.end());
+    std::sort(newest.begin(), newest.end());
+    const std::size_t n = newest.size();
+    ASSERT_EQ(n, std::min(all.size(), SortedWindow::kCapacity));
+    ASSERT_EQ(window.median(), 0.5 * newest[(n - 1) / 2] + 0.5 * newest[n / 2]);
+    double sum = 0.0;
+    for (const double value : newest) sum += value;
+    ASSERT_NEAR(window.mean(), sum / static_cast<double>(n), 1e-9);
+  }
+}
+
+TEST(NoiseScale, OfWhiteNoiseIsOneWhateverTheShift) {
+  NoiseScale scale;
+  for (std::uint64_t i = 0; i < 128; ++i) scale.push(normal(i) + (i < 64 ? 0.0 : 100.0));
+  EXPECT_NEAR(scale.deviation(), 1.0, 0.25);
+  EXPECT_GT(scale.independence(), 0.6);
+}
+
+TEST(NoiseScale, AutocorrelationTakesIndependenceAway) {
+  NoiseScale walk;
+  NoiseScale smooth;
+  double at = 0.0;
+  double level = 0.0;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    at += normal(i);
+    level = 0.6 * level + 0.8 * normal(1000 + i);
+    walk.push(at);
+    smooth.push(level);
+  }
+  EXPECT_LT(walk.independence(), 0.2);
+  EXPECT_NEAR(smooth.independence(), 0.25, 0.15);  // (1 - 0.6) / (1 + 0.6)
+}
+
+TEST(NoiseScale, RepeatedValuesHaveTheMeanOfTheDifferences) {
+  NoiseScale scale;
+  for (int i = 0; i < 200; ++i) scale.push(i % 10 == 0 ? 1.0 : 0.0);
+  EXPECT_GT(scale.deviation(), 0.05);
+  NoiseScale constant;
+  for (int i = 0; i < 200; ++i) constant.push(4.0);
+  EXPECT_EQ(constant.deviation(), 0.0);
+  EXPECT_EQ(constant.independence(), 1.0);
+}
+
+}  // namespace
+}  // namespace grace::models

@@ -1,0 +1,139 @@
+"""The week profile of grace gen, and how bench/quality/generated.py counts."""
+import collections
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from harness import Failure, check, equal
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "bench", "quality"))
+import generated  # noqa: E402
+
+MINUTE = generated.MINUTE_NS
+
+
+def gen(grace, folder, seed, days=1):
+    truth = os.path.join(folder, "truth")
+    done = subprocess.run([grace, "gen", "--profile", "week", "--days", str(days), "--seed",
+                           str(seed), "--truth", truth], capture_output=True, check=True)
+    with open(truth, encoding="utf-8") as file:
+        return done.stdout, [json.loads(line) for line in file]
+
+
+def the_seed_gives_the_bytes(grace, folder):
+    first, truth = gen(grace, folder, 3)
+    again, truth_again = gen(grace, folder, 3)
+    equal(hashlib.sha256(first).digest(), hashlib.sha256(again).digest(), "the same seed")
+    equal(truth, truth_again, "truth of the same seed")
+    other, _ = gen(grace, folder, 4)
+    check(first != other, "another seed gives other bytes")
+    return first, truth
+
+
+def samples_of(stream):
+    """{(service, metric): [(ts, value)]} of the metric events."""
+    series = collections.defaultdict(list)
+    last = 0
+    for line in stream.decode().splitlines():
+        event = json.loads(line)
+        check(event["ts"] >= last, "event times go back")
+        last = event["ts"]
+        if event["kind"] == "metric":
+            series[(event["service"], event["metric"])].append((event["ts"], event["value"]))
+    return series
+
+
+def truth_names_every_kind(truth):
+    kinds = collections.Counter(fault["fault"] for fault in truth)
+    equal(len(kinds), 20, "kinds of fault")
+    equal(set(kinds.values()), {2}, "faults of a kind")
+    equal(len({fault["service"] for fault in truth}), 40, "services with a fault")
+    for fault in truth:
+        begin, end = (generated.nanoseconds(fault[key]) for key in ("begin", "end"))
+        check(begin < end, fault)
+        if "crosses" in fault:
+            check(begin <= generated.nanoseconds(fault["crosses"]) < end, fault)
+    crossing = {fault["fault"] for fault in truth if "crosses" in fault}
+    check(crossing and crossing <= generated.SLOW, crossing)
+
+
+def faults_are_in_the_stream(stream, truth):
+    series = samples_of(stream)
+    equal(len(series), 500, "series")
+    for fault in truth:
+        begin, end = (generated.nanoseconds(fault[key]) for key in ("begin", "end"))
+        samples = series[(fault["service"], fault["metric"])]
+        inside = [value for ts, value in samples if begin <= ts < end]
+        before = [value for ts, value in samples if ts < begin]
+        kind = fault["fault"]
+        if kind == "missing_data":
+            equal(inside, [], "samples while data are missing")
+            check(len(samples) + (end - begin) // MINUTE == 1440, len(samples))
+        else:
+            equal(len(samples), 1440, f"samples of {fault}")
+            equal(len(inside), (end - begin) // MINUTE, f"samples in {fault}")
+        if kind == "flat_line":
+            equal(len(set(inside)), 1, "values of a flat line")
+        elif kind == "drop_to_zero":
+            equal(set(inside), {0}, "values at zero")
+        elif kind == "unit_change":
+            check(min(inside) > 100 * max(before), fault)
+        elif kind in ("spike", "error_burst", "saturation"):
+            check(min(inside) > max(before), fault)
+        elif kind in ("slow_leak", "trend_up", "error_creep"):
+            check(sum(inside[-5:]) > sum(before[-5:]), fault)
+        elif kind in ("gradual_decline", "level_shift_down"):
+            check(sum(inside[-5:]) < sum(before[-5:]), fault)
+
+
+def triggers_are_attributed():
+    faults = [{"fault": "spike", "service": "a", "begin": 100 * MINUTE, "end": 110 * MINUTE},
+              {"fault": "spike", "service": "b", "begin": 100 * MINUTE, "end": 110 * MINUTE}]
+    triggers = [{"service": service, "at": at * MINUTE, "confidence": 0.9}
+                for service, at in (("a", 99), ("a", 104), ("a", 102), ("a", 171), ("c", 105))]
+    generated.attribute(faults, triggers)
+    equal([trigger["right"] for trigger in triggers], [False, True, True, False, False], "right")
+    equal(faults[0]["found"], 102 * MINUTE, "first trigger of the fault")
+    check("found" not in faults[1], faults[1])
+    # Two of five right at 0.9.
+    check(abs(generated.calibration_error(triggers) - 0.5) < 1e-9, "calibration error")
+    equal(generated.calibration_error([]), 0, "no triggers")
+
+
+def a_replay_is_scored(grace):
+    done = subprocess.run([sys.executable, generated.__file__, "--grace", grace, "--seeds", "2",
+                           "--days", "1"], capture_output=True, text=True)
+    equal(done.returncode, 0, done.stderr)
+    lines = {line["metric"]: line for line in map(json.loads, done.stdout.splitlines())}
+    equal(len(lines), 6, "metrics")
+    recall = lines["recall"]
+    equal(recall["detail"]["faults"], 40, "faults")
+    check(0 < recall["value"] <= 1, recall)
+    check(lines["false triggers a day"]["detail"]["triggers"] > 0, lines)
+
+
+def main():
+    grace = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        stream, truth = the_seed_gives_the_bytes(grace, folder)
+        truth_names_every_kind(truth)
+        faults_are_in_the_stream(stream, truth)
+        for days in ("0", "29"):
+            done = subprocess.run([grace, "gen", "--profile", "week", "--days", days],
+                                  capture_output=True, text=True)
+            equal(done.returncode, 2, "exit code of --days " + days)
+            check("days must be 1 to 28" in done.stderr, done.stderr)
+    triggers_are_attributed()
+    a_replay_is_scored(grace)
+    print("generated_test: passed")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"generated_test: {failure}")
