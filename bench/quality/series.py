@@ -66,7 +66,7 @@ def judge(shared, results, *options):
 
 def line(metric, value, detail, **more):
     print(json.dumps({"data": "nab development categories", "metric": metric,
-                      "value": round(value, 2), **more, "detail": detail}), flush=True)
+                      "value": round(value, 2) + 0.0, **more, "detail": detail}), flush=True)
 
 
 def report(shared, results, rows, seconds):
@@ -87,7 +87,7 @@ def report(shared, results, rows, seconds):
         line(f"{category}: raw score", own["raw"],
              {"windows_hit": own["windows_hit"], "windows": own["windows"],
               "false_positive_rows": own["fp_rows"],
-              "raw_at_threshold_of_the_others": round(held["raw"], 2),
+              "raw_at_threshold_of_the_others": round(held["raw"], 2) + 0.0,
               "threshold_of_the_others": round(others, 4)})
 
 
