@@ -8,6 +8,7 @@ void add_score_command(CLI::App& app, int& exit_code) {
       "score", "Run the production detectors, default configuration, over a public data set");
   score->require_subcommand(1);
   add_score_changepoints(*score, exit_code);
+  add_score_series(*score, exit_code);
 }
 
 }  // namespace grace::tools

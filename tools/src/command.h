@@ -15,6 +15,7 @@ void add_gen_command(CLI::App& app, int& exit_code);
 void add_ledger_command(CLI::App& app, int& exit_code);
 void add_journal_command(CLI::App& app, int& exit_code);
 void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedback, pause ...
+void add_score_command(CLI::App& app, int& exit_code);
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_score_command(CLI::App& app, int& exit_code);

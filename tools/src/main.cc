@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   add_ledger_command(app, exit_code);
   add_journal_command(app, exit_code);
   add_control_commands(app, exit_code);
+  add_score_command(app, exit_code);
   add_check_command(app, exit_code);
   add_explain_command(app, exit_code);
   add_score_command(app, exit_code);

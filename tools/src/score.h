@@ -7,5 +7,6 @@ namespace grace::tools {
 // constants, streaming, over one data set. Wrong input: exit code 2 and a line that names the file,
 // the line number and what is wrong.
 void add_score_changepoints(CLI::App& score, int& exit_code);
+void add_score_series(CLI::App& score, int& exit_code);
 
 }  // namespace grace::tools
