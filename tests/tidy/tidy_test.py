@@ -55,7 +55,19 @@ class TidyTest(unittest.TestCase):
         self.expect("engine/pipeline/src/a.cc", '#include "grace/proactive/proactive.h"\n',
                     "engine/pipeline may include only")
 
-    def test_detector_includes_core_only(self):
+    def test_models_include_core_and_models_only(self):
+        self.expect_clean("models/series/src/a.cc",
+                          '#include "grace/core/hash.h"\n#include "grace/models/a.h"\n')
+        self.expect("models/series/src/a.cc", '#include "grace/parse/parser.h"\n',
+                    "models/series may include only")
+        self.expect("models/series/src/a.cc", '#include "grace/series/a.h"\n', "may include only")
+
+    def test_detectors_and_correlate_may_use_models(self):
+        self.expect_clean("detectors/proactive/src/a.cc", '#include "grace/models/a.h"\n')
+        self.expect_clean("engine/correlate/src/a.cc", '#include "grace/models/a.h"\n')
+        self.expect("engine/parse/src/a.cc", '#include "grace/models/a.h"\n', "may include only")
+
+    def test_detector_includes_core_and_models_only(self):
         self.expect("detectors/proactive/src/a.cc", '#include "grace/parse/parser.h"\n',
                     "detectors/proactive may include only")
         self.expect("detectors/proactive/src/a.cc", '#include "grace/ledger/writer.h"\n',

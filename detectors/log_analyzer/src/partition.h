@@ -9,8 +9,8 @@
 #include "grace/core/detector.h"
 #include "grace/core/symbol_table.h"
 #include "grace/log_analyzer/log_analyzer.h"
-#include "lru_table.h"
 #include "sequence_rule.h"
+#include "tables.h"
 
 namespace grace::log_analyzer {
 
