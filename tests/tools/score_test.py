@@ -1,4 +1,4 @@
-"""`grace score`: output, and wrong input, which costs exit code 2 and a line that names its place."""
+"""`grace score`: output; and wrong input: exit code 2 and a line that names its place."""
 import json
 import os
 import random
