@@ -62,15 +62,15 @@ core::Result<AlertLine> parse_alert_line(std::string_view line) {
   const auto ts_ns = time_of(*json);
   if (!ts_ns) return tl::unexpected(ts_ns.error());
   alert.ts_ns = *ts_ns;
-  for (const auto& [target, names] :
-       {std::pair<std::string*, std::initializer_list<std::string_view>>{
-            &alert.service, {"service", "host", "resource"}},
-        {&alert.signature, {"signature", "rule"}},
-        {&alert.text, {"name", "message", "title"}}}) {
-    auto text = text_of(*json, names);
-    if (!text) return tl::unexpected(text.error());
-    *target = std::move(*text);
-  }
+  auto service = text_of(*json, {"service", "host", "resource"});
+  if (!service) return tl::unexpected(service.error());
+  auto signature = text_of(*json, {"signature", "rule"});
+  if (!signature) return tl::unexpected(signature.error());
+  auto text = text_of(*json, {"name", "message", "title"});
+  if (!text) return tl::unexpected(text.error());
+  alert.service = std::move(*service);
+  alert.signature = std::move(*signature);
+  alert.text = std::move(*text);
   if (alert.signature.empty() && alert.text.empty()) {
     return make_error(ErrorCode::kInvalidArgument, "neither a signature nor a name");
   }
