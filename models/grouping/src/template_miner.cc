@@ -41,19 +41,53 @@ bool is_identifier(std::string_view word) noexcept {
 TemplateMiner::TemplateMiner(const TemplateMinerConfig& config)
     : config_(config), templates_(config.templates_max), leaves_(config.leaves_max) {}
 
-TemplateMiner::Words TemplateMiner::words_of(std::string_view text) {
+bool TemplateMiner::parts_words(char c) const noexcept {
+  constexpr std::string_view kNameParts = "_-/.:#";
+  return is_blank(c) || (config_.split_names && kNameParts.find(c) != std::string_view::npos);
+}
+
+std::string_view TemplateMiner::next_word(std::string_view text, std::size_t& at) const noexcept {
+  while (at < text.size()) {
+    while (at < text.size() && parts_words(text[at])) ++at;
+    const std::size_t begin = at;
+    while (at < text.size() && !parts_words(text[at])) ++at;
+    const std::string_view word = trimmed(text.substr(begin, at - begin));
+    if (!word.empty()) return word;
+  }
+  return {};
+}
+
+TemplateMiner::Words TemplateMiner::words_of(std::string_view text) const {
   Words words;
   std::size_t at = 0;
-  while (at < text.size() && words.count < kWordsMax) {
-    while (at < text.size() && is_blank(text[at])) ++at;
-    const std::size_t begin = at;
-    while (at < text.size() && !is_blank(text[at])) ++at;
-    const std::string_view word = trimmed(text.substr(begin, at - begin));
-    if (word.empty()) continue;
+  while (words.count < kWordsMax) {
+    const std::string_view word = next_word(text, at);
+    if (word.empty()) break;
     // | 1: never kOpen.
     words.hashes[words.count++] = is_identifier(word) ? kOpen : core::hash_bytes(word) | 1;
   }
   return words;
+}
+
+std::string_view TemplateMiner::mask(std::string_view text, std::span<char> out) const noexcept {
+  constexpr std::string_view kMask = "<*>";
+  std::size_t used = 0;
+  const auto put = [&](std::string_view piece) {
+    const std::size_t size = std::min(piece.size(), out.size() - used);
+    std::copy_n(piece.begin(), size, out.begin() + static_cast<std::ptrdiff_t>(used));
+    used += size;
+  };
+  std::size_t done = 0;
+  std::size_t at = 0;
+  for (std::string_view word = next_word(text, at); !word.empty(); word = next_word(text, at)) {
+    if (!is_identifier(word)) continue;
+    const auto begin = static_cast<std::size_t>(word.data() - text.data());
+    put(text.substr(done, begin - done));
+    put(kMask);
+    done = begin + word.size();
+  }
+  put(text.substr(done));
+  return {out.data(), used};
 }
 
 TemplateMiner::Leaf& TemplateMiner::leaf_of(const Words& words) {

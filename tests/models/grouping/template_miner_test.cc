@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <span>
 #include <string>
 
 #include "../dice.h"
@@ -39,6 +40,31 @@ TEST(TemplateMiner, LengthAndFirstWordsTellTextsApart) {
                                         miner.add("fan failed"), miner.add("")};
   EXPECT_EQ(numbers.size(), 4U);
   EXPECT_EQ(miner.add("disk failed"), *numbers.begin());
+}
+
+TEST(TemplateMiner, NamesArePartedOnRequest) {
+  TemplateMinerConfig config;
+  config.split_names = true;
+  TemplateMiner miner(config);
+  const auto first = miner.add("delete_order_4711");
+  EXPECT_EQ(miner.add("delete_order_4712"), first);
+  EXPECT_NE(miner.add("create_order_4711"), first);
+  const auto path = miner.add("GET /orders/7af3-99b1/items");
+  EXPECT_EQ(miner.add("GET /orders/12c4-88d2/items"), path);
+  EXPECT_NE(TemplateMiner().add("delete_order_4711"), 0U);  // one word, and that an identifier
+}
+
+TEST(TemplateMiner, MasksIdentifiersAndKeepsTheRest) {
+  TemplateMinerConfig config;
+  config.split_names = true;
+  const TemplateMiner miner(config);
+  char out[64];
+  EXPECT_EQ(miner.mask("delete_order_4711", out), "delete_order_<*>");
+  EXPECT_EQ(miner.mask("  4711: (x9) failed, code 404. ", out), "  <*>: (<*>) failed, code 404. ");
+  EXPECT_EQ(miner.mask("plain name", out), "plain name");
+  EXPECT_EQ(miner.mask("", out), "");
+  EXPECT_EQ(miner.mask("job 12345 on host", std::span(out, 6)), "job <*");
+  EXPECT_EQ(TemplateMiner().mask("user alice17 at n1.example.org", out), "user <*> at <*>");
 }
 
 TEST(TemplateMiner, StaysInItsBoundsAndForgetsTheLongestUnused) {

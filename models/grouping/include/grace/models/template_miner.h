@@ -1,6 +1,8 @@
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "grace/core/lru_table.h"
@@ -12,6 +14,9 @@ struct TemplateMinerConfig {
   // Share of a text's words that must agree with a template's for the text to belong to it. Larger:
   // more templates. 0.5 is the middle of the range that the paper recommends.
   double similarity_min = 0.5;
+  // Also '_', '-', '/', '.', ':' and '#' part words: for names ("delete_order_4711"), not
+  // sentences.
+  bool split_names = false;
   // --- cost ---
   std::uint32_t templates_max = 4096;  // 320 bytes each
   std::uint32_t leaves_max = 4096;     // 192 bytes each
@@ -39,6 +44,9 @@ class TemplateMiner {
   // The template of `text`; learns from it. Numbers start at 1 and are not used again.
   std::uint64_t add(std::string_view text);
 
+  // The text with its identifiers shown as "<*>", cut at the end of `out`; a view into `out`.
+  [[nodiscard]] std::string_view mask(std::string_view text, std::span<char> out) const noexcept;
+
   [[nodiscard]] std::uint32_t template_count() const noexcept { return templates_.count(); }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept { return evicted_count_; }
 
@@ -55,7 +63,10 @@ class TemplateMiner {
     std::array<std::uint64_t, kLeafTemplates> templates{};  // by number; some may be evicted
     std::uint32_t used = 0;
   };
-  [[nodiscard]] static Words words_of(std::string_view text);
+  [[nodiscard]] bool parts_words(char c) const noexcept;
+  // The next word at or behind `at`, which is moved behind it; empty at the end of the text.
+  [[nodiscard]] std::string_view next_word(std::string_view text, std::size_t& at) const noexcept;
+  [[nodiscard]] Words words_of(std::string_view text) const;
   Leaf& leaf_of(const Words& words);
   std::uint64_t found(Leaf& leaf, const Words& words);
 
