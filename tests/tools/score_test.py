@@ -51,10 +51,10 @@ def alerts_are_grouped_as_they_come(grace, arguments):
     rows = grace.run("score", "groups", path).stdout.splitlines()
     equal(rows[0], "index,group", "head")
     equal(rows[4:9], [f"{100 + i},3" for i in range(5)], "the burst")
-    equal(rows[9], "3,3", "what is new beside it")
+    equal(rows[9], "8,3", "what is new beside it")
     edges = write(grace, "edges", "caller,callee\nweb,cache\ndb,disk\n")
     apart = grace.run("score", "groups", "--topology", edges, path).stdout.splitlines()
-    equal(apart[9], "3,4", "a service that is known not to depend")
+    equal(apart[9], "8,4", "a service that is known not to depend")
     return f"{len(rows) - 1} alerts"
 
 
@@ -77,7 +77,7 @@ def wrong_input_is_named_with_its_place(grace, arguments):
         (["groups", alerts], f"{alerts}:2: neither a signature nor a name"),
         (["groups", broken], f"{broken}:2: "),
         (["groups", "--topology", edges, alerts], f"{edges}:3: not caller,callee"),
-        (["groups", "."], ".: "),
+        (["groups", "."], ".: cannot be read"),
     ]
     for words, wanted in cases:
         done = grace.run("score", *words, code=2)

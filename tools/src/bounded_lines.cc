@@ -15,13 +15,23 @@ core::Result<BoundedLines> BoundedLines::open(const std::string& path) {
   return lines;
 }
 
+int BoundedLines::next_byte() {
+  if (block_at_ == block_used_) {
+    stream_.read(block_.data(), static_cast<std::streamsize>(block_.size()));
+    block_used_ = static_cast<std::size_t>(stream_.gcount());
+    block_at_ = 0;
+    if (block_used_ == 0) return -1;
+  }
+  return static_cast<unsigned char>(block_[block_at_++]);
+}
+
 core::Result<bool> BoundedLines::next() {
   line_.clear();
   ++number_;
-  std::streambuf* const buffer = stream_.rdbuf();
   for (;;) {
-    const int byte = buffer->sbumpc();
-    if (byte == std::char_traits<char>::eof()) {
+    const int byte = next_byte();
+    if (byte < 0) {
+      if (stream_.bad()) return core::make_error(core::ErrorCode::kIo, path_ + ": cannot be read");
       if (line_.empty()) return false;
       break;
     }

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "grace/core/error.h"
 
@@ -26,8 +27,14 @@ class BoundedLines {
  private:
   explicit BoundedLines(std::string path) : path_(std::move(path)), stream_(path_) {}
 
+  // The next byte; -1 at the end of the file, or when it cannot be read.
+  int next_byte();
+
   std::string path_;
   std::ifstream stream_;
+  std::vector<char> block_ = std::vector<char>(std::size_t{1} << 16);
+  std::size_t block_used_ = 0;
+  std::size_t block_at_ = 0;
   std::string line_;
   std::uint64_t number_ = 0;
 };
