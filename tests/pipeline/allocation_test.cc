@@ -251,9 +251,9 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
   const log_analyzer::LogAnalyzerConfig& log = config.log_analyzer;
   const std::uint64_t per_partition =
       std::uint64_t{log.patterns_max} * 1024 + std::uint64_t{log.pairs_max} * 384 +
-      std::uint64_t{log.sessions_max} * 512 + std::uint64_t{log.grammar_nodes_max} * 256 +
-      std::uint64_t{log.grammar_classes_max} * 512 + std::uint64_t{log.symbols_max} * 32 +
-      log.symbol_bytes_max;
+      std::uint64_t{log.templates_max} * 512 + std::uint64_t{log.sessions_max} * 512 +
+      std::uint64_t{log.grammar_nodes_max} * 256 + std::uint64_t{log.grammar_classes_max} * 512 +
+      std::uint64_t{log.symbols_max} * 32 + log.symbol_bytes_max;
   const std::uint64_t ordered = std::uint64_t{log.components_max} * 1024 +
                                 std::uint64_t{config.agentic_spine.services_max} * 4096 +
                                 std::uint64_t{engine.triggers.recent_max} * 8192 +
@@ -293,6 +293,7 @@ TEST(Memory, StaysBelowTheBoundThatFollowsFromTheConfiguration) {
       config.log_analyzer.sessions_max = 64;
       config.log_analyzer.grammar_nodes_max = 128;
       config.log_analyzer.grammar_classes_max = 16;
+      config.log_analyzer.templates_max = 64;
       config.log_analyzer.symbols_max = 512;
       config.log_analyzer.symbol_bytes_max = 16'384;
       config.log_analyzer.components_max = 256;

@@ -8,5 +8,7 @@ namespace grace::tools {
 // the line number and what is wrong.
 void add_score_changepoints(CLI::App& score, int& exit_code);
 void add_score_series(CLI::App& score, int& exit_code);
+void add_score_groups(CLI::App& score, int& exit_code);
+void add_score_sessions(CLI::App& score, int& exit_code);
 
 }  // namespace grace::tools

@@ -7,7 +7,7 @@
 #include "grace/core/detector.h"
 #include "grace/core/symbol_table.h"
 #include "grace/log_analyzer/log_analyzer.h"
-#include "lru_table.h"
+#include "tables.h"
 
 namespace grace::log_analyzer {
 

@@ -69,6 +69,7 @@ core::Result<LogAnalyzerConfig> validated(LogAnalyzerConfig config) {
       {"sessions_max", static_cast<double>(config.sessions_max), 1, kMany},
       {"grammar_nodes_max", static_cast<double>(config.grammar_nodes_max), 16, kMany},
       {"grammar_classes_max", static_cast<double>(config.grammar_classes_max), 1, kMany},
+      {"templates_max", static_cast<double>(config.templates_max), 1, kMany},
       {"symbols_max", static_cast<double>(config.symbols_max), 16, kMany},
       {"symbol_bytes_max", static_cast<double>(config.symbol_bytes_max), 1024, 1e9},
       {"components_max", static_cast<double>(config.components_max), 2, 1e6},

@@ -1,6 +1,7 @@
 #include "partition.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -8,12 +9,32 @@
 #include "grace/core/time.h"
 
 namespace grace::log_analyzer {
+namespace {
+
+constexpr std::size_t kMaskedBytesMax = 512;  // the parser's bound of a name, with room for masks
+constexpr std::uint32_t kIdentifierDigits = 4;
+
+// A sentence, or a name that holds a run of digits no version or status code has.
+bool wants_template(std::string_view name) noexcept {
+  std::uint32_t digits = 0;
+  for (const char c : name) {
+    if (c == ' ') return true;
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (digits == kIdentifierDigits) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 LogPartition::LogPartition(const LogAnalyzerConfig& config)
     : no_actor_hash_(core::hash_bytes({})),
       error_rule_(config),
       duration_rule_(config),
       symbols_(config.symbols_max, config.symbol_bytes_max),
+      templates_({.split_names = true,
+                  .templates_max = config.templates_max,
+                  .leaves_max = config.templates_max}),
       patterns_(config.patterns_max),
       errors_(config.patterns_max),
       durations_(config.patterns_max),
@@ -23,14 +44,14 @@ LogPartition::LogPartition(const LogAnalyzerConfig& config)
 }
 
 std::uint64_t LogPartition::evicted_count() const {
-  return evicted_count_ + refused_count_ + observer_.evicted_count() + sequences_.evicted_count();
+  return evicted_count_ + refused_count_ + templates_.evicted_count() + observer_.evicted_count() +
+         sequences_.evicted_count();
 }
 
 void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
-  const std::uint64_t key = pattern_key(event);
-  std::uint32_t slot = patterns_.find(key);
+  std::uint32_t slot = patterns_.find(pattern_key(event, event.name_key));
   if (slot == kNoSlot) [[unlikely]] {
-    slot = admit(key, event, sink);
+    slot = find_by_template(event, sink);
     if (slot == kNoSlot) return;
   }
   patterns_.touch(slot, stamp_);
@@ -55,17 +76,29 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
                        pattern.session_slot, stamp_, sink);
 }
 
-std::uint64_t LogPartition::pattern_key(const core::Event& event) const noexcept {
-  return core::combine(actor_hash(event) ^ (event.name_key * 0x9e3779b97f4a7c15ULL),
-                       event.service_key);
+std::uint64_t LogPartition::pattern_key(const core::Event& event,
+                                        std::uint64_t name_key) const noexcept {
+  return core::combine(actor_hash(event) ^ (name_key * 0x9e3779b97f4a7c15ULL), event.service_key);
 }
 
-std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
+std::uint32_t LogPartition::find_by_template(const core::Event& event, core::FindingSink& sink) {
+  NewPattern found{0, event.name_key, event.view(event.name)};
+  std::array<char, kMaskedBytesMax> masked;
+  if (wants_template(found.name)) {
+    found.name_key = core::mix(templates_.add(found.name));
+    found.name = templates_.mask(found.name, masked);
+  }
+  found.key = pattern_key(event, found.name_key);
+  const std::uint32_t slot = patterns_.find(found.key);
+  return slot != kNoSlot ? slot : admit(found, event, sink);
+}
+
+std::uint32_t LogPartition::admit(const NewPattern& found, const core::Event& event,
                                   core::FindingSink& sink) {
-  const ActionNames names{
-      symbols_.intern(event.view(event.actor)), symbols_.intern(event.view(event.name)),
-      symbols_.intern(event.view(event.service)), symbols_.intern(event.view(event.domain)),
-      symbols_.intern(event.view(event.subsystem))};
+  const ActionNames names{symbols_.intern(event.view(event.actor)), symbols_.intern(found.name),
+                          symbols_.intern(event.view(event.service)),
+                          symbols_.intern(event.view(event.domain)),
+                          symbols_.intern(event.view(event.subsystem))};
   for (const std::string_view text :
        {names.actor, names.action, names.resource, names.domain, names.subsystem}) {
     if (text.data() != nullptr) continue;
@@ -73,11 +106,11 @@ std::uint32_t LogPartition::admit(std::uint64_t key, const core::Event& event,
     return kNoSlot;
   }
   if (patterns_.full()) evict(patterns_.oldest(), event.ts_ns, sink);
-  const std::uint32_t slot = patterns_.insert(key, stamp_);
+  const std::uint32_t slot = patterns_.insert(found.key, stamp_);
   Pattern& pattern = patterns_[slot];
   pattern.names = names;
   pattern.pair_key = core::combine(actor_hash(event), event.service_key);
-  pattern.symbol = static_cast<std::uint32_t>(event.name_key >> 32);
+  pattern.symbol = static_cast<std::uint32_t>(found.name_key >> 32);
   pattern.class_key =
       names.subsystem.empty() ? core::mix(actor_hash(event)) : core::hash_bytes(names.subsystem);
   return slot;

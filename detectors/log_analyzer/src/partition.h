@@ -9,13 +9,16 @@
 #include "grace/core/detector.h"
 #include "grace/core/symbol_table.h"
 #include "grace/log_analyzer/log_analyzer.h"
-#include "lru_table.h"
+#include "grace/models/template_miner.h"
 #include "sequence_rule.h"
+#include "tables.h"
 
 namespace grace::log_analyzer {
 
 // The keyed part: what every actor of one partition does. One probe finds the pattern of an action
-// (actor, action, resource); it remembers where its pair, its errors and its durations are.
+// (actor, action, resource); it remembers where its pair, its errors and its durations are. Actions
+// whose name is a sentence or holds an identifier are one pattern for each template of names; those
+// are not found at once, and cost the mining each time.
 //
 // Bounds: see LogAnalyzerConfig; a pattern that is evicted while a burst of it is pending is judged
 // first. A pattern whose texts the intern table refuses is not watched, and counted.
@@ -48,8 +51,16 @@ class LogPartition final : public core::PartitionDetector {
   [[nodiscard]] std::uint64_t actor_hash(const core::Event& event) const noexcept {
     return event.actor.size_bytes != 0 ? event.route_key : no_actor_hash_;
   }
-  [[nodiscard]] std::uint64_t pattern_key(const core::Event& event) const noexcept;
-  std::uint32_t admit(std::uint64_t key, const core::Event& event, core::FindingSink& sink);
+  [[nodiscard]] std::uint64_t pattern_key(const core::Event& event,
+                                          std::uint64_t name_key) const noexcept;
+  // The slot of an action that was not found by its name; kNoSlot when it cannot be watched.
+  std::uint32_t find_by_template(const core::Event& event, core::FindingSink& sink);
+  struct NewPattern {
+    std::uint64_t key = 0;
+    std::uint64_t name_key = 0;
+    std::string_view name;
+  };
+  std::uint32_t admit(const NewPattern& found, const core::Event& event, core::FindingSink& sink);
   void evict(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
   void on_error(std::uint32_t slot, const core::Event& event);
   void on_duration(Pattern& pattern, const core::Event& event, core::FindingSink& sink);
@@ -59,6 +70,7 @@ class LogPartition final : public core::PartitionDetector {
   ErrorRule error_rule_;
   DurationRule duration_rule_;
   core::SymbolTable symbols_;
+  models::TemplateMiner templates_;
   LruTable<Pattern> patterns_;
   Pool<ErrorState> errors_;
   Pool<DurationState> durations_;

@@ -105,7 +105,7 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
   Class& kind = classes_[class_of(session, step.class_key, stamp)];
   const double probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
   ++session.steps;
-  const std::size_t bits = probability >= SequenceModel::kLikely ? 0 : bits_of(probability);
+  const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
   if (bits > 0 && kind.total >= warmup_) {
     std::uint64_t as_improbable = 0;
     for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];

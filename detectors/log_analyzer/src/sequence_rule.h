@@ -7,8 +7,8 @@
 #include "action.h"
 #include "grace/core/detector.h"
 #include "grace/log_analyzer/log_analyzer.h"
-#include "lru_table.h"
-#include "sequence_model.h"
+#include "grace/models/step_grammar.h"
+#include "tables.h"
 
 namespace grace::log_analyzer {
 
@@ -55,7 +55,7 @@ class SequenceRule {
     bool error = false;
   };
   struct Session {
-    SequenceModel::Context context{};
+    models::StepGrammar::Context context{};
     std::uint32_t class_slot = kNoSlot;
     std::int64_t last_ts_ns = 0;
     std::uint32_t steps = 0;
@@ -86,7 +86,7 @@ class SequenceRule {
   double surprise_share_;
   std::uint32_t run_min_, run_max_;
   std::int64_t settle_ns_, quiet_ns_;
-  SequenceModel model_;
+  models::StepGrammar model_;
   LruTable<Session> sessions_;
   LruTable<Class> classes_;
   std::vector<std::uint32_t> pending_;  // session slots; at most sessions_max

@@ -70,6 +70,34 @@ TEST_F(RecurringError, DifferentActorsOrResourcesAreDifferentPatterns) {
   EXPECT_TRUE(engine_.of("recurring_error").empty());
 }
 
+TEST_F(RecurringError, IdentifiersInTheActionsNameDoNotPartPatterns) {
+  for (const std::string& name :
+       {std::string("delete_order_"), std::string("cannot open file "), std::string("retry_v2_")}) {
+    ActionText text = failing();
+    text.actor = name;  // each on its own
+    std::vector<std::string> names;
+    for (int i = 0; i < 7; ++i) names.push_back(name + std::to_string(4711 + 13 * i));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      text.action = names[i];
+      engine_.action(text, kMidnight + static_cast<std::int64_t>(i) * kSecond);
+    }
+  }
+  engine_.advance(kMidnight + kHour);
+  const auto found = engine_.of("recurring_error");
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].what.substr(0, 16), "delete_order_<*>");
+}
+
+TEST_F(RecurringError, ShortNumbersInTheActionsNameDo) {
+  ActionText text = failing();
+  for (const auto* action : {"step_1", "step_2", "step_3", "step_4", "step_5"}) {
+    text.action = action;
+    engine_.action(text, kMidnight);
+  }
+  engine_.advance(kMidnight + kHour);
+  EXPECT_TRUE(engine_.of("recurring_error").empty());
+}
+
 TEST_F(RecurringError, SessionsOfOneActorAreOnePattern) {
   ActionText text = failing();
   for (const auto* session : {"s1", "s2", "s3", "s4"}) {

@@ -2,7 +2,6 @@
 
 #include "grace/log_analyzer/log_analyzer.h"
 #include "harness.h"
-#include "sequence_model.h"
 
 namespace grace::log_analyzer {
 namespace {
@@ -13,58 +12,6 @@ core::SubsystemList log_analyzer() {
   core::SubsystemList list;
   list.push_back(make_log_analyzer({}));
   return list;
-}
-
-TEST(SequenceModel, LearnsWhatFollowsWhat) {
-  SequenceModel model(64);
-  SequenceModel::Context context;
-  double last = 0.0;
-  for (std::uint32_t i = 0; i < 3000; ++i) last = model.advance(7, context, 1 + i % 3, 0);
-  EXPECT_GT(last, 0.95);
-  EXPECT_LT(model.advance(7, context, 3, 0), 0.02);  // after 3 comes 1, never 3
-}
-
-TEST(SequenceModel, DistinguishesByTwoStepsBack) {
-  SequenceModel model(64);
-  SequenceModel::Context context;
-  const std::uint32_t cycle[] = {1, 2, 3, 1, 4, 5};  // what follows 1 depends on what was before
-  for (std::uint32_t i = 0; i < 6000; ++i) model.advance(7, context, cycle[i % 6], 0);
-  EXPECT_GT(model.advance(7, context, 1, 0), 0.9);
-  EXPECT_LT(model.advance(7, context, 4, 0), 0.1);  // after 5 1 comes 2
-}
-
-TEST(SequenceModel, ClassesDoNotShareTheirGrammar) {
-  SequenceModel model(64);
-  SequenceModel::Context one;
-  for (std::uint32_t i = 0; i < 3000; ++i) model.advance(7, one, 1 + i % 3, 0);
-  SequenceModel::Context other;
-  EXPECT_EQ(model.advance(8, other, 3, 0), 1.0);  // nothing known, nothing surprising
-}
-
-TEST(SequenceModel, ProbabilitiesOfACoinAreAboutAHalf) {
-  SequenceModel model(64);
-  SequenceModel::Context context;
-  Dice dice(5);
-  double sum = 0.0;
-  for (int i = 0; i < 20'000; ++i) {
-    const double p = model.advance(7, context, dice.uniform() < 0.5 ? 1 : 2, 0);
-    if (i >= 10'000) sum += p;
-  }
-  EXPECT_NEAR(sum / 10'000, 0.5, 0.02);
-}
-
-TEST(SequenceModel, FullRefusesNewContextsAndKeepsLiveOnes) {
-  SequenceModel model(16);
-  SequenceModel::Context context;
-  Dice dice(5);
-  for (int i = 0; i < 20'000; ++i) {
-    model.advance(7, context, static_cast<std::uint32_t>(1 + dice.next() % 50), 0);
-  }
-  EXPECT_EQ(model.node_count(), 16U);
-  EXPECT_GT(model.refused_count(), 0U);
-  EXPECT_EQ(model.evicted_count(), 0U);
-  for (int i = 0; i < 100; ++i) model.advance(9, context, 1, 100'000);  // long after: idle
-  EXPECT_GT(model.evicted_count(), 0U);
 }
 
 class UnusualSequence : public ::testing::Test {

@@ -60,12 +60,13 @@ struct LogAnalyzerConfig {
   // Past the bounds the least recently seen is evicted and counted. Memory is touched as it fills:
   // about 350 bytes a pattern (and 350 more if it erred, 250 if it has durations), 250 a pair,
   // 400 a session, 150 a grammar node.
-  std::uint32_t patterns_max = 4096;       // (actor, action, resource)
-  std::uint32_t pairs_max = 2048;          // (actor, resource)
-  std::uint32_t sessions_max = 2048;       // (actor, session)
-  std::uint32_t grammar_nodes_max = 4096;  // full: new contexts wait until an old one is idle
-  std::uint32_t grammar_classes_max = 512; // actor classes: subsystem, or actor where it has none
-  std::uint32_t symbols_max = 65'536;      // interned texts; past it new patterns are refused
+  std::uint32_t patterns_max = 4096;        // (actor, action, resource)
+  std::uint32_t pairs_max = 2048;           // (actor, resource)
+  std::uint32_t sessions_max = 2048;        // (actor, session)
+  std::uint32_t grammar_nodes_max = 4096;   // full: new contexts wait until an old one is idle
+  std::uint32_t grammar_classes_max = 512;  // actor classes: subsystem, or actor where it has none
+  std::uint32_t templates_max = 512;        // of action names that hold identifiers
+  std::uint32_t symbols_max = 65'536;       // interned texts; past it new patterns are refused
   std::uint32_t symbol_bytes_max = 4U << 20;
   std::uint32_t components_max = 4096;  // ordered
 };

@@ -1,10 +1,13 @@
-#include "sequence_model.h"
+#include "grace/models/step_grammar.h"
 
 #include <algorithm>
 
 #include "grace/core/hash.h"
 
-namespace grace::log_analyzer {
+namespace grace::models {
+
+using core::kNoSlot;
+
 namespace {
 
 std::uint64_t key_of_order1(std::uint64_t class_key, std::uint32_t last) {
@@ -17,14 +20,22 @@ std::uint64_t key_of_order2(std::uint64_t class_key, std::uint32_t before, std::
 
 }  // namespace
 
-SequenceModel::Follower* SequenceModel::find_follower(Node& node, std::uint32_t symbol) noexcept {
+const StepGrammar::Follower* StepGrammar::find_follower(const Node& node,
+                                                        std::uint32_t symbol) noexcept {
   for (std::uint32_t i = 0; i < node.used; ++i) {
     if (node.followers[i].symbol == symbol) return &node.followers[i];
   }
   return nullptr;
 }
 
-bool SequenceModel::learn(Node& node, std::uint32_t symbol) noexcept {
+StepGrammar::Follower* StepGrammar::find_follower(Node& node, std::uint32_t symbol) noexcept {
+  for (std::uint32_t i = 0; i < node.used; ++i) {
+    if (node.followers[i].symbol == symbol) return &node.followers[i];
+  }
+  return nullptr;
+}
+
+bool StepGrammar::learn(Node& node, std::uint32_t symbol) noexcept {
   if (++node.total >= kTotalMax) {
     node.total /= 2;
     node.novel = (node.novel + 1) / 2;
@@ -47,7 +58,7 @@ bool SequenceModel::learn(Node& node, std::uint32_t symbol) noexcept {
   return true;
 }
 
-double SequenceModel::blend(Node& node, std::uint32_t symbol, double shorter) noexcept {
+double StepGrammar::blend(const Node& node, std::uint32_t symbol, double shorter) noexcept {
   if (node.total == 0) return shorter;
   const Follower* const follower = find_follower(node, symbol);
   const double count = follower == nullptr ? 0.0 : static_cast<double>(follower->count);
@@ -55,7 +66,7 @@ double SequenceModel::blend(Node& node, std::uint32_t symbol, double shorter) no
   return (count + novel * shorter) / (static_cast<double>(node.total) + novel);
 }
 
-std::uint32_t SequenceModel::create(std::uint64_t key, std::int32_t stamp) {
+std::uint32_t StepGrammar::create(std::uint64_t key, std::int32_t stamp) {
   if (nodes_.full()) {
     const std::uint32_t oldest = nodes_.oldest();
     if (nodes_.stamp_of(oldest) + kIdleStamps > stamp) {
@@ -68,8 +79,23 @@ std::uint32_t SequenceModel::create(std::uint64_t key, std::int32_t stamp) {
   return nodes_.insert(key, stamp);
 }
 
-double SequenceModel::advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                              std::int32_t stamp) {
+double StepGrammar::probability(std::uint64_t class_key, const Context& context,
+                                std::uint32_t symbol) const {
+  double probability = 1.0;  // nothing known, nothing surprising
+  if (const std::uint32_t slot = nodes_.find(class_key); slot != kNoSlot) {
+    const Node& node = nodes_[slot];
+    probability = blend(node, symbol, 1.0 / (static_cast<double>(node.novel) + 1.0));
+  }
+  for (const std::uint64_t key : {key_of_order1(class_key, context.last),
+                                  key_of_order2(class_key, context.before, context.last)}) {
+    const std::uint32_t slot = nodes_.find(key);
+    if (slot != kNoSlot) probability = blend(nodes_[slot], symbol, probability);
+  }
+  return probability;
+}
+
+double StepGrammar::advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
+                            std::int32_t stamp) {
   const std::uint64_t key2 = key_of_order2(class_key, context.before, context.last);
   const std::uint32_t longest =
       nodes_.holds(context.node_hint, key2) ? context.node_hint : nodes_.find(key2);
@@ -95,9 +121,8 @@ double SequenceModel::advance(std::uint64_t class_key, Context& context, std::ui
   return probability;
 }
 
-double SequenceModel::advance_slowly(std::uint64_t class_key, Context& context,
-                                     std::uint32_t symbol, std::int32_t stamp,
-                                     std::uint32_t longest) {
+double StepGrammar::advance_slowly(std::uint64_t class_key, Context& context, std::uint32_t symbol,
+                                   std::int32_t stamp, std::uint32_t longest) {
   std::uint32_t order2 = longest;
   std::uint32_t order1 = nodes_.find(key_of_order1(class_key, context.last));
   std::uint32_t order0 = nodes_.find(class_key);
@@ -131,4 +156,4 @@ double SequenceModel::advance_slowly(std::uint64_t class_key, Context& context,
   return probability;
 }
 
-}  // namespace grace::log_analyzer
+}  // namespace grace::models

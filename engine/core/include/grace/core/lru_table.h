@@ -9,12 +9,9 @@
 #include "grace/core/assert.h"
 #include "grace/core/platform.h"
 
-namespace grace::log_analyzer {
+namespace grace::core {
 
 inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
-
-// The grain of "recently seen": event time in tens of seconds.
-inline constexpr std::int64_t kStampSeconds = 10;
 
 // Flat hash table of at most slots_max slots by 64-bit key, with the order of last use. One probe
 // (tag and slot number in one word, then the slot) for a key that is there.
@@ -23,7 +20,7 @@ inline constexpr std::int64_t kStampSeconds = 10;
 // Memory: the slots' memory is reserved at once and touched as the table fills; a slot's number
 // stays the same while its key lives, and is used again afterwards.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
-// busy slot costs no list work. Thread: one. Keys are hashes already (core::mix quality).
+// busy slot costs no list work. Thread: one. Keys are hashes already (mix() quality).
 template <typename Slot>
 class LruTable {
  public:
@@ -109,7 +106,7 @@ class LruTable {
   static constexpr std::int32_t kErased = std::numeric_limits<std::int32_t>::min();
   // The header and the first 40 bytes of the content share a cache line: what every event touches
   // belongs there.
-  struct alignas(core::kCacheLineBytes) Node {
+  struct alignas(kCacheLineBytes) Node {
     std::uint64_t key = 0;
     std::int32_t stamp = kErased;
     std::uint32_t older = kNoSlot;
@@ -153,32 +150,4 @@ class LruTable {
   std::vector<std::uint32_t> free_;
 };
 
-// Numbered slots without keys, for the rarer parts of a keyed slot. Bound: given at the start; the
-// caller holds at most one for each of its own bounded slots.
-template <typename Slot>
-class Pool {
- public:
-  explicit Pool(std::uint32_t slots_max) {
-    slots_.reserve(slots_max);
-    free_.reserve(slots_max);
-  }
-  std::uint32_t take() {
-    if (free_.empty()) {
-      GRACE_ASSERT(slots_.size() < slots_.capacity());
-      slots_.emplace_back();
-      return static_cast<std::uint32_t>(slots_.size() - 1);
-    }
-    const std::uint32_t slot = free_.back();
-    free_.pop_back();
-    slots_[slot] = Slot{};
-    return slot;
-  }
-  void give_back(std::uint32_t slot) { free_.push_back(slot); }
-  Slot& operator[](std::uint32_t slot) noexcept { return slots_[slot]; }
-
- private:
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
-};
-
-}  // namespace grace::log_analyzer
+}  // namespace grace::core

@@ -1,0 +1,158 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "grace/core/lru_table.h"
+#include "grace/models/step_grammar.h"
+
+namespace grace::models {
+
+struct SessionModelConfig {
+  // --- behaviour ---
+  // Normal sessions that may be flagged, as a share: threshold() is set by it. Larger: more is
+  // found, with more false alarms.
+  double false_alarm_share = 1.0 / 5000;
+  // Sessions that must have been learned before threshold() is finite.
+  std::uint32_t warmup_sessions = 100;
+  // --- cost ---
+  std::uint32_t prototypes_max = 1024;     // count vectors, 576 bytes each
+  std::uint32_t symbols_max = 4096;        // symbols with statistics, 64 bytes each
+  std::uint32_t grammar_nodes_max = 4096;  // contexts, 192 bytes each
+  std::uint32_t scores_max = 4096;         // scores kept for the threshold, 4 bytes each
+};
+
+// What a session looks like, each part in nats (-ln of the probability that normal operation does
+// as much); parts that find nothing are 0.
+struct SessionScore {
+  double symbol = 0.0;  // a symbol that was never seen
+  double counts = 0.0;  // how often each symbol came, the session's length with it
+  double step = 0.0;    // its least probable step
+  [[nodiscard]] double total() const noexcept { return symbol + counts + step; }
+};
+
+// How often each symbol came in a session: at most kDistinctMax symbols in ascending order, the
+// rest together in the last entry.
+class SymbolCounts {
+ public:
+  static constexpr std::uint32_t kDistinctMax = 64;
+  struct Entry {
+    std::uint32_t symbol = 0;
+    std::uint32_t count = 0;
+    bool operator==(const Entry&) const = default;
+  };
+  void add(std::uint32_t symbol) noexcept;
+  [[nodiscard]] std::span<const Entry> entries() const noexcept { return {entries_.data(), used_}; }
+  [[nodiscard]] std::uint64_t key() const noexcept;
+  [[nodiscard]] bool operator==(const SymbolCounts& other) const noexcept;
+
+ private:
+  std::array<Entry, kDistinctMax> entries_{};
+  std::uint32_t used_ = 0;
+};
+
+// Learns what sessions (finite sequences of symbols: the log lines of a request, a job, a block)
+// are like from normal ones, in one pass, and says how surprising another is. Three kinds of
+// evidence, each a code length, add up to one score:
+// - a symbol that was never seen: by the rate at which sessions brought new symbols of late;
+// - counts: the vector of how often each symbol came (it implies the length) is compared with every
+//   vector learned, as in Landauer, Skopik and Wurzenberger, "A Critical Review of Common Log Data
+//   Sets Used for Evaluation of Sequence-Based Anomaly Detection Techniques", FSE 2024
+//   (doi 10.1145/3660768), detector ECVC. A distance there, a code length here: that the vector is
+//   new at all, and for each symbol that differs from the nearest vector how seldom learned vectors
+//   differ from their nearest in that symbol (geometric in the amount). What varies freely costs
+//   little, what never varies costs much;
+// - the least probable step under a variable-order Markov grammar (StepGrammar).
+//
+// threshold(): scores that sessions had before they were learned, the newer half of them (the older
+// half was judged by a young model); above their 98th percentile an exponential tail is fitted
+// (peaks over threshold; the largest quarter is censored, so that a few odd sessions do not move
+// it) and extrapolated to false_alarm_share. At least -ln(false_alarm_share) nats: what a code
+// gives to one session in so many. No labels enter.
+//
+// A session can be judged while it grows (so_far()) and at its end; learning and judging can take
+// turns for ever. Symbols are the caller's numbers, not kEndSymbol; 0 is allowed.
+// Bounds: SessionModelConfig; the least recently used is evicted and counted. A step costs one look
+// into three tables, an end of a session whose vector is new prototypes_max comparisons.
+// Thread: one. No allocation after construction but in threshold().
+class SessionModel {
+ public:
+  explicit SessionModel(const SessionModelConfig& config = {});
+
+  static constexpr std::uint32_t kEndSymbol = 0xffffffffU;
+
+  // A session under way. Default-made at its start; belongs to one model.
+  struct Session {
+    SymbolCounts counts;
+    StepGrammar::Context context{};
+    double worst_step = 0.0;  // nats
+    bool new_symbol = false;
+  };
+
+  // The next step of a session: how surprising it is, in nats. learn_step() also learns from it.
+  double step(Session& session, std::uint32_t symbol) const;
+  double learn_step(Session& session, std::uint32_t symbol);
+  // What is known of an unfinished session: only what further steps cannot make good again.
+  [[nodiscard]] SessionScore so_far(const Session& session) const;
+  // The session is over. learn_end() also learns from it; for sessions that went by learn_step().
+  [[nodiscard]] SessionScore end(Session session) const;
+  SessionScore learn_end(Session& session);
+
+  // A session is anomalous when its total() is above it. Infinite during the warm-up. Sorts at most
+  // scores_max numbers: ask when it is needed, not for each session.
+  [[nodiscard]] double threshold() const;
+
+  [[nodiscard]] std::uint64_t session_count() const noexcept { return session_count_; }
+  [[nodiscard]] std::uint32_t prototype_count() const noexcept { return prototypes_.count(); }
+  [[nodiscard]] std::uint64_t evicted_count() const noexcept {
+    return evicted_count_ + grammar_.evicted_count() + grammar_.refused_count();
+  }
+
+ private:
+  // Differences of two count vectors, symbol by symbol; those of a nearest pair feed the
+  // statistics.
+  enum class Compare : std::uint8_t { kBoth, kSurplus };  // kSurplus: only what the first has more
+  struct SymbolStats {
+    std::uint32_t pairs = 0;   // prototypes that differ from their nearest in this symbol
+    std::uint64_t amount = 0;  // by how much, summed
+  };
+  struct Prototype {
+    SymbolCounts counts;
+    std::uint32_t nearest = core::kNoSlot;
+    std::uint32_t distance = 0;  // to it: sum of absolute differences
+  };
+  // Share of sessions of late that brought something new.
+  struct NoveltyRate {
+    double sessions = 0.0;
+    double novel = 0.0;
+    [[nodiscard]] double share() const noexcept { return (novel + 0.5) / (sessions + 1.0); }
+  };
+
+  double surprise_of_step(const Session& session, std::uint32_t symbol) const;
+  void take_step(Session& session, std::uint32_t symbol, double nats) const;
+  [[nodiscard]] SessionScore judge(const Session& session, Compare compare) const;
+  [[nodiscard]] double cost_of(std::uint32_t symbol, std::uint32_t difference) const;
+  [[nodiscard]] double counts_nats(const SymbolCounts& counts, Compare compare) const;
+  void learn_counts(const SymbolCounts& counts, bool new_symbol);
+  void note_symbols(const SymbolCounts& counts);
+  void insert_prototype(const SymbolCounts& counts, std::uint64_t key);
+  void evict_prototype();
+  void find_nearest(std::uint32_t slot);
+  void account(std::uint32_t slot, bool add);
+  void decay();
+
+  SessionModelConfig config_;
+  StepGrammar grammar_;
+  core::LruTable<SymbolStats> symbols_;
+  core::LruTable<Prototype> prototypes_;
+  std::vector<std::uint32_t> live_;  // slots of prototypes
+  std::vector<float> scores_;        // ring, by session number
+  NoveltyRate new_vectors_, new_symbols_;
+  double decay_at_ = 64.0;  // sessions in the rates' memory when they are halved next
+  std::uint64_t session_count_ = 0;
+  std::uint64_t evicted_count_ = 0;
+};
+
+}  // namespace grace::models

@@ -1,0 +1,208 @@
+#include "grace/models/session_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "../dice.h"
+#include "grace/core/exact_log.h"
+
+namespace grace::models {
+namespace {
+
+using testing::Dice;
+using Symbols = std::vector<std::uint32_t>;
+
+TEST(ExactLog, AgreesWithTheLibrary) {
+  for (const double x : {1e-300, 1e-9, 0.1, 0.5, 0.70710678, 0.9999, 1.0, 1.5, 2.0, 123.4, 1e300}) {
+    EXPECT_NEAR(core::exact_log(x), std::log(x), 1e-14 * std::max(1.0, std::abs(std::log(x)))) << x;
+  }
+}
+
+// Jobs: open (1), three reads (2) or a retry or two more, sometimes a cache hit (3), write (4) as
+// often as reads, close (5).
+class Jobs {
+ public:
+  explicit Jobs(std::uint64_t seed) : dice_(seed) {}
+  Symbols next() {
+    Symbols symbols{1};
+    const std::uint32_t reads = 3 + (dice_.uniform() < 0.05 ? 1 + dice_.below(2) : 0);
+    for (std::uint32_t i = 0; i < reads; ++i) {
+      symbols.push_back(2);
+      if (dice_.uniform() < 0.3) symbols.push_back(3);
+    }
+    for (std::uint32_t i = 0; i < reads; ++i) symbols.push_back(4);
+    symbols.push_back(5);
+    return symbols;
+  }
+
+ private:
+  Dice dice_;
+};
+
+SessionScore score(const SessionModel& model, const Symbols& symbols) {
+  SessionModel::Session session;
+  for (const std::uint32_t symbol : symbols) model.step(session, symbol);
+  return model.end(session);
+}
+
+SessionScore learn(SessionModel& model, const Symbols& symbols) {
+  SessionModel::Session session;
+  for (const std::uint32_t symbol : symbols) model.learn_step(session, symbol);
+  return model.learn_end(session);
+}
+
+class LearnedJobs : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 0; i < 3000; ++i) learn(model_, jobs_.next());
+    threshold_ = model_.threshold();
+  }
+  [[nodiscard]] double total(const Symbols& symbols) const {
+    return score(model_, symbols).total();
+  }
+
+  Jobs jobs_{3};
+  SessionModel model_;
+  double threshold_ = 0.0;
+};
+
+TEST_F(LearnedJobs, FewOrdinarySessionsAreAboveTheThreshold) {
+  int above = 0;
+  for (int i = 0; i < 10'000; ++i) above += total(jobs_.next()) > threshold_ ? 1 : 0;
+  EXPECT_LE(above, 20);  // 2 are wanted; the tail is an estimate from 1500 scores
+}
+
+TEST_F(LearnedJobs, ANewSymbolStandsOut) {
+  const Symbols symbols{1, 2, 2, 2, 9, 4, 4, 4, 5};
+  EXPECT_GT(score(model_, symbols).symbol, 5.0);
+  EXPECT_GT(total(symbols), threshold_);
+}
+
+TEST_F(LearnedJobs, AMissingEndStandsOut) {
+  EXPECT_GT(total({1, 2, 2, 2, 4, 4, 4}), threshold_);  // it was never closed
+}
+
+TEST_F(LearnedJobs, CountsThatAreNormalAloneAndNotTogetherStandOut) {
+  // Five reads happen, three writes happen; but not both in one session.
+  const SessionScore odd = score(model_, {1, 2, 2, 2, 2, 2, 4, 4, 4, 5});
+  EXPECT_GT(odd.counts, score(model_, {1, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 5}).counts + 5.0);
+  EXPECT_GT(odd.total(), threshold_);
+}
+
+TEST_F(LearnedJobs, WhatVariesFreelyCostsLittleAndWhatNeverVariesCostsMuch) {
+  const SessionScore hits = score(model_, {1, 2, 3, 3, 2, 3, 2, 3, 4, 4, 4, 5});  // four hits
+  const SessionScore opens = score(model_, {1, 1, 2, 2, 2, 4, 4, 4, 5});
+  ASSERT_GT(hits.counts, 0.0);
+  EXPECT_GT(opens.counts, hits.counts + 2.0);
+}
+
+TEST_F(LearnedJobs, AnImprobableOrderOfTheSameStepsStandsOut) {
+  const Symbols symbols{1, 4, 4, 4, 2, 2, 2, 5};  // written before it was read
+  EXPECT_EQ(score(model_, symbols).counts, 0.0);
+  EXPECT_GT(score(model_, symbols).step, score(model_, {1, 2, 2, 2, 4, 4, 4, 5}).step + 3.0);
+}
+
+TEST_F(LearnedJobs, AGrowingSessionIsJudgedByWhatCannotBecomeGoodAgain) {
+  SessionModel::Session session;
+  for (const std::uint32_t symbol : {1U, 2U, 2U}) model_.step(session, symbol);
+  EXPECT_EQ(model_.so_far(session).counts, 0.0);  // the rest may come
+  EXPECT_LT(model_.so_far(session).total(), threshold_);
+  for (int i = 0; i < 30; ++i) model_.step(session, 2);
+  EXPECT_GT(model_.so_far(session).counts, threshold_);  // nothing takes reads away
+  model_.step(session, 9);
+  EXPECT_GT(model_.so_far(session).symbol, 5.0);
+}
+
+TEST_F(LearnedJobs, ScoringLearnsNothing) {
+  const Symbols odd{1, 9, 9, 5};
+  const double first = total(odd);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(total(odd), first);
+  EXPECT_EQ(model_.session_count(), 3000U);
+}
+
+TEST_F(LearnedJobs, WhatIsLearnedIsNoSurpriseAnyMore) {
+  const Symbols odd{1, 9, 9, 5};
+  const double before = learn(model_, odd).total();
+  for (int i = 0; i < 200; ++i) learn(model_, odd);
+  EXPECT_LT(total(odd), before / 2);
+  EXPECT_LT(total(odd), threshold_);
+}
+
+TEST_F(LearnedJobs, AFewOddSessionsInTrainingDoNotRaiseTheThresholdOutOfReach) {
+  SessionModel model;
+  Jobs jobs(3);
+  Dice dice(5);
+  for (int i = 0; i < 3000; ++i) {
+    learn(model, jobs.next());
+    if (i % 500 == 499) learn(model, {100 + dice.below(1000), 5, 4, 100 + dice.below(1000), 1, 1});
+  }
+  EXPECT_LT(model.threshold(), threshold_ * 1.5);
+}
+
+TEST(SessionModel, SaysNothingWhileItKnowsNothing) {
+  SessionModel model;
+  EXPECT_EQ(score(model, {1, 2, 3}).total(), 0.0);
+  EXPECT_EQ(score(model, {}).total(), 0.0);
+  Jobs jobs(3);
+  for (int i = 0; i < 99; ++i) learn(model, jobs.next());
+  EXPECT_TRUE(std::isinf(model.threshold()));
+  learn(model, jobs.next());
+  EXPECT_TRUE(std::isfinite(model.threshold()));
+}
+
+TEST(SessionModel, TheSameSessionsGiveTheSameScores) {
+  SessionModel one;
+  SessionModel other;
+  Jobs jobs(7);
+  for (int i = 0; i < 500; ++i) {
+    const Symbols symbols = jobs.next();
+    ASSERT_EQ(learn(one, symbols).total(), learn(other, symbols).total());
+  }
+  EXPECT_EQ(one.threshold(), other.threshold());
+}
+
+// Random sessions of many symbols overflow every table; scores stay numbers.
+TEST(SessionModel, StaysInItsBoundsUnderEverythingNew) {
+  SessionModelConfig config;
+  config.prototypes_max = 8;
+  config.symbols_max = 16;
+  config.grammar_nodes_max = 32;
+  config.scores_max = 64;
+  SessionModel model(config);
+  Dice dice(9);
+  for (int i = 0; i < 2000; ++i) {
+    Symbols symbols;
+    const std::uint32_t length = dice.below(100);
+    for (std::uint32_t k = 0; k < length; ++k)
+      symbols.push_back(dice.below(i % 3 == 0 ? 1000 : 12));
+    const double total = learn(model, symbols).total();
+    ASSERT_TRUE(std::isfinite(total) && total >= 0.0) << i;
+    ASSERT_LE(model.prototype_count(), 8U);
+  }
+  EXPECT_GT(model.evicted_count(), 0U);
+  EXPECT_TRUE(std::isfinite(model.threshold()));
+}
+
+TEST(SymbolCounts, KeepsSixtyThreeSymbolsApartAndTheRestTogether) {
+  SymbolCounts counts;
+  for (std::uint32_t symbol = 100; symbol > 0; --symbol) {
+    counts.add(symbol);
+    counts.add(symbol);
+  }
+  ASSERT_EQ(counts.entries().size(), SymbolCounts::kDistinctMax);
+  std::uint32_t total = 0;
+  for (std::size_t i = 0; i < counts.entries().size(); ++i) {
+    if (i > 0) {
+      EXPECT_LT(counts.entries()[i - 1].symbol, counts.entries()[i].symbol);
+    }
+    total += counts.entries()[i].count;
+  }
+  EXPECT_EQ(total, 200U);
+  EXPECT_EQ(counts.entries().back().symbol, SessionModel::kEndSymbol);
+  EXPECT_EQ(counts.entries().back().count, 74U);
+}
+
+}  // namespace
+}  // namespace grace::models
