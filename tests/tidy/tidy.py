@@ -26,7 +26,7 @@ DOORS = {
     "concurrentqueue": ["engine/core/include/grace/core/fanin_queue.h"],
     "blockingconcurrentqueue": [],
     "openssl/": ["ledger/"],
-    "Eigen/": ["detectors/proactive/"],
+    "Eigen/": ["detectors/proactive/", "models/"],
     "toml++/": ["tools/"],
     "CLI/": ["tools/"],
     "httplib": ["tools/"],
@@ -288,8 +288,13 @@ class Tidy:
         allowed = {own}
         if parts[0] == "engine" and own != "core":
             allowed |= {"core", "ledger"}
+        if parts[0] == "models":
+            # All models share one folder of header names.
+            allowed = {"core", "models"}
         if parts[0] == "detectors":
-            allowed |= {"core"}
+            allowed |= {"core", "models"}
+        if path.startswith("engine/correlate/"):
+            allowed |= {"models"}
         if own == "pipeline" and parts[0] == "engine":
             # All of the engine, but no detector: the composition root hands those in.
             engine = self.root / "engine"
@@ -344,7 +349,7 @@ class Tidy:
             if not (self.root / name).is_dir():
                 self.report("README.md", 1, f"lists `{name}/`, which does not exist")
         for folder in sorted({path.rsplit("/CMakeLists.txt", 1)[0] for path in self.files()
-                              if re.fullmatch(r"(ledger|(engine|detectors)/\w+)/CMakeLists.txt",
+                              if re.fullmatch(r"(ledger|(engine|models|detectors)/\w+)/CMakeLists.txt",
                                               path)}):
             if not (self.root / folder / "README.md").is_file():
                 self.report(folder, 1, "a module has a README.md")

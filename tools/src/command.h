@@ -17,6 +17,7 @@ void add_journal_command(CLI::App& app, int& exit_code);
 void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedback, pause ...
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
+void add_score_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
 
 }  // namespace grace::tools

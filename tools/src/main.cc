@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   add_control_commands(app, exit_code);
   add_check_command(app, exit_code);
   add_explain_command(app, exit_code);
+  add_score_command(app, exit_code);
   add_completion_command(app, exit_code);
   try {
     app.parse(argc, argv);

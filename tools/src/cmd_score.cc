@@ -1,0 +1,13 @@
+#include "command.h"
+#include "score.h"
+
+namespace grace::tools {
+
+void add_score_command(CLI::App& app, int& exit_code) {
+  CLI::App* score =
+      app.add_subcommand("score", "Run the detection models over a file and print their scores");
+  score->require_subcommand(1);
+  add_score_rootcause(*score, exit_code);
+}
+
+}  // namespace grace::tools
