@@ -349,8 +349,8 @@ class Tidy:
             if not (self.root / name).is_dir():
                 self.report("README.md", 1, f"lists `{name}/`, which does not exist")
         for folder in sorted({path.rsplit("/CMakeLists.txt", 1)[0] for path in self.files()
-                              if re.fullmatch(r"(ledger|(engine|models|detectors)/\w+)/CMakeLists.txt",
-                                              path)}):
+                              if re.fullmatch(r"(ledger|(engine|models|detectors)/\w+)/"
+                                              r"CMakeLists.txt", path)}):
             if not (self.root / folder / "README.md").is_file():
                 self.report(folder, 1, "a module has a README.md")
 

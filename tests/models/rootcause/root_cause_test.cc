@@ -125,7 +125,7 @@ TEST(RootCause, ALogLineOfItsOwnBeatsErrorsThatACalleeExplains) {
 }
 
 TEST(RootCause, ACalleeThatFellIllLaterExplainsNothing) {
-  const auto system = [](int callee_since) {
+  const auto recorded = [](int callee_since) {
     RecordedSystem made;
     made.calls("web", "db");
     for (const char* name : {"web", "db"}) made.log(name, "Served#1", 1, 1);
@@ -137,8 +137,8 @@ TEST(RootCause, ACalleeThatFellIllLaterExplainsNothing) {
                         [](const RankedService& each) { return each.service == "web"; })
         ->score;
   };
-  EXPECT_EQ(first(system(5).rank()), "db");
-  EXPECT_GT(score_of_web(system(2).rank()), score_of_web(system(5).rank()) + 1.0);
+  EXPECT_EQ(first(recorded(5).rank()), "db");
+  EXPECT_GT(score_of_web(recorded(2).rank()), score_of_web(recorded(5).rank()) + 1.0);
 }
 
 TEST(RootCause, LinesThatVanishWithTheCallsAreNotTheServicesFault) {
