@@ -135,15 +135,19 @@ Evidence level_evidence(const Cut& cut, BadDirection bad, const RootCauseConfig&
 
 Evidence presence_evidence(const Cut& cut, BadDirection bad) {
   if (cut.window.empty() || cut.baseline.empty()) return {};
-  const double usual = (static_cast<double>(count_nonzero(cut.baseline)) + 0.5) /
-                       (static_cast<double>(cut.baseline.size()) + 1.0);
+  const auto past_count = static_cast<double>(cut.baseline.size());
   const auto count = static_cast<double>(cut.window.size());
-  const double now = static_cast<double>(count_nonzero(cut.window)) / count;
-  const bool more = now > usual;
-  if (more ? bad == BadDirection::kDown : bad == BadDirection::kUp) return {};
+  const auto past_hits = static_cast<double>(count_nonzero(cut.baseline));
+  const auto hits = static_cast<double>(count_nonzero(cut.window));
+  const double both = (past_hits + hits) / (past_count + count);
+  const double past = past_hits / past_count;
+  const double now = hits / count;
+  const bool more = now > past;
+  if (now == past || (more ? bad == BadDirection::kDown : bad == BadDirection::kUp)) return {};
   const auto first = std::find_if(cut.window.begin(), cut.window.end(),
                                   [&](const Point& point) { return (point.value != 0.0) == more; });
-  return {count * divergence(now, usual), first == cut.window.end() ? 0 : first->ts_ns};
+  return {count * divergence(now, both) + past_count * divergence(past, both),
+          first == cut.window.end() ? 0 : first->ts_ns};
 }
 
 bool counts_rare(const Cut& cut) {

@@ -50,8 +50,9 @@ class Surprise {
 [[nodiscard]] Evidence level_evidence(const Cut& cut, BadDirection bad,
                                       const RootCauseConfig& config);
 
-// G of how often samples differ from zero, window against baseline. Directions as of kTemplate
-// (both) or kErrors (only more often).
+// Likelihood ratio (half of the G statistic of homogeneity) of how often samples differ from zero
+// in the window and in the baseline: with a short baseline it stays small. Directions as of
+// kTemplate (both) or kErrors (only more often).
 [[nodiscard]] Evidence presence_evidence(const Cut& cut, BadDirection bad);
 
 // True when most of the baseline is zero: the series counts something rare.

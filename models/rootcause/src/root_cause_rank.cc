@@ -25,10 +25,6 @@ struct KindEvidence {
   std::string_view metric;
 };
 
-[[nodiscard]] double saturated(double nats, double half) noexcept {
-  return nats * half / (nats + half);
-}
-
 }  // namespace
 
 class RootCauseRanker {
@@ -104,7 +100,7 @@ class RootCauseRanker {
       const bool rare = series.kind == MetricKind::kErrors && counts_rare(cut);
       const Evidence evidence =
           rare ? presence_evidence(cut, series.bad) : level_evidence(cut, series.bad, config_);
-      keep(node, series.kind, metric, evidence, config_.level_half);
+      keep(node, series.kind, metric, evidence, cut.baseline.size());
       if (series.kind == MetricKind::kTraffic) {
         traffic.emplace_back(metric, std::move(cut));
       } else if (series.kind == MetricKind::kLatency || series.kind == MetricKind::kAvailability) {
@@ -116,9 +112,11 @@ class RootCauseRanker {
   }
 
   void keep(Node& node, MetricKind kind, std::string_view metric, const Evidence& evidence,
-            double half) const {
+            std::size_t baseline_count) const {
     KindEvidence& best = node.kinds[static_cast<std::size_t>(kind)];
-    const double nats = saturated(evidence.nats, half);
+    const double half =
+        config_.evidence_half * exact_log(static_cast<double>(baseline_count) + 2.0);
+    const double nats = evidence.nats * half / (evidence.nats + half);
     if (best.known && nats <= best.nats) return;
     best = {true, nats, 0.0, evidence.onset_ns, metric};
   }
@@ -147,7 +145,7 @@ class RootCauseRanker {
       Cut cut = frame;
       for (Point& point : cut.baseline) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
       for (Point& point : cut.window) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
-      keep(node, series.kind, metric, presence_evidence(cut, series.bad), config_.count_half);
+      keep(node, series.kind, metric, presence_evidence(cut, series.bad), cut.baseline.size());
     }
   }
 
