@@ -4,8 +4,8 @@
 namespace grace::tools {
 
 void add_score_command(CLI::App& app, int& exit_code) {
-  CLI::App* score =
-      app.add_subcommand("score", "Run the detection models over a file and print their scores");
+  CLI::App* score = app.add_subcommand(
+      "score", "Run the production detectors, default configuration, over a public data set");
   score->require_subcommand(1);
   add_score_rootcause(*score, exit_code);
 }

@@ -54,8 +54,8 @@ void add_score_rootcause(CLI::App& score, int& exit_code) {
   CLI::App* command =
       score.add_subcommand("rootcause", "Rank services by how probably they are the root cause");
   command->footer(
-      "Example: grace score rootcause --topology edges.csv --metrics metrics.csv \\\n"
-      "           --at 2025-01-15T14:45:00Z --symptom frontend:latency_average\n"
+      "Example: grace score rootcause --topology edges.csv --metrics metrics.csv "
+      "--at 2025-01-15T14:45:00Z --symptom web:latency_average\n"
       "edges.csv: caller,callee. metrics.csv: timestamp,service,metric,value, in any order.");
   command->add_option("--topology", arguments->topology, "Who calls whom")->required();
   command->add_option("--metrics", arguments->metrics, "Samples of all services")->required();
