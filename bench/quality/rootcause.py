@@ -22,10 +22,10 @@ from datetime import datetime, timedelta
 NONE = "none of these"
 # Sets of constants for the ablation; the first is the default.
 CONFIGS = [
-    "", "evidence_half=1", "evidence_half=2", "evidence_half=1000", "noise=1", "noise=1.5",
-    "noise=3", "agree=1", "agree=3", "share_weight=0", "share_weight=0.5", "share_weight=2",
-    "explained=0", "explained=1", "other_trouble=0", "other_trouble=1", "resource_weight=1",
-    "unknown_weight=1", "window_s=120", "window_s=300", "window_samples=3",
+    "", "level_half=1", "level_half=2", "level_half=1000", "count_half=10", "count_half=1000",
+    "noise=1", "noise=3", "agree=1", "agree=3", "share_weight=0", "share_weight=2",
+    "explained=0", "explained=1", "other_trouble=0", "other_trouble=1", "unknown_weight=0.5",
+    "window_s=120", "window_s=300",
 ]
 
 

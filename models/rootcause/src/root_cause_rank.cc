@@ -100,7 +100,7 @@ class RootCauseRanker {
       const bool rare = series.kind == MetricKind::kErrors && counts_rare(cut);
       const Evidence evidence =
           rare ? presence_evidence(cut, series.bad) : level_evidence(cut, series.bad, config_);
-      keep(node, series.kind, metric, evidence, cut.baseline.size());
+      keep(node, series.kind, metric, evidence, rare ? config_.count_half : level_half(cut));
       if (series.kind == MetricKind::kTraffic) {
         traffic.emplace_back(metric, std::move(cut));
       } else if (series.kind == MetricKind::kLatency || series.kind == MetricKind::kAvailability) {
@@ -111,11 +111,13 @@ class RootCauseRanker {
     for (const auto& [metric, cut] : means) measure_excess(node, metric, cut, traffic);
   }
 
+  [[nodiscard]] double level_half(const Cut& cut) const noexcept {
+    return config_.level_half * exact_log(static_cast<double>(cut.baseline.size()) + 2.0);
+  }
+
   void keep(Node& node, MetricKind kind, std::string_view metric, const Evidence& evidence,
-            std::size_t baseline_count) const {
+            double half) const {
     KindEvidence& best = node.kinds[static_cast<std::size_t>(kind)];
-    const double half =
-        config_.evidence_half * exact_log(static_cast<double>(baseline_count) + 2.0);
     const double nats = evidence.nats * half / (evidence.nats + half);
     if (best.known && nats <= best.nats) return;
     best = {true, nats, 0.0, evidence.onset_ns, metric};
@@ -145,7 +147,7 @@ class RootCauseRanker {
       Cut cut = frame;
       for (Point& point : cut.baseline) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
       for (Point& point : cut.window) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
-      keep(node, series.kind, metric, presence_evidence(cut, series.bad), cut.baseline.size());
+      keep(node, series.kind, metric, presence_evidence(cut, series.bad), config_.count_half);
     }
   }
 
@@ -197,14 +199,20 @@ class RootCauseRanker {
   }
 
   // What a callee adds is spread over its callers, since the graph does not say whose calls were
-  // the slow ones.
+  // the slow ones. Only who shows evidence takes part: large numbers alone, of a busy service that
+  // does as ever, are no reference.
   void weigh_by_share(std::size_t kind) {
     std::vector<double> own(nodes_.size(), 0.0);
     double largest = 0.0;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (!(nodes_[i].kinds[kind].score > 0)) continue;
       const double all = nodes_[i].excess[kind].value_or(0.0);
       own[i] = all;
       for (const std::size_t callee : nodes_[i].callees) {
+        if (!may_explain(nodes_[i], nodes_[i].kinds[kind], nodes_[callee],
+                         nodes_[callee].kinds[kind])) {
+          continue;
+        }
         const double theirs = nodes_[callee].excess[kind].value_or(0.0);
         own[i] -=
             std::min(all, theirs / static_cast<double>(nodes_[callee].service->callers.size()));
@@ -217,6 +225,13 @@ class RootCauseRanker {
       double& score = nodes_[i].kinds[kind].score;
       score = std::max(0.0, score + config_.share_weight * exact_log(share));
     }
+  }
+
+  // A callee in trouble explains only what did not begin before it, a sample of either aside.
+  [[nodiscard]] static bool may_explain(const Node& node, const KindEvidence& symptom,
+                                        const Node& callee, const KindEvidence& cause) noexcept {
+    if (!(symptom.score > 0) || !(cause.score > 0)) return false;
+    return cause.onset_ns - std::max(node.step_ns, callee.step_ns) <= symptom.onset_ns;
   }
 
   [[nodiscard]] double weight_of(MetricKind kind) const noexcept {
@@ -245,8 +260,7 @@ class RootCauseRanker {
       for (const std::size_t callee : node.callees) {
         const Node& other = nodes_[callee];
         if (other.strongest == nullptr || node.strongest == nullptr) continue;
-        const std::int64_t slack = std::max(node.step_ns, other.step_ns);
-        if (other.strongest->onset_ns - slack > node.strongest->onset_ns) continue;
+        if (!may_explain(node, *node.strongest, other, *other.strongest)) continue;
         theirs = std::max(theirs, other.own_score);
       }
       const double explainable = node.kinds[static_cast<std::size_t>(MetricKind::kErrors)].score +

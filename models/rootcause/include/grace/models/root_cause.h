@@ -25,9 +25,12 @@ struct RootCauseConfig {
   std::uint32_t agree = 2;
   // Fewer samples before the window are no baseline.
   std::uint32_t baseline_samples_min = 3;
-  // Evidence e counts as e h / (e + h) with h this times ln(samples in the baseline): ln n is what
-  // n samples can say at all, the rest is extrapolation, which is worth less the farther it goes.
-  double evidence_half = 1.5;
+  // Evidence e counts as e h / (e + h): what is overwhelming anyway is not compared by its size. Of
+  // a level, h is level_half times ln(samples in the baseline): ln n is what n samples can say at
+  // all, the rest is extrapolation, which is worth less the farther it goes. Of counts, whose
+  // likelihood ratio knows how short its baseline is, h is count_half.
+  double level_half = 1.5;
+  double count_half = 20.0;
   // What the strongest of a service's few dozen series reaches by chance, taken off.
   double noise = 2.0;
   // Weight of ln(share) of the excess that a service itself adds; shares below share_min count so.
