@@ -127,8 +127,9 @@ int main(int argc, char** argv) {
                 << R"(,"services":[)";
       for (std::size_t rank = 0; rank < ranking->services.size() && rank < 8; ++rank) {
         const auto& each = ranking->services[rank];
-        std::cout << (rank == 0 ? "" : ",") << R"({"service":")" << each.service << R"(","score":)"
-                  << each.score << R"(,"metric":")" << each.strongest_metric << R"("})";
+        std::cout << (rank == 0 ? "" : ",") << R"({"service":")" << each.service
+                  << R"(","probability":)" << each.probability << R"(,"score":)" << each.score
+                  << R"(,"metric":")" << each.strongest_metric << R"("})";
       }
       std::cout << "]}\n";
     }

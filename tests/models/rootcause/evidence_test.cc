@@ -114,9 +114,9 @@ TEST(Presence, ANewLineAndALineThatFallsSilentAreEvidence) {
   const auto of = [&](const std::vector<double>& values, BadDirection bad) {
     return presence_evidence(cut_series(minutes(values, kAt), kAt, config), bad);
   };
-  EXPECT_GT(of(appears, BadDirection::kBoth).nats, 20.0);
+  EXPECT_GT(of(appears, BadDirection::kBoth).nats, 15.0);
   EXPECT_EQ(of(appears, BadDirection::kBoth).onset_ns, kAt - 4 * kNsPerMinute);
-  EXPECT_GT(of(vanishes, BadDirection::kBoth).nats, 20.0);
+  EXPECT_GT(of(vanishes, BadDirection::kBoth).nats, 15.0);
   EXPECT_EQ(of(vanishes, BadDirection::kUp).nats, 0.0);
   EXPECT_LT(of(same, BadDirection::kBoth).nats, 0.5);
   EXPECT_EQ(presence_evidence({}, BadDirection::kBoth).nats, 0.0);

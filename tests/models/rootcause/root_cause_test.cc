@@ -42,6 +42,16 @@ TEST(RootCause, AServiceThatAddsTimeOfItsOwnIsTheCause) {
   EXPECT_EQ(first(both.rank()), "api");
 }
 
+TEST(RootCause, ABusyServiceThatDoesAsEverIsNoReferenceForShares) {
+  RecordedSystem system = chain().calls("web", "cdn").service("web", 3).service("api", 3);
+  // A thousand times the requests, and a latency that wanders as widely as ever.
+  for (int minute = 0; minute < RecordedSystem::kMinutes; ++minute) {
+    system.add(minute, "cdn", "requests_sum", 1e6);
+    system.add(minute, "cdn", "latency_average", 20.0 + (minute * 37) % 23);
+  }
+  EXPECT_EQ(first(system.rank(Symptom{"web", "latency_average"})), "api");
+}
+
 TEST(RootCause, InADiamondTheSharedDependencyIsTheCause) {
   RecordedSystem system;
   system.calls("web", "left").calls("web", "right").calls("left", "db").calls("right", "db");
