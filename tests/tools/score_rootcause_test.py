@@ -22,8 +22,8 @@ def recorded(slow):
     return lines
 
 
-def ranked(grace, edges, metrics, *more, code=0):
-    result = grace.run("score", "rootcause", "--topology", edges, "--metrics", metrics, "--at", AT,
+def ranked(grace, edges, metrics, *more, at=AT, code=0):
+    result = grace.run("score", "rootcause", "--topology", edges, "--metrics", metrics, "--at", at,
                        *more, code=code)
     return result.stderr if code else json.loads(result.stdout)["ranking"]
 
@@ -61,9 +61,10 @@ def wrong_input_exits_with_2_and_names_the_place(grace, arguments):
             ((broken, good), "broken.csv:2: expected caller,callee"),
             ((edges, missing), "cannot open"),
             ((edges, good, "--symptom", "web"), "not SERVICE:METRIC"),
-            ((edges, good, "--symptom", "nobody:latency"), "nobody"),
-            ((edges, good, "--at", "yesterday"), "not an RFC 3339 time")):
+            ((edges, good, "--symptom", "nobody:latency"), "nobody")):
         check(said in ranked(grace, *arguments, code=2), said, "in what is said of", arguments)
+    said = ranked(grace, edges, good, at="yesterday", code=2)
+    check("'yesterday' is not an RFC 3339 time" in said, said)
 
 
 if __name__ == "__main__":
