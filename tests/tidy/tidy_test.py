@@ -73,6 +73,16 @@ class TidyTest(unittest.TestCase):
         self.expect("detectors/proactive/src/a.cc", '#include "grace/ledger/writer.h"\n',
                     "detectors/proactive may include only")
 
+    def test_models_stand_on_core_alone_and_carry_detectors(self):
+        self.expect_clean("models/series/src/a.cc",
+                          '#include "grace/core/event.h"\n#include "grace/models/a.h"\n')
+        self.expect("models/series/src/b.cc", '#include "grace/correlate/correlator.h"\n',
+                    "models/series may include only")
+        self.expect_clean("detectors/proactive/src/b.cc", '#include "grace/models/a.h"\n')
+        self.expect_clean("engine/correlate/src/b.cc", '#include "grace/models/a.h"\n')
+        self.expect("engine/parse/src/b.cc", '#include "grace/models/a.h"\n',
+                    "engine/parse may include only")
+
     def test_ledger_stands_alone(self):
         self.expect("ledger/src/a.cc", '#include "grace/core/error.h"\n', "may include only")
         self.expect_clean("ledger/src/a.cc", "#include <openssl/evp.h>\n#include <sys/mman.h>\n")

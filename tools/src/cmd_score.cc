@@ -12,6 +12,7 @@ void add_score_command(CLI::App& app, int& exit_code) {
   score->footer("Example: grace score sessions --train train.txt test.txt");
   add_score_groups(*score, exit_code);
   add_score_sessions(*score, exit_code);
+  add_score_rootcause(*score, exit_code);
 }
 
 }  // namespace grace::tools

@@ -10,5 +10,6 @@ void add_score_changepoints(CLI::App& score, int& exit_code);
 void add_score_series(CLI::App& score, int& exit_code);
 void add_score_groups(CLI::App& score, int& exit_code);
 void add_score_sessions(CLI::App& score, int& exit_code);
+void add_score_rootcause(CLI::App& score, int& exit_code);
 
 }  // namespace grace::tools

@@ -1,0 +1,97 @@
+#include "grace/models/metric_kind.h"
+
+#include <array>
+#include <initializer_list>
+
+namespace grace::models {
+namespace {
+
+[[nodiscard]] char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+[[nodiscard]] bool matches_at(std::string_view name, std::size_t at, std::string_view word) {
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (lower(name[at + i]) != word[i]) return false;
+  }
+  return true;
+}
+
+// `word` is in lower case.
+[[nodiscard]] bool contains(std::string_view name, std::string_view word) noexcept {
+  for (std::size_t at = 0; at + word.size() <= name.size(); ++at) {
+    if (matches_at(name, at, word)) return true;
+  }
+  return false;
+}
+
+[[nodiscard]] bool contains_any(std::string_view name,
+                                std::initializer_list<std::string_view> words) noexcept {
+  for (const std::string_view word : words) {
+    if (contains(name, word)) return true;
+  }
+  return false;
+}
+
+[[nodiscard]] bool starts_with(std::string_view name, std::string_view word) noexcept {
+  return name.size() >= word.size() && matches_at(name, 0, word);
+}
+
+[[nodiscard]] bool names_failure(std::string_view name) noexcept {
+  return contains_any(name, {"error", "fail", "fault", "exception", "5xx"});
+}
+
+}  // namespace
+
+MetricKind metric_kind(std::string_view name) noexcept {
+  if (starts_with(name, "log:") || starts_with(name, "template:")) return MetricKind::kTemplate;
+  if (contains_any(name, {"client", "node"})) return MetricKind::kContext;
+  if (contains_any(name, {"selftime", "self_time"})) return MetricKind::kSelfTime;
+  if (contains_any(name, {"latency", "duration", "response_time", "responsetime"})) {
+    return MetricKind::kLatency;
+  }
+  if (contains_any(name, {"availab", "success"})) return MetricKind::kAvailability;
+  if (names_failure(name)) {
+    const bool is_share = contains_any(name, {"rate", "ratio", "percent", "share"});
+    return is_share ? MetricKind::kAvailability : MetricKind::kErrors;
+  }
+  if (contains_any(name, {"request", "workload", "spans", "calls", "throughput", "rps", "qps"})) {
+    return MetricKind::kTraffic;
+  }
+  if (contains(name, "cpu")) return MetricKind::kCpu;
+  if (contains_any(name, {"memory", "disk", "thread", "queue"})) return MetricKind::kResource;
+  return MetricKind::kOther;
+}
+
+BadDirection bad_direction(MetricKind kind, std::string_view name) noexcept {
+  switch (kind) {
+    case MetricKind::kAvailability:
+      return names_failure(name) ? BadDirection::kUp : BadDirection::kDown;
+    case MetricKind::kLatency:
+    case MetricKind::kSelfTime:
+    case MetricKind::kErrors:
+    case MetricKind::kCpu:
+    case MetricKind::kResource:
+      return BadDirection::kUp;
+    case MetricKind::kTemplate:
+    case MetricKind::kTraffic:
+    case MetricKind::kContext:
+    case MetricKind::kOther:
+      return BadDirection::kBoth;
+  }
+  return BadDirection::kBoth;
+}
+
+bool is_mean(std::string_view name) noexcept {
+  return contains_any(name, {"average", "avg", "mean"});
+}
+
+bool same_trouble(MetricKind alarm, MetricKind kind) noexcept {
+  const auto group = [](MetricKind of) {
+    if (of == MetricKind::kErrors) return MetricKind::kAvailability;
+    return of == MetricKind::kSelfTime ? MetricKind::kLatency : of;
+  };
+  return group(alarm) == group(kind);
+}
+
+}  // namespace grace::models

@@ -1,0 +1,57 @@
+#include "grace/models/metric_kind.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace grace::models {
+namespace {
+
+TEST(MetricKind, IsReadFromTheName) {
+  const std::vector<std::pair<std::string, MetricKind>> cases{
+      {"latency_p99", MetricKind::kLatency},
+      {"http_request_duration_seconds", MetricKind::kLatency},
+      {"ResponseTime", MetricKind::kLatency},
+      {"trace_selftime_mean_ms", MetricKind::kSelfTime},
+      {"availability_average", MetricKind::kAvailability},
+      {"SuccessRate", MetricKind::kAvailability},
+      {"error_rate", MetricKind::kAvailability},
+      {"errors_total", MetricKind::kErrors},
+      {"log_errors_per_trace", MetricKind::kErrors},
+      {"exceptions", MetricKind::kErrors},
+      {"log:o.c.OrderController#39", MetricKind::kTemplate},
+      {"log:ErrorHandler#7", MetricKind::kTemplate},
+      {"requests_sum", MetricKind::kTraffic},
+      {"trace_spans_per_trace", MetricKind::kTraffic},
+      {"cpu_usage", MetricKind::kCpu},
+      {"MemoryUsageRate", MetricKind::kResource},
+      {"queue_depth", MetricKind::kResource},
+      {"NodeCpuUsageRate", MetricKind::kContext},
+      {"PodClientLatencyP99", MetricKind::kContext},
+      {"temperature", MetricKind::kOther},
+      {"", MetricKind::kOther},
+  };
+  for (const auto& [name, kind] : cases) EXPECT_EQ(metric_kind(name), kind) << name;
+}
+
+TEST(MetricKind, KnowsWhichMovementIsBad) {
+  const auto bad = [](const char* name) { return bad_direction(metric_kind(name), name); };
+  EXPECT_EQ(bad("latency_p99"), BadDirection::kUp);
+  EXPECT_EQ(bad("availability"), BadDirection::kDown);
+  EXPECT_EQ(bad("success_rate"), BadDirection::kDown);
+  EXPECT_EQ(bad("error_rate"), BadDirection::kUp);
+  EXPECT_EQ(bad("requests"), BadDirection::kBoth);
+  EXPECT_EQ(bad("log:a#1"), BadDirection::kBoth);
+}
+
+TEST(MetricKind, AnAlarmOfErrorsSpeaksOfAvailability) {
+  EXPECT_TRUE(same_trouble(MetricKind::kErrors, MetricKind::kAvailability));
+  EXPECT_TRUE(same_trouble(MetricKind::kLatency, MetricKind::kSelfTime));
+  EXPECT_FALSE(same_trouble(MetricKind::kLatency, MetricKind::kErrors));
+  EXPECT_TRUE(is_mean("latency_average") && is_mean("AVG_time") && is_mean("x_mean_ms"));
+  EXPECT_FALSE(is_mean("latency_p99"));
+}
+
+}  // namespace
+}  // namespace grace::models

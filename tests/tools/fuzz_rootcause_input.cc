@@ -1,0 +1,35 @@
+// Any bytes as edges and metrics, cut at the first empty line. What is read ranks with
+// probabilities that sum to one; what is not read names its line.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <sstream>
+
+#include "rootcause_input.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace grace;
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  const std::size_t cut = std::min(text.find("\n\n"), text.size());
+  std::istringstream edges(text.substr(0, cut));
+  std::istringstream metrics(text.substr(cut));
+  models::RootCauseModel model;
+  if (const auto read = tools::read_edges(edges, "e", model); !read) {
+    if (read.error().message.rfind("e:", 0) != 0) std::abort();
+    return 0;
+  }
+  constexpr std::int64_t kAt = 1'736'951'400'000'000'000;
+  if (const auto read = tools::read_metrics(metrics, "m", kAt, model); !read) {
+    if (read.error().message.rfind("m:", 0) != 0) std::abort();
+    return 0;
+  }
+  const auto ranking = model.rank(kAt, std::nullopt);
+  if (!ranking) std::abort();
+  double sum = ranking->none;
+  for (const auto& each : ranking->services) {
+    if (!(each.probability >= 0.0 && each.probability <= 1.0)) std::abort();
+    sum += each.probability;
+  }
+  if (!(sum > 1.0 - 1e-9 && sum < 1.0 + 1e-9)) std::abort();
+  return 0;
+}

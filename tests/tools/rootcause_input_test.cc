@@ -1,0 +1,96 @@
+#include "rootcause_input.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace grace::tools {
+namespace {
+
+constexpr std::int64_t kAt = 1'736'951'400'000'000'000;  // 2025-01-15T14:30:00Z
+
+std::string edges_error(const std::string& text) {
+  std::istringstream in(text);
+  models::RootCauseModel model;
+  const auto read = read_edges(in, "edges.csv", model);
+  return read ? "" : read.error().message;
+}
+
+std::string metrics_error(const std::string& text) {
+  std::istringstream in(text);
+  models::RootCauseModel model;
+  const auto read = read_metrics(in, "metrics.csv", kAt, model);
+  return read ? "" : read.error().message;
+}
+
+TEST(SplitCsv, ReadsQuotesCommasAndEmptyFields) {
+  std::vector<std::string> fields;
+  ASSERT_TRUE(split_csv("a,\"b, \"\"c\"\"\",,d\r", fields));
+  EXPECT_EQ(fields, (std::vector<std::string>{"a", "b, \"c\"", "", "d"}));
+  ASSERT_TRUE(split_csv("a,", fields));
+  EXPECT_EQ(fields, (std::vector<std::string>{"a", ""}));
+  ASSERT_TRUE(split_csv("", fields));
+  EXPECT_EQ(fields, (std::vector<std::string>{""}));
+  EXPECT_FALSE(split_csv("\"open", fields));
+  EXPECT_FALSE(split_csv("\"shut\"x,y", fields));
+}
+
+TEST(RootCauseEdges, HeadingAndEmptyLinesAreSkipped) {
+  EXPECT_EQ(edges_error("caller,callee\nweb,api\n\nweb,api\napi,api"), "");
+  EXPECT_EQ(edges_error(""), "");
+}
+
+TEST(RootCauseEdges, AnErrorNamesItsLine) {
+  EXPECT_EQ(edges_error("caller,callee\nweb\n"), "edges.csv:2: expected caller,callee");
+  EXPECT_EQ(edges_error("a,b\nweb,\n"), "edges.csv:2: a service has no name");
+  EXPECT_EQ(edges_error("a,\"b\n"), "edges.csv:1: a quote is not closed");
+}
+
+TEST(RootCauseMetrics, CountsWhatItLeavesOut) {
+  std::istringstream in(
+      "timestamp,service,metric,value\r\n"
+      "2025-01-15T14:29:00Z,web,latency,0.5\r\n"
+      "2025-01-15T14:28:00Z,web,latency,+5e-1\n"
+      "2025-01-15T14:31:00Z,web,latency,0.5\n"
+      "2025-01-15T14:29:30Z,web,latency,NaN\n"
+      "2025-01-15T14:29:30Z,web,latency,-inf\n"
+      "2025-01-15T14:29:30Z,web,latency,1e999\n");
+  models::RootCauseModel model;
+  const auto read = read_metrics(in, "metrics.csv", kAt, model);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(read->samples, 2U);
+  EXPECT_EQ(read->later, 1U);
+  EXPECT_EQ(read->not_finite, 3U);
+}
+
+TEST(RootCauseMetrics, AnErrorNamesItsLine) {
+  const std::string good = "2025-01-15T14:29:00Z,web,latency,0.5\n";
+  EXPECT_EQ(metrics_error(good + "2025-01-15,web,latency,1\n"),
+            "metrics.csv:2: timestamp '2025-01-15' is not an RFC 3339 time");
+  EXPECT_EQ(metrics_error(good + "2025-01-15T14:29:00Z,web,latency,fast\n"),
+            "metrics.csv:2: value 'fast' is not a number");
+  EXPECT_EQ(metrics_error(good + "2025-01-15T14:29:00Z,web,latency,\n"),
+            "metrics.csv:2: value '' is not a number");
+  EXPECT_EQ(metrics_error("2025-01-15T14:29:00Z,,latency,1\n"),
+            "metrics.csv:1: service or metric has no name");
+  EXPECT_EQ(metrics_error(good + "x,y\n"),
+            "metrics.csv:2: expected timestamp,service,metric,value");
+  EXPECT_EQ(metrics_error(std::string(kCsvLineBytesMax + 1, 'x')),
+            "metrics.csv:1: the line is longer than 65536 bytes");
+}
+
+TEST(RankingJson, NoneOfTheseStandsFirstOnlyWhenNoCauseIsNamed) {
+  models::RootCauseRanking ranking;
+  ranking.services = {{"db", 0.75, 0, 0, ""}, {"w\"eb", 0.125, 0, 0, ""}};
+  ranking.none = 0.125;
+  EXPECT_EQ(ranking_json(ranking), R"({"ranking":[{"service":"db","probability":0.75},)"
+                                   R"({"service":"w\"eb","probability":0.125},)"
+                                   R"({"service":"none of these","probability":0.125}]})");
+  ranking.services = {{"db", 0.25, 0, 0, ""}};
+  ranking.none = 0.75;
+  EXPECT_EQ(ranking_json(ranking), R"({"ranking":[{"service":"none of these","probability":0.75},)"
+                                   R"({"service":"db","probability":0.25}]})");
+}
+
+}  // namespace
+}  // namespace grace::tools
