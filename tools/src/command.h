@@ -11,6 +11,7 @@ inline constexpr int kExitUsage = 2;     // wrong use: arguments, configuration
 // Each command adds itself to the program and leaves its exit code behind when it was the one.
 void add_run_command(CLI::App& app, int& exit_code);
 void add_replay_command(CLI::App& app, int& exit_code);
+void add_bench_command(CLI::App& app, int& exit_code);
 void add_gen_command(CLI::App& app, int& exit_code);
 void add_ledger_command(CLI::App& app, int& exit_code);
 void add_journal_command(CLI::App& app, int& exit_code);

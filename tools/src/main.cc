@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   add_run_command(app, exit_code);
   add_replay_command(app, exit_code);
   add_gen_command(app, exit_code);
+  add_bench_command(app, exit_code);
   add_ledger_command(app, exit_code);
   add_journal_command(app, exit_code);
   add_control_commands(app, exit_code);
