@@ -87,6 +87,25 @@ def sweeps_plans_and_comparisons_rest_on_results(grace, arguments):
     check(len(rows) >= 8 and all(row["ratio"] in (0, 1) for row in rows), rows)
 
 
+def a_running_engine_is_loaded_over_its_sockets(grace, arguments):
+    path = grace.path("ingest.sock")
+    with grace.engine("--source", "unix:" + path) as engine:
+        where = ["--socket", path, "--control", engine.control_path]
+        for _ in range(2):  # what came before is no part of a run
+            point = bench(grace, "run", "--rate", "10k", *TINY, *where)["points"][0]
+            account(point)
+            equal((point["unsent"], point["unfinished"], point["rejected"]), (0, 0, 0), "left")
+        position = engine.ask({"op": "position"})
+        equal(position["ok"], True, "position")
+        check(position["decided_sequence"] <= position["input_sequence"], position)
+        lines = {source["name"]: source["lines"] for source in position["sources"]}
+        check(2 * 2000 < lines["unix:" + path] < 2 * 3200, lines)
+        wrong = grace.run("bench", "run", "--rate", "1k", "--socket", grace.path("none"),
+                          "--control", engine.control_path, code=1)
+        check("nobody listens on" in wrong.stderr, wrong.stderr)
+    grace.run("bench", "run", "--rate", "1k", "--socket", path, code=2)
+
+
 def wrong_use_is_named(grace, arguments):
     other = grace.write("other.json", '{"grace_bench":1,"machine":{"cpus":2},"searches":'
                         '[{"workers":1,"objective":"p99=1ms","found":[5.0]}]}')
@@ -97,6 +116,7 @@ def wrong_use_is_named(grace, arguments):
             (["run", "--rate", "1k", "--arrivals", "never"], "'never' is not constant"),
             (["run", "--rate", "1k", "--arrivals", "file:/nothing"], "/nothing: cannot be read"),
             (["search"], "--slo: must be given"),
+            (["run", "--rate", "1k", "--socket", "s"], "--control: must be given"),
             (["search", "--slo", "p100=5ms"], "'p100=5ms' is not an objective"),
             (["sweep", "--over", "load", "--rate", "1k", "--values", "1,x"], "--values: 'x'"),
             (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "1.5"], "whole number"),
@@ -119,5 +139,6 @@ def a_stopped_process_is_shown_beside_arithmetic(grace, arguments):
 
 if __name__ == "__main__":
     harness.main([a_run_accounts_for_each_arrival, arrivals_come_as_they_are_asked_for,
-                  sweeps_plans_and_comparisons_rest_on_results, wrong_use_is_named,
+                  sweeps_plans_and_comparisons_rest_on_results,
+                  a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,
                   a_stopped_process_is_shown_beside_arithmetic], __doc__)

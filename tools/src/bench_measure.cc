@@ -5,6 +5,7 @@
 
 #include "engine_load.h"
 #include "grace/harness/units.h"
+#include "sidecar_load.h"
 
 namespace grace::tools {
 namespace {
@@ -31,28 +32,36 @@ class Bench {
   core::Result<EngineRun> run(double rate, std::uint64_t seed, const harness::LoadSpan& span) {
     forget_logs();
     const harness::ArrivalConfig arrivals = arrivals_at(rate, seed);
-    auto run = run_engine_load({config_, stream_, arrivals, span, settings_.event_rate});
+    auto run =
+        is_sidecar()
+            ? run_sidecar_load({arguments_.socket, arguments_.control, stream_, arrivals, span})
+            : run_engine_load({config_, stream_, arrivals, span, settings_.event_rate});
     if (run) conditions_.worst_of(run->foreign_share);
     return run;
   }
 
   void watch() { harness::watch(conditions_.quiet, kWatch); }
   // The rest of the conditions, once the rate is known.
-  harness::LoadResult floor(double rate) {
+  core::Result<harness::LoadResult> floor(double rate) {
     harness::LoadSpan span = settings_.span;
     span.warmup_ns = std::min(span.warmup_ns, kFloorWarmupNs);
     span.window_ns = std::min(span.window_ns, kFloorWindowNs);
-    harness::LoadResult load =
-        run_null_load(stream_, arrivals_at(rate, settings_.arrivals.seed), span);
+    const harness::ArrivalConfig arrivals = arrivals_at(rate, settings_.arrivals.seed);
+    auto load = is_sidecar()
+                    ? run_null_sidecar(stream_, arrivals, span)
+                    : core::Result<harness::LoadResult>(run_null_load(stream_, arrivals, span));
+    if (!load) return load;
     const double share = settings_.objective ? settings_.objective->share : 0.999;
-    conditions_.floor_ns = load.response.percentile(share);
+    conditions_.floor_ns = load->response.percentile(share);
     conditions_.round_trip_ns = harness::round_trip_ns();
     return load;
   }
 
   void write_head(core::JsonWriter& json) const {
-    json.field("workers", std::uint64_t{config_.app.engine.workers})
-        .field("services", arguments_.services)
+    json.field("target", is_sidecar() ? "unix:" + arguments_.socket : "engine").key("workers");
+    // Those of a sidecar are not known here.
+    is_sidecar() ? json.null() : json.value(std::uint64_t{config_.app.engine.workers});
+    json.field("services", arguments_.services)
         .field("stream_lines", std::uint64_t{stream_.line_count()});
   }
   void write_run(core::JsonWriter& json, double rate, const EngineRun& run,
@@ -61,12 +70,11 @@ class Bench {
     write_load(json, run.load);
     const double lost = double(run.load.unsent + run.load.unfinished + run.counts.dropped);
     json.field("lost", run.load.arrivals > 0 ? lost / double(run.load.arrivals) : 0.0)
-        .field("rejected", run.counts.rejected_total())
+        .field("rejected", run.rejected)
         .field("resident_bytes", run.resident_bytes)
-        .field("cpu_seconds", run.cpu_s)
-        .field("marks_left_out", run.marks_left_out)
-        .key("floor_response_ns")
-        .begin_object();
+        .key("cpu_seconds");
+    run.cpu_s ? json.value(*run.cpu_s) : json.null();
+    json.field("marks_left_out", run.marks_left_out).key("floor_response_ns").begin_object();
     for (const auto& [name, share] :
          {std::pair{"p50", 0.5}, std::pair{"p99", 0.99}, std::pair{"p99.9", 0.999}}) {
       json.field(name, floor.response.percentile(share));
@@ -92,6 +100,7 @@ class Bench {
     arrivals.seed = seed;
     return arrivals;
   }
+  [[nodiscard]] bool is_sidecar() const noexcept { return !arguments_.socket.empty(); }
   // Each run writes logs of its own.
   void forget_logs() const {
     std::error_code ignored;  // an old log that stays is refused or gone on with, loudly
@@ -117,7 +126,8 @@ core::Result<std::string> measure_point(const BenchArguments& arguments,
   if (!bench) return tl::unexpected<core::Error>(bench.error());
   const double rate = settings.arrivals.rate;
   bench->watch();
-  const harness::LoadResult floor = bench->floor(rate);
+  const auto floor = bench->floor(rate);
+  if (!floor) return tl::unexpected<core::Error>(floor.error());
   auto run = bench->run(rate, settings.arrivals.seed, settings.span);
   if (!run) return tl::unexpected<core::Error>(run.error());
   bench->watch();
@@ -125,7 +135,7 @@ core::Result<std::string> measure_point(const BenchArguments& arguments,
   core::JsonWriter json(out);
   json.begin_object();
   bench->write_head(json);
-  bench->write_run(json, rate, *run, floor);
+  bench->write_run(json, rate, *run, *floor);
   if (settings.objective) {
     const harness::Verdict verdict = harness::judge(run->load, *settings.objective);
     json.field("holds", verdict.holds).field("why", verdict.why);
@@ -170,12 +180,13 @@ core::Result<std::string> measure_search(const BenchArguments& arguments,
   write_search(json, *found);
   if (found->rate > 0.0) {
     const double half = found->rate / 2.0;
-    const harness::LoadResult floor = bench->floor(half);
+    const auto floor = bench->floor(half);
+    if (!floor) return tl::unexpected<core::Error>(floor.error());
     const auto run = bench->run(half, settings.arrivals.seed, settings.span);
     if (!run) return tl::unexpected<core::Error>(run.error());
     json.key("at_half").begin_object();
     bench->write_head(json);
-    bench->write_run(json, half, *run, floor);
+    bench->write_run(json, half, *run, *floor);
     json.end_object();
   }
   bench->watch();

@@ -82,6 +82,9 @@ core::Result<BenchSettings> understood(const BenchArguments& arguments, const Be
   };
   if (needs.rate && arguments.rate.empty()) return missing("--rate");
   if (needs.slo && arguments.slo.empty()) return missing("--slo");
+  if (arguments.socket.empty() != arguments.control.empty()) {
+    return missing(arguments.socket.empty() ? "--socket" : "--control");
+  }
   if (!arguments.rate.empty()) {
     const auto rate = harness::parse_rate(arguments.rate);
     if (!rate) return refused("--rate", rate.error());
@@ -231,6 +234,7 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("services", arguments.services)
       .field("seed", arguments.seed)
       .field("config", arguments.config_path)
+      .field("socket", arguments.socket)
       .field("ledger", arguments.ledger)
       .field("record", arguments.record)
       .field("repetitions", std::uint64_t{arguments.repetitions})

@@ -157,6 +157,10 @@ int bench_sweep(const BenchArguments& arguments) {
   const bool searches = arguments.over == "workers";
   const auto settings = understood(arguments, {.rate = !searches, .slo = searches});
   if (!settings) return fail("sweep", settings.error());
+  if (searches && !arguments.socket.empty()) {
+    return fail("sweep", {core::ErrorCode::kInvalidArgument,
+                          "--socket: a running engine's workers do not change"});
+  }
   BenchDocument document("sweep", arguments.over);
   if (auto swept = sweep(arguments, *settings, document); !swept) {
     return fail("sweep", swept.error());
@@ -187,6 +191,10 @@ core::Result<void> take_stored(const BenchArguments& arguments, BenchDocument& d
 int bench_plan(const BenchArguments& arguments) {
   const auto settings = understood(arguments, {.rate = true, .slo = true});
   if (!settings) return fail("plan", settings.error());
+  if (!arguments.socket.empty()) {
+    return fail("plan", {core::ErrorCode::kInvalidArgument,
+                         "--socket: a running engine's workers do not change"});
+  }
   const auto headroom = harness::parse_share(arguments.headroom);
   if (!headroom) {
     return fail("plan",
@@ -243,6 +251,8 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
       ->capture_default_str();
   app->add_option("--seed", arguments->seed, "Of stream and arrivals")->capture_default_str();
   app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
+  app->add_option("--socket", arguments->socket, "Load a running engine through its unix source");
+  app->add_option("--control", arguments->control, "That engine's control socket");
   app->add_flag("--ledger", arguments->ledger,
                 "Write decisions to a ledger, in a temporary folder");
   app->add_flag("--record", arguments->record, "Record the input in a journal, there too");

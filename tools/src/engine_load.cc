@@ -224,6 +224,7 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
     return tl::unexpected<core::Error>(ended.error());
   }
   run.counts = (*engine)->counts();
+  run.rejected = run.counts.rejected_total();
   const ingest::IngestFigures figures = (*engine)->ingest_figures();
   if (const auto whole = check_conservation(run.counts, figures.lines); !whole) {
     return tl::unexpected<core::Error>(whole.error());

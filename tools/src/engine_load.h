@@ -21,10 +21,11 @@ struct EngineLoad {
 
 struct EngineRun {
   harness::LoadResult load;
-  pipeline::EventCounts counts;
+  pipeline::EventCounts counts;  // zeros for an engine elsewhere
+  std::uint64_t rejected = 0;
   std::optional<double> foreign_share;  // of all CPUs' time meanwhile
   std::uint64_t resident_bytes = 0;     // of the process, with the engine full, less before
-  double cpu_s = 0.0;                   // of the process, from start to the end of the drain
+  std::optional<double> cpu_s;          // of this process, from start to the end of the drain
   std::uint64_t marks_left_out = 0;     // see DecidedMarks
 };
 
