@@ -21,9 +21,9 @@
 
 #include "arguments.h"
 #include "grace/core/json_writer.h"
+#include "grace/harness/machine.h"
 #include "grace/ledger/reader.h"
 #include "grace/ledger/writer.h"
-#include "machine.h"
 
 namespace {
 
@@ -104,7 +104,7 @@ Opened open_and_append(const std::string& directory) {
   const pid_t pid = ::fork();
   if (pid < 0) fail("cannot fork");
   if (pid == 0) {
-    const double begin_s = now_s();
+    const double begin_s = grace::harness::now_s();
     auto writer = Writer::open(config_of(directory, SyncMode::kGroup));
     if (!writer) fail(writer.error().message);
     Producer producer = *(*writer)->producer();
@@ -112,7 +112,7 @@ Opened open_and_append(const std::string& directory) {
         !producer.wait_durable()) {
       fail("the first append failed");
     }
-    shared->seconds = now_s() - begin_s;
+    shared->seconds = grace::harness::now_s() - begin_s;
     shared->resident_mib = resident_mib();
     shared->last_sequence = (*writer)->durable_sequence();
     producer = Producer();

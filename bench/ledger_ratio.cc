@@ -18,27 +18,33 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "arguments.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/latency_histogram.h"
+#include "grace/harness/machine.h"
+#include "grace/harness/search.h"
 #include "grace/ledger/reader.h"
 #include "grace/ledger/sha256.h"
 #include "grace/ledger/writer.h"
-#include "machine.h"
 #include "sha256_two.h"
 
 namespace {
 
 using namespace grace::bench;
+using namespace grace::harness;
 using namespace grace::ledger;
 
 constexpr std::size_t kPayloadBytes = 128;
@@ -255,13 +261,13 @@ void print_text(const Bench& bench, const Contest& result,
               static_cast<unsigned long long>(bench.records), kPayloadBytes,
               result.seconds.at("sha256").size());
   for (const auto& [name, seconds] : result.seconds) {
-    const double rate = static_cast<double>(bench.records) / median(seconds);
+    const double rate = static_cast<double>(bench.records) / median_of(seconds);
     std::printf("%-8s %7.2f M records/s  %6.3f GB/s\n", name.c_str(), rate / 1e6,
                 rate * kFramedBytes / 1e9);
   }
   for (const Row& row : kRows) {
     const auto& values = result.ratios.at(row.name);
-    std::printf("%-8s / %-7s %5.3f (%.3f to %.3f)  %s\n", row.name, row.baseline, median(values),
+    std::printf("%-8s / %-7s %5.3f (%.3f to %.3f)  %s\n", row.name, row.baseline, median_of(values),
                 *std::min_element(values.begin(), values.end()),
                 *std::max_element(values.begin(), values.end()), row.meaning);
   }
@@ -281,11 +287,11 @@ void print_json(const Bench& bench, const Contest& result,
   json.begin_object().field("records", bench.records);
   json.key("records_per_second").begin_object();
   for (const auto& [name, seconds] : result.seconds) {
-    json.field(name, static_cast<double>(bench.records) / median(seconds));
+    json.field(name, static_cast<double>(bench.records) / median_of(seconds));
   }
   json.end_object().key("ratios").begin_object();
   for (const Row& row : kRows) {
-    json.field(std::string(row.name) + "/" + row.baseline, median(result.ratios.at(row.name)));
+    json.field(std::string(row.name) + "/" + row.baseline, median_of(result.ratios.at(row.name)));
   }
   json.end_object()
       .field("producer_p999_ns", static_cast<std::int64_t>(costs.percentile(0.999)))

@@ -33,6 +33,7 @@ struct RunOptions {
   std::function<std::unique_ptr<ingest::Source>()> make_source;
   // Changes the list of subsystems before the engine is built.
   std::function<void(core::SubsystemList&)> adjust_subsystems;
+  pipeline::ProgressListener* progress = nullptr;
   // Looks at the engine after the stream has ended.
   std::function<void(const pipeline::OrderedView&)> look;
 };
@@ -69,7 +70,7 @@ inline tools::Summary run_stream(std::string text, const RunOptions& options = {
                                         : std::make_unique<ingest::MemorySource>(std::move(text)));
   auto engine = pipeline::Engine::open(
       checked->app.engine, {subsystems, std::move(sources), nullptr, executor, checked->playbooks,
-                            meta_loop::declare_adjustables, clock});
+                            meta_loop::declare_adjustables, clock, options.progress});
   EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().message);
   if (!engine) return summary;
   (*engine)->start();

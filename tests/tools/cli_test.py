@@ -52,7 +52,9 @@ def every_command_has_help_with_an_example(grace, arguments):
               "ledger redact", "ledger repair",
               "runs list", "runs show", "runs approve", "runs reject", "pause", "resume",
               "silence add", "silence list", "silence expire", "feedback", "stats", "ack", "undo",
-              "check", "explain", "completion", "score changepoints", "score series", "score groups", "score sessions", "score rootcause"}
+              "check", "explain", "completion", "score series", "score changepoints",
+              "score sessions", "score groups", "score rootcause", "bench run", "bench search",
+              "bench sweep", "bench plan", "bench compare", "bench stall"}
     check(wanted <= set(seen), "missing:", wanted - set(seen))
     equal(grace.run("--version").stdout.count("."), 2, "dots in the version")
     return f"{len(seen)} commands"

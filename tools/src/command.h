@@ -11,6 +11,7 @@ inline constexpr int kExitUsage = 2;     // wrong use: arguments, configuration
 // Each command adds itself to the program and leaves its exit code behind when it was the one.
 void add_run_command(CLI::App& app, int& exit_code);
 void add_replay_command(CLI::App& app, int& exit_code);
+void add_bench_command(CLI::App& app, int& exit_code);
 void add_gen_command(CLI::App& app, int& exit_code);
 void add_ledger_command(CLI::App& app, int& exit_code);
 void add_journal_command(CLI::App& app, int& exit_code);
@@ -18,7 +19,6 @@ void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedb
 void add_score_command(CLI::App& app, int& exit_code);
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
-void add_score_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
 
 }  // namespace grace::tools

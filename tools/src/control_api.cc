@@ -144,6 +144,7 @@ std::string ControlApi::handle(std::string_view request, const std::string& acto
   if (!parsed) return refusal("the request is not JSON: " + parsed.error().message);
   const std::string_view op = (*parsed)["op"].as_string();
   if (op == "stats") return stats();
+  if (op == "position") return position();
   if (op == "runs") return runs("");
   if (op == "run") return runs((*parsed)["id"].as_string());
   if (op == "silences") return silences();
@@ -197,6 +198,27 @@ std::string ControlApi::stats() {
         .field("connections_open", source.connections_open)
         .field("connections_refused", source.connections_refused)
         .end_object();
+  }
+  json.end_array().end_object();
+  return out;
+}
+
+// Counters only: the ordered stage is not asked, so that a program may poll it while it measures.
+std::string ControlApi::position() const {
+  const pipeline::EventCounts counts = engine_.counts();
+  const ingest::IngestFigures figures = engine_.ingest_figures();
+  std::uint64_t input_sequence = first_sequence_;
+  for (const ingest::SourceFigures& source : figures.sources) input_sequence += source.bytes;
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object().field("ok", true).field("input_sequence", input_sequence);
+  // Read last: what is decided may be ahead of the figures above, never behind.
+  json.field("decided_sequence", engine_.decided_sequence())
+      .field("rejected", counts.rejected_total())
+      .key("sources")
+      .begin_array();
+  for (const ingest::SourceFigures& source : figures.sources) {
+    json.begin_object().field("name", source.name).field("lines", source.lines).end_object();
   }
   json.end_array().end_object();
   return out;

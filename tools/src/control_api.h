@@ -11,7 +11,8 @@
 
 namespace grace::tools {
 
-// What the control protocol says. Requests {"op":"stats"}, {"op":"runs"}, {"op":"run","id":...},
+// What the control protocol says. Requests {"op":"stats"}, {"op":"position"}, {"op":"runs"},
+// {"op":"run","id":...},
 // {"op":"silences"}, {"op":"subsystems"}, {"op":"log","kind":"action",...}, and
 // {"op":"control","control":"approve",...} with a control event's own fields; answers
 // {"ok":true,...} or {"ok":false,"error":"..."}. See docs/control_protocol.md.
@@ -22,12 +23,17 @@ namespace grace::tools {
 class ControlApi {
  public:
   static constexpr std::chrono::milliseconds kActWait{2'000};
+  // Before the engine starts.
   ControlApi(pipeline::Engine& engine, ingest::InternalSource& commands, std::string mode)
-      : engine_(engine), commands_(commands), mode_(std::move(mode)) {}
+      : engine_(engine),
+        commands_(commands),
+        mode_(std::move(mode)),
+        first_sequence_(engine.decided_sequence()) {}
   [[nodiscard]] std::string handle(std::string_view request, const std::string& actor);
 
  private:
   [[nodiscard]] std::string stats();
+  [[nodiscard]] std::string position() const;
   [[nodiscard]] std::string runs(std::string_view id);
   [[nodiscard]] std::string silences();
   [[nodiscard]] std::string subsystems();
@@ -41,6 +47,7 @@ class ControlApi {
   pipeline::Engine& engine_;
   ingest::InternalSource& commands_;
   std::string mode_;
+  std::uint64_t first_sequence_;  // of this engine's input
 };
 
 // One run as JSON, for the protocol and `grace runs --json`.

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
+#include <utility>
 
 namespace grace::tools {
 namespace {
@@ -178,34 +178,48 @@ bool ControlServer::serve(Client& client) {
   return false;
 }
 
-core::Result<std::string> control_request(const std::string& path, std::string_view request) {
+core::Result<ControlClient> ControlClient::connect(const std::string& path) {
   const auto address = address_of(path);
   if (!address) return tl::unexpected<core::Error>(address.error());
   const int fd = connect_to(*address);
   if (fd < 0) return tl::unexpected<core::Error>(io_error("no engine answers on", path));
-  std::optional<core::Error> error;
+  return ControlClient(fd, path);
+}
+
+ControlClient::ControlClient(ControlClient&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+
+ControlClient::~ControlClient() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+core::Result<std::string> ControlClient::ask(std::string_view request) {
+  if (!send_all(fd_, std::string(request) + "\n")) {
+    return tl::unexpected<core::Error>(io_error("cannot write to", path_));
+  }
   std::string answer;
-  if (!send_all(fd, std::string(request) + "\n")) error = io_error("cannot write to", path);
-  while (!error && answer.find('\n') == std::string::npos) {
-    pollfd polled{fd, POLLIN, 0};
+  while (answer.find('\n') == std::string::npos) {
+    pollfd polled{fd_, POLLIN, 0};
     if (::poll(&polled, 1, kAnswerTimeoutMs) <= 0) {
-      error = core::Error{core::ErrorCode::kTimeout, "the engine on " + path + " does not answer",
-                          0, 0};
-      break;
+      return core::make_error(core::ErrorCode::kTimeout,
+                              "the engine on " + path_ + " does not answer");
     }
     char bytes[4096];
-    const ssize_t got = ::recv(fd, bytes, sizeof bytes, 0);
+    const ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      error = core::Error{core::ErrorCode::kClosed, "the engine on " + path + " hung up", 0, 0};
-      break;
+      return core::make_error(core::ErrorCode::kClosed, "the engine on " + path_ + " hung up");
     }
     answer.append(bytes, static_cast<std::size_t>(got));
   }
-  ::close(fd);
-  if (error) return tl::unexpected<core::Error>(*error);
   answer.resize(answer.find('\n'));
   return answer;
+}
+
+core::Result<std::string> control_request(const std::string& path, std::string_view request) {
+  auto client = ControlClient::connect(path);
+  if (!client) return tl::unexpected<core::Error>(client.error());
+  return client->ask(request);
 }
 
 }  // namespace grace::tools

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "grace/core/error.h"
@@ -53,6 +54,23 @@ class ControlServer {
   Handler handler_;
   std::vector<Client> clients_;
   std::thread thread_;
+};
+
+// A connection to an engine's control socket. Thread: one.
+class ControlClient {
+ public:
+  // kIo: nobody listens there.
+  [[nodiscard]] static core::Result<ControlClient> connect(const std::string& path);
+  ~ControlClient();
+  ControlClient(ControlClient&& other) noexcept;
+  ControlClient& operator=(ControlClient&&) = delete;
+  // Waits for the answer. kTimeout, kClosed: the engine did not give one; the connection is over.
+  [[nodiscard]] core::Result<std::string> ask(std::string_view request);
+
+ private:
+  ControlClient(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  int fd_;
+  std::string path_;
 };
 
 // Sends one request to the socket at `path` and gives the answer. kIo: nobody listens there.

@@ -33,13 +33,13 @@ int main(int argc, char** argv) {
   add_run_command(app, exit_code);
   add_replay_command(app, exit_code);
   add_gen_command(app, exit_code);
+  add_bench_command(app, exit_code);
   add_ledger_command(app, exit_code);
   add_journal_command(app, exit_code);
   add_control_commands(app, exit_code);
   add_score_command(app, exit_code);
   add_check_command(app, exit_code);
   add_explain_command(app, exit_code);
-  add_score_command(app, exit_code);
   add_completion_command(app, exit_code);
   try {
     app.parse(argc, argv);

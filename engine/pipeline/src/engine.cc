@@ -193,6 +193,10 @@ class Engine::Impl {
     return sum;
   }
 
+  [[nodiscard]] std::uint64_t decided_sequence() const noexcept {
+    return ordered_->decided_sequence();
+  }
+
   bool inspect(const std::function<void(const OrderedView&)>& look,
                std::chrono::milliseconds timeout) {
     if (started_) return ordered_->inspect(look, timeout);
@@ -287,7 +291,7 @@ class Engine::Impl {
         config_,
         OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
                              parts.playbooks, ingest_->next_chunk_number(),
-                             parts.declare_adjustables},
+                             ingest_->next_sequence(), parts.declare_adjustables, parts.progress},
         *recorder_);
     if (ledger_ && !ledger_.writer().recovery().created) {
       if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;
@@ -390,6 +394,9 @@ parse::DeadLetterCounters Engine::dead_letter_counters() const {
 bool Engine::inspect(const std::function<void(const OrderedView&)>& look,
                      std::chrono::milliseconds timeout) {
   return impl_->inspect(look, timeout);
+}
+std::uint64_t Engine::decided_sequence() const noexcept {
+  return impl_->decided_sequence();
 }
 std::uint64_t Engine::durable_sequence() const {
   return impl_->ledger().durable_sequence();

@@ -26,8 +26,11 @@ OrderedStage::OrderedStage(const EngineConfig& config, const Wiring& wiring, Rec
       executor_(wiring.executor, recorder),
       next_chunk_(wiring.first_chunk),
       pending_(wiring.in_flight.size()),
-      shards_done_(wiring.in_flight.size(), 0) {
-  next_chunk_shown_.store(next_chunk_, std::memory_order_relaxed);  // relaxed: no thread yet
+      shards_done_(wiring.in_flight.size(), 0),
+      progress_(wiring.progress) {
+  // Relaxed, both: no thread yet.
+  next_chunk_shown_.store(next_chunk_, std::memory_order_relaxed);
+  decided_sequence_shown_.store(wiring.first_sequence, std::memory_order_relaxed);
   for (const core::ServiceNode& node : config.topology) topology_.upsert(node);
   if (wiring.declare_adjustables) wiring.declare_adjustables(learned_);
   for (const auto& subsystem : wiring.subsystems) {
@@ -95,6 +98,10 @@ void OrderedStage::finish_chunk() {
   shards_done_[slot] = 0;
   core::Chunk* const chunk = in_flight_[slot];
   GRACE_ASSERT(chunk != nullptr && chunk->number == next_chunk_);
+  const std::uint64_t decided = chunk->first_sequence + chunk->size_bytes;
+  // [DECIDED] release: pairs with the acquire in decided_sequence().
+  decided_sequence_shown_.store(decided, std::memory_order_release);
+  if (progress_ != nullptr) progress_->on_decided(decided);
   GRACE_ASSERT(free_chunks_.try_push(chunk), "more chunks than the free ring holds");
   ++next_chunk_;
   // [CHUNKS] release: pairs with the acquire in processed_chunks().

@@ -46,7 +46,9 @@ class OrderedStage final : public core::Stage,
     core::StepExecutor& executor;
     const schedule::PlaybookSet& playbooks;
     std::uint64_t first_chunk;
+    std::uint64_t first_sequence;
     std::function<void(core::LearnedState&)> declare_adjustables;
+    ProgressListener* progress;  // may be null
   };
   OrderedStage(const EngineConfig& config, const Wiring& wiring, Recorder& recorder);
   ~OrderedStage() override;
@@ -63,6 +65,10 @@ class OrderedStage final : public core::Stage,
   // release in run_once(), acquire here: who sees it sees the records in the ledger's ring.
   [[nodiscard]] std::uint64_t processed_chunks() const noexcept {
     return next_chunk_shown_.load(std::memory_order_acquire);
+  }
+  // First byte behind those chunks. [DECIDED] release in run_once(), acquire here, to the same end.
+  [[nodiscard]] std::uint64_t decided_sequence() const noexcept {
+    return decided_sequence_shown_.load(std::memory_order_acquire);
   }
   bool inspect(const std::function<void(const OrderedView&)>& look,
                std::chrono::milliseconds timeout);
@@ -130,6 +136,8 @@ class OrderedStage final : public core::Stage,
   std::vector<std::vector<OrderedItem>> pending_;  // by chunk number modulo chunks in flight
   std::vector<std::size_t> shards_done_;           // of each pending chunk
   std::atomic<std::uint64_t> next_chunk_shown_{0};
+  std::atomic<std::uint64_t> decided_sequence_shown_{0};
+  ProgressListener* const progress_;
 
   // --- place in the total order ---
   std::uint64_t sequence_ = 0;

@@ -125,10 +125,19 @@ struct OrderedView {
   const ledger::SubsystemStatsMap& subsystem_stats;  // of all records since the process began
 };
 
+// Told how far decisions have come; for who measures the latency of an event.
+class ProgressListener {
+ public:
+  virtual ~ProgressListener() = default;
+  // Every event below this sequence is decided and recorded. After each chunk, on the ordered
+  // stage's thread, which waits meanwhile.
+  virtual void on_decided(std::uint64_t sequence) noexcept = 0;
+};
+
 // The whole engine: threads, rings and stages. See docs/ARCHITECTURE.md for the drawing.
 //
 // Threads: open(), start(), wait() and the destructor: the owner's. request_stop(), push_line(),
-// counts(), inspect(): any.
+// counts(), decided_sequence(), inspect(): any.
 // Stop: sources end or request_stop() is called; everything read is then parsed, decided and
 // recorded, the ledger and journal are synced, and wait() returns.
 class Engine {
@@ -141,7 +150,8 @@ class Engine {
     const schedule::PlaybookSet& playbooks;                // outlives the engine
     // Declares what the meta loop may move, before detectors are made. May be empty.
     std::function<void(core::LearnedState&)> declare_adjustables;
-    const core::Clock& clock;  // outlives the engine
+    const core::Clock& clock;              // outlives the engine
+    ProgressListener* progress = nullptr;  // outlives the engine; null: nobody listens
   };
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> open(EngineConfig config, Parts parts);
   ~Engine();  // stops and waits
@@ -163,6 +173,8 @@ class Engine {
   // the timeout; `look` is then never called.
   bool inspect(const std::function<void(const OrderedView&)>& look,
                std::chrono::milliseconds timeout = std::chrono::seconds(5));
+  // Every event of the input below this byte position is decided and recorded. Any thread.
+  [[nodiscard]] std::uint64_t decided_sequence() const noexcept;
   // Highest ledger sequence known to be on disk; 0 without a ledger.
   [[nodiscard]] std::uint64_t durable_sequence() const;
   // The same for records that survive the end of the process (D1).

@@ -1,0 +1,100 @@
+#pragma once
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "grace/core/clock.h"
+#include "grace/harness/machine.h"
+#include "grace/ingest/file_source.h"
+#include "grace/schedule/replay_executors.h"
+#include "session.h"
+
+// The engine with the production detectors, from the bytes of a file to recorded decisions.
+namespace grace::bench {
+
+struct ReplayOptions {
+  std::size_t workers = 1;
+  std::string journal = {};  // recorded there; empty: not
+  std::string ledger = {};   // decisions are kept there; empty: only their digest
+};
+
+struct Replay {
+  double wall_s = 0.0;
+  std::map<std::string, double> thread_cpu_s;
+  tools::Summary summary;
+};
+
+// CPU time of this process's threads by name, from the scheduler's own books.
+inline std::map<std::string, double> thread_cpu_seconds() {
+  std::map<std::string, double> seconds;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    double cpu_ns = 0.0;
+    std::ifstream(task.path() / "schedstat") >> cpu_ns;
+    seconds[name] += cpu_ns * 1e-9;
+  }
+  return seconds;
+}
+
+inline core::Result<Replay> replay_file(const std::string& path, const ReplayOptions& options) {
+  const auto failed = [](const core::Error& error) { return tl::unexpected<core::Error>(error); };
+  auto config = tools::load_config("");
+  if (!config) return failed(config.error());
+  config->engine.workers = options.workers;
+  config->engine.journal_directory = options.journal;
+  config->engine.ledger_directory = options.ledger;
+  config->engine.ingest.tick_interval = std::chrono::nanoseconds(0);
+  config->engine.ingest.fixed_arrival_ns = std::int64_t{1'900'000'000'000'000'000};
+  auto checked = tools::check_config(std::move(*config));
+  if (!checked) return failed(checked.error());
+  const core::SystemClock clock;
+  schedule::DryRunExecutor executor;
+  const core::SubsystemList subsystems = tools::make_subsystems(checked->app);
+  ingest::FileSourceConfig files;
+  files.paths = {path};
+  auto source = ingest::FileSource::open(files);
+  if (!source) return failed(source.error());
+  std::vector<std::unique_ptr<ingest::Source>> sources;
+  sources.push_back(std::move(*source));
+
+  Replay run;
+  const double begin_s = harness::now_s();
+  auto engine = pipeline::Engine::open(
+      checked->app.engine, {subsystems, std::move(sources), nullptr, executor, checked->playbooks,
+                            meta_loop::declare_adjustables, clock});
+  if (!engine) return failed(engine.error());
+  (*engine)->start();
+  while (!(*engine)->finished()) std::this_thread::sleep_for(std::chrono::microseconds(500));
+  run.thread_cpu_s = thread_cpu_seconds();
+  if (const auto ended = (*engine)->wait(); !ended) return failed(ended.error());
+  run.wall_s = harness::now_s() - begin_s;
+  if (!tools::collect(**engine, run.summary)) {
+    return core::make_error(core::ErrorCode::kTimeout, "the engine does not answer");
+  }
+  return run;
+}
+
+// Empty: all `events` were accepted and `digest`, unless it is empty and set now, is the same.
+inline std::string wrong_with(const Replay& run, std::uint64_t events, std::string& digest) {
+  const auto& counts = run.summary.counts;
+  if (counts.received != events || counts.accepted != events || counts.dropped != 0) {
+    return "the engine accepted " + std::to_string(counts.accepted) + " of " +
+           std::to_string(events) + " events";
+  }
+  if (digest.empty()) digest = run.summary.decision_digest;
+  if (run.summary.decision_digest != digest) return "the decision digest differs between runs";
+  return "";
+}
+
+}  // namespace grace::bench

@@ -1,0 +1,403 @@
+// Question: how near to its bound does each part of the engine's promise come?
+//
+//   one command, one table: each row a ratio of two runs of the same repetition (or a time), beside
+//   its floor and its goal
+//
+// All contestants of a repetition run one after the other, so that a busy machine disturbs all
+// alike; the median of the paired ratios counts, with their spread. The way from core to core is
+// probed before and after each repetition: on virtual machines it has two modes and changes between
+// them, so rows that need two cores are taken from repetitions of the more frequent mode alone.
+// Bound: simdjson reading the same fields of the same file (bare_simdjson.h).
+// Before times are believed, simdjson's sums and the engine's counts and digests must be right.
+// Over 2% of time lost to others, before, after or during the runs: inconclusive. Not measured: a
+// real firehose's shuffled keys, native publishing, the number of rules; they have no row.
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "arguments.h"
+#include "bare_simdjson.h"
+#include "bench_settings.h"
+#include "engine_load.h"
+#include "engine_replay.h"
+#include "generator.h"
+#include "grace/harness/search.h"
+
+namespace {
+
+using namespace grace::bench;
+namespace core = grace::core;
+namespace harness = grace::harness;
+namespace tools = grace::tools;
+
+// Between the two modes of the way from core to core and back, about 150 and about 700 ns.
+constexpr double kFarNs = 400.0;
+
+[[noreturn]] void fail(const std::string& message) {
+  std::fprintf(stderr, "ratios: %s\n", message.c_str());
+  std::exit(1);
+}
+
+template <typename T>
+T taken(core::Result<T> result) {
+  if (!result) fail(result.error().message);
+  return std::move(*result);
+}
+
+struct Row {
+  const char* key;
+  const char* meaning;
+  double floor;
+  double goal;
+  bool two_cores;
+  bool is_time = false;  // nanoseconds, less is better
+};
+constexpr std::array kRows{
+    Row{"one_worker", "1 worker, JSON to decision / bare simdjson, one thread", 0.60, 0.80, true},
+    Row{"two_workers", "2 workers / bare simdjson, one thread", 1.1, 1.5, true},
+    Row{"two_workers_two", "2 workers / bare simdjson, two threads", 0.55, 0.80, true},
+    Row{"journal", "recording the journal on / off, best of 1 and 2 workers", 0.50, 0.75, true},
+    Row{"ledger", "keeping the ledger on / off, best of 1 and 2 workers", 0.90, 0.90, true},
+    Row{"series", "many series / 1,000 series, events a second", 0.35, 0.6, true},
+    Row{"errors", "every action an error / 1% errors, events a second", 0.5, 0.8, true},
+    Row{"overload", "2x overload: goodput / best", 0.90, 0.98, true},
+    Row{"p999_half", "p99.9 at 50% load, above the null floor", 200e3, 50e3, true, true},
+    Row{"p50_half", "p50 at 50% load, event to decision", 5e3, 1e3, true, true},
+};
+
+// --- streams, each a file ---
+
+struct Streams {
+  std::string folder;
+  std::uint64_t events = 0;
+  std::uint64_t many_series = 0;
+  [[nodiscard]] std::string path(const char* name) const { return folder + "/" + name; }
+};
+
+std::string generated(std::uint64_t events, std::uint32_t services) {
+  tools::GeneratorOptions options;
+  options.event_count = events;
+  options.service_count = services;
+  std::ostringstream out;
+  if (const auto truth = tools::generate(options, out); !truth) fail(truth.error().message);
+  return std::move(out).str();
+}
+
+// Calls `change` with each line (newline included), which may change it or empty it.
+std::string edited(const std::string& text, const std::function<void(std::string&)>& change) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at) + 1;
+    std::string line = text.substr(at, end - at);
+    change(line);
+    out += line;
+    at = end;
+  }
+  return out;
+}
+
+// Topology costs the ordered stage; it would count for a stream of many services only.
+std::string without_topology(const std::string& text) {
+  return edited(text, [](std::string& line) {
+    if (line.find("\"control\":\"topology\"") != std::string::npos) line.clear();
+  });
+}
+
+// One action in so many is an error, the others are not.
+std::string with_errors(const std::string& text, std::uint64_t one_in) {
+  std::uint64_t actions = 0;
+  return edited(text, [&](std::string& line) {
+    if (line.find("\"kind\":\"action\"") == std::string::npos) return;
+    const char* const wanted =
+        ++actions % one_in == 0 ? "\"result\":\"error\"" : "\"result\":\"success\"";
+    for (const std::string_view old : {"\"result\":\"error\"", "\"result\":\"success\""}) {
+      const std::size_t at = line.find(old);
+      if (at == std::string::npos) continue;
+      line.replace(at, old.size(), wanted);
+      return;
+    }
+  });
+}
+
+void store(const Streams& streams, const char* name, const std::string& text) {
+  std::ofstream out(streams.path(name), std::ios::binary);
+  out << text;
+  out.flush();
+  if (!out) fail("cannot write " + streams.path(name));
+}
+
+Streams make_streams(const std::string& folder, std::uint64_t events) {
+  Streams streams{folder, events, 0};
+  const std::string mixed = generated(events, 200);
+  store(streams, "mixed", mixed);
+  store(streams, "errors", with_errors(mixed, 1));
+  store(streams, "few_errors", with_errors(mixed, 100));
+  // Six series a service, and each must come twice: 55% of the events are metrics.
+  const auto services =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(events / 22, 200, 1'000'000 / 6));
+  streams.many_series = services * 6ULL;
+  store(streams, "many_series", without_topology(generated(events + services, services)));
+  store(streams, "few_series", without_topology(generated(events + 167, 167)));
+  return streams;
+}
+
+// --- contestants ---
+
+double timed_bare(const std::string& path, std::uint64_t events) {
+  simdjson::ondemand::parser parser;
+  parser.threaded = false;
+  const double begin_s = harness::now_s();
+  const auto sums = simdjson_file(parser, path);
+  const double seconds = harness::now_s() - begin_s;
+  if (!sums || sums->events != events) fail("simdjson saw another number of events");
+  return seconds;
+}
+
+// The file's halves, each on a thread of its own.
+double timed_bare_two(const std::string& path, std::uint64_t events) {
+  std::ifstream in(path, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(std::filesystem::file_size(path) / 2));
+  std::string rest_of_line;
+  std::getline(in, rest_of_line);
+  const auto middle = static_cast<std::uint64_t>(in.tellg());
+  std::array<std::optional<Sums>, 2> sums;
+  const auto read = [&](std::size_t index, const FilePart& part) {
+    simdjson::ondemand::parser parser;
+    parser.threaded = false;
+    sums[index] = simdjson_file(parser, path, part);
+  };
+  const double begin_s = harness::now_s();
+  std::thread second([&] { read(1, {middle}); });
+  read(0, {0, middle});
+  second.join();
+  const double seconds = harness::now_s() - begin_s;
+  if (!sums[0] || !sums[1] || sums[0]->events + sums[1]->events != events) {
+    fail("simdjson's halves are not the whole");
+  }
+  return seconds;
+}
+
+class Contest {
+ public:
+  Contest(const Streams& streams, std::size_t repetitions)
+      : streams_(streams),
+        span_(repetitions > 1 ? 100 : 5),
+        config_(taken(tools::check_config(taken(tools::load_config(""))))),
+        stream_(taken(tools::LoadStream::of_file(streams.path("mixed"),
+                                                 config_.app.engine.parse.line_bytes_max))) {
+    const std::int64_t window_ns = repetitions > 1 ? 2'000'000'000 : 50'000'000;
+    load_span_ = {window_ns / 10, window_ns, window_ns};
+    for (std::size_t i = 0; i < repetitions; ++i) repetition();
+    harness::watch(conditions_.quiet, span_);
+  }
+
+  // The values of a row that can stand beside each other; `far` says in which mode.
+  [[nodiscard]] std::vector<double> values(const Row& row) const {
+    const std::vector<double>& all = values_.at(row.key);
+    if (!row.two_cores || !mode()) return all;
+    std::vector<double> chosen;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (modes_[i] == mode()) chosen.push_back(all[i]);
+    }
+    return chosen;
+  }
+  // The more frequent of the two modes; empty: every repetition saw both.
+  [[nodiscard]] std::optional<bool> mode() const {
+    const auto near = std::count(modes_.begin(), modes_.end(), std::optional<bool>(false));
+    const auto far = std::count(modes_.begin(), modes_.end(), std::optional<bool>(true));
+    if (near + far == 0) return std::nullopt;
+    return far > near;
+  }
+  [[nodiscard]] const harness::Conditions& conditions() const noexcept { return conditions_; }
+  [[nodiscard]] const std::vector<double>& trips_ns() const noexcept { return trips_ns_; }
+  [[nodiscard]] double best_rate() const { return harness::median_of(best_rates_); }
+
+ private:
+  double engine(const char* stream, const ReplayOptions& options, std::uint64_t events) {
+    for (const std::string& folder : {options.journal, options.ledger}) {
+      if (!folder.empty()) std::filesystem::remove_all(folder);
+    }
+    const Replay run = taken(replay_file(streams_.path(stream), options));
+    if (const std::string wrong = wrong_with(run, events, digests_[stream]); !wrong.empty()) {
+      fail(std::string(stream) + ": " + wrong);
+    }
+    return run.wall_s;
+  }
+
+  tools::EngineRun load(std::size_t workers, double rate) {
+    harness::ArrivalConfig arrivals;
+    arrivals.rate = rate;
+    arrivals.seed = trips_ns_.size();
+    tools::CheckedConfig config = config_;
+    config.app.engine.workers = workers;
+    // Event time as dense as in the files.
+    tools::EngineRun run =
+        taken(tools::run_engine_load({config, stream_, arrivals, load_span_, 1000.0}));
+    conditions_.worst_of(run.foreign_share);
+    return run;
+  }
+
+  void add(const char* key, double value) { values_[key].push_back(value); }
+
+  double probe() {
+    trips_ns_.push_back(harness::round_trip_ns());
+    return trips_ns_.back();
+  }
+
+  void repetition() {
+    harness::watch(conditions_.quiet, span_);
+    const bool far_before = probe() > kFarNs;
+    const harness::ForeignCpu foreign;
+    const std::uint64_t events = streams_.events;
+    const std::string mixed = streams_.path("mixed");
+    const double bare_s = timed_bare(mixed, events);
+    const double one_s = engine("mixed", {.workers = 1}, events);
+    const double bare_two_s = timed_bare_two(mixed, events);
+    const double two_s = engine("mixed", {.workers = 2}, events);
+    add("one_worker", bare_s / one_s);
+    add("two_workers", bare_s / two_s);
+    add("two_workers_two", bare_two_s / two_s);
+    const std::size_t best = one_s <= two_s ? 1 : 2;
+    const double best_s = std::min(one_s, two_s);
+    best_rates_.push_back(static_cast<double>(events) / best_s);
+    add("journal", best_s / engine("mixed", {best, streams_.path("journal"), ""}, events));
+    add("ledger", best_s / engine("mixed", {best, "", streams_.path("ledger")}, events));
+    add("series", engine("few_series", {.workers = best}, events) /
+                      engine("many_series", {.workers = best}, events));
+    add("errors", engine("few_errors", {.workers = best}, events) /
+                      engine("errors", {.workers = best}, events));
+    conditions_.worst_of(foreign.share());
+    loads(best, best_rates_.back());
+    const bool far_after = probe() > kFarNs;
+    modes_.push_back(far_before == far_after ? std::optional<bool>(far_after) : std::nullopt);
+  }
+
+  void loads(std::size_t workers, double best_rate) {
+    const tools::EngineRun over = load(workers, 2.0 * best_rate);
+    add("overload", over.load.completed_rate / best_rate);
+    const tools::EngineRun half = load(workers, 0.5 * best_rate);
+    harness::ArrivalConfig arrivals;
+    arrivals.rate = 0.5 * best_rate;
+    const harness::LoadResult floor = tools::run_null_load(stream_, arrivals, load_span_);
+    add("p999_half", static_cast<double>(half.load.response.percentile(0.999) -
+                                         floor.response.percentile(0.999)));
+    add("p50_half", static_cast<double>(half.load.response.percentile(0.5)));
+  }
+
+  const Streams& streams_;
+  const std::chrono::milliseconds span_;
+  tools::CheckedConfig config_;
+  tools::LoadStream stream_;
+  harness::LoadSpan load_span_;
+  std::map<std::string, std::string> digests_;  // by stream
+  std::map<std::string, std::vector<double>> values_;
+  std::vector<double> best_rates_, trips_ns_;
+  std::vector<std::optional<bool>> modes_;  // of each repetition: far; empty: it changed
+  harness::Conditions conditions_;
+};
+
+// --- what is printed ---
+
+std::string written(const Row& row, double value) {
+  if (row.is_time) return harness::format_span(std::max(value, 0.0));
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
+
+const char* verdict(const Row& row, double value) {
+  const auto reaches = [&](double bound) { return row.is_time ? value <= bound : value >= bound; };
+  if (reaches(row.goal)) return "goal";
+  return reaches(row.floor) ? "floor" : "below";
+}
+
+void print_text(const Contest& contest, const Streams& streams, std::size_t repetitions) {
+  const auto doubts = harness::doubts(contest.conditions(), std::nullopt);
+  std::printf(
+      "%llu events, %zu interleaved repetitions, median of paired ratios (spread)\n"
+      "best rate %s events/s; many series: %llu\n\n%-58s %9s %21s %9s %9s\n",
+      static_cast<unsigned long long>(streams.events), repetitions,
+      harness::format_rate(contest.best_rate()).c_str(),
+      static_cast<unsigned long long>(streams.many_series), "", "median", "spread", "floor",
+      "goal");
+  for (const Row& row : kRows) {
+    const std::vector<double> values = contest.values(row);
+    const double median = harness::median_of(values);
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const std::string spread = written(row, *low) + " to " + written(row, *high);
+    std::printf("%-58s %9s %21s %9s %9s  %s\n", row.meaning, written(row, median).c_str(),
+                spread.c_str(), written(row, row.floor).c_str(), written(row, row.goal).c_str(),
+                doubts.empty() ? verdict(row, median) : "");
+  }
+  std::printf(
+      "\nmachine: %.2f%% of time lost to others between runs, %.2f%% during; core to core "
+      "and back %.0f ns%s\n",
+      contest.conditions().quiet.lost_share() * 100.0,
+      contest.conditions().foreign_share.value_or(0.0) * 100.0,
+      harness::median_of(contest.trips_ns()),
+      contest.mode() ? (*contest.mode() ? " (far)" : " (near)") : " (changed in each)");
+  for (const std::string& doubt : doubts) std::printf("INCONCLUSIVE: %s\n", doubt.c_str());
+}
+
+void print_json(const Contest& contest, const Streams& streams, std::size_t repetitions) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object()
+      .field("events", streams.events)
+      .field("many_series", streams.many_series)
+      .field("repetitions", std::uint64_t{repetitions})
+      .field("best_rate", contest.best_rate());
+  tools::write_machine(json, harness::machine_report());
+  tools::write_conditions(json, contest.conditions(), std::nullopt);
+  json.key("round_trips_ns").begin_array();
+  for (const double trip_ns : contest.trips_ns()) json.value(trip_ns);
+  json.end_array().key("rows").begin_array();
+  for (const Row& row : kRows) {
+    const std::vector<double> values = contest.values(row);
+    json.begin_object()
+        .field("key", row.key)
+        .field("meaning", row.meaning)
+        .field("unit", row.is_time ? "ns" : "ratio")
+        .field("floor", row.floor)
+        .field("goal", row.goal)
+        .field("median", harness::median_of(values))
+        .key("values")
+        .begin_array();
+    for (const double value : values) json.value(value);
+    json.end_array().end_object();
+  }
+  json.end_array().end_object();
+  std::printf("%s\n", out.c_str());
+}
+
+}  // namespace
+
+// ratios [EVENTS [REPETITIONS]] [--json]; without numbers tiny, as ctest runs it.
+int main(int argc, char** argv) {
+  const Arguments arguments = arguments_of(argc, argv);
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& word : arguments.words) {
+    numbers.push_back(std::strtoull(word.c_str(), nullptr, 10));
+  }
+  const std::uint64_t events = numbers.empty() ? 20'000 : numbers[0];
+  const std::size_t repetitions = numbers.size() > 1 ? numbers[1] : (numbers.empty() ? 1 : 9);
+  if (events < 10'000 || repetitions == 0) fail("at least 10000 events, 1 repetition");
+  const tools::ScratchFolder scratch;
+  if (scratch.path().empty()) fail("cannot make a temporary folder");
+  const Streams streams = make_streams(scratch.path(), events);
+  const Contest contest(streams, repetitions);
+  if (arguments.as_json) {
+    print_json(contest, streams, repetitions);
+  } else {
+    print_text(contest, streams, repetitions);
+  }
+  return 0;
+}

@@ -1,0 +1,144 @@
+"""`grace bench` as a program, tiny: results that account for each arrival, pages that stand alone,
+and errors that name what is wrong. No figure is judged: that depends on the machine.
+"""
+import json
+import os
+
+import harness
+from harness import check, equal
+
+TINY = ["--duration", "200ms", "--warmup", "50ms", "--drain", "20s", "--events", "3000",
+        "--services", "20"]
+
+
+def bench(grace, *arguments):
+    return grace.json("bench", *arguments)
+
+
+def account(point):
+    equal(point["completed"] + point["unfinished"] + point["unsent"], point["arrivals"],
+          "completed + unfinished + unsent")
+    response = point["response_ns"]
+    equal(response["count"], point["arrivals"], "response times: none is left out")
+    order = [response[name] for name in ("p50", "p90", "p99", "p99.9", "p99.99", "max")]
+    equal(order, sorted(order), "the order of percentiles")
+    check(response["p99"] >= point["service_ns"]["p50"] > 0, "service time:", point["service_ns"])
+
+
+def page_stands_alone(path):
+    with open(path, encoding="utf-8") as file:
+        html = file.read()
+    for outside in ("<script", "src=", "href=", "url(", "@import"):
+        check(outside not in html, outside, "in", path)
+    check("<svg" in html and "</html>" in html, "no plots in", path)
+    return html
+
+
+def a_run_accounts_for_each_arrival(grace, arguments):
+    result = bench(grace, "run", "--rate", "20k", *TINY, "--slo", "p99=1ms", "--out",
+                   grace.path("run"), "--ledger", "--record")
+    point = result["points"][0]
+    account(point)
+    check(3000 < point["arrivals"] < 5000, point["arrivals"], "arrivals in 200 ms at 20k")
+    equal((point["unsent"], point["unfinished"], point["rejected"]), (0, 0, 0), "left after 20 s")
+    for name in ("cpu", "cpus", "kernel", "compiler", "build", "commit"):
+        check(result["machine"][name], name, "of the machine is missing")
+    equal(result["conclusive"], not result["doubts"], "conclusive")
+    check(point["conditions"]["floor_ns"] > 0, "no floor")
+    html = page_stands_alone(grace.path("run.html"))
+    equal("INCONCLUSIVE" in html, not result["conclusive"], "the page's warning")
+    with open(grace.path("run.json"), encoding="utf-8") as file:
+        equal(json.load(file), result, "the stored result")
+
+
+def arrivals_come_as_they_are_asked_for(grace, arguments):
+    gaps = grace.write("gaps", "100000\n300000\n")
+    for kind in ("constant", "bursty", "file:" + gaps):
+        account(bench(grace, "run", "--rate", "5k", "--arrivals", kind, *TINY)["points"][0])
+    stream = grace.write("lines", grace.run("gen", "--count", "2000").stdout)
+    point = bench(grace, "run", "--rate", "20k", "--input", stream, *TINY)["points"][0]
+    account(point)
+    equal(point["stream_lines"], 2000, "lines")
+
+
+def sweeps_plans_and_comparisons_rest_on_results(grace, arguments):
+    for over, values in (("load", "5k,10k"), ("overload", "5k,20k"), ("cardinality", "5,50")):
+        result = bench(grace, "sweep", "--over", over, "--values", values, "--rate", "10k", *TINY,
+                       "--out", grace.path(over))
+        equal(len(result["points"]), 2, over)
+        for point in result["points"]:
+            account(point)
+        page_stands_alone(grace.path(over + ".html"))
+    equal([point["services"] for point in result["points"]], [5, 50], "services")
+    # An objective that any machine holds, so that the search ends at a rate that is no engine's.
+    result = bench(grace, "sweep", "--over", "workers", "--values", "1,2", "--rate", "3k",
+                   "--slo", "p50=20s", "--repetitions", "1", *TINY, "--out", grace.path("workers"),
+                   "--arrivals", "constant")
+    equal([search["workers"] for search in result["searches"]], [1, 2], "workers")
+    for search in result["searches"]:
+        check(any(trial["holds"] for trial in search["trials"]), search["trials"])
+    found = {search["workers"]: search["rate"] for search in result["searches"]}
+    check(min(found.values()) > 0, found)
+    plan = bench(grace, "plan", "--rate", "30M", "--slo", "p50=20s", "--headroom", "30%", "--from",
+                 grace.path("workers.json"))["plan"]
+    check(abs(plan["rate_needed"] - 30e6 / 0.7) < 1, plan)
+    equal(plan["machines"], -(-plan["rate_needed"] // plan["machine_rate"]), "machines")
+    rows = bench(grace, "compare", grace.path("load.json"), grace.path("load.json"))["rows"]
+    check(len(rows) >= 8 and all(row["ratio"] in (0, 1) for row in rows), rows)
+
+
+def a_running_engine_is_loaded_over_its_sockets(grace, arguments):
+    path = grace.path("ingest.sock")
+    with grace.engine("--source", "unix:" + path) as engine:
+        where = ["--socket", path, "--control", engine.control_path]
+        for _ in range(2):  # what came before is no part of a run
+            point = bench(grace, "run", "--rate", "10k", *TINY, *where)["points"][0]
+            account(point)
+            equal((point["unsent"], point["unfinished"], point["rejected"]), (0, 0, 0), "left")
+        position = engine.ask({"op": "position"})
+        equal(position["ok"], True, "position")
+        check(position["decided_sequence"] <= position["input_sequence"], position)
+        lines = {source["name"]: source["lines"] for source in position["sources"]}
+        check(2 * 2000 < lines["unix:" + path] < 2 * 3200, lines)
+        wrong = grace.run("bench", "run", "--rate", "1k", "--socket", grace.path("none"),
+                          "--control", engine.control_path, code=1)
+        check("nobody listens on" in wrong.stderr, wrong.stderr)
+    grace.run("bench", "run", "--rate", "1k", "--socket", path, code=2)
+
+
+def wrong_use_is_named(grace, arguments):
+    other = grace.write("other.json", '{"grace_bench":1,"machine":{"cpus":2},"searches":'
+                        '[{"workers":1,"objective":"p99=1ms","found":[5.0]}]}')
+    for words, wanted in (
+            (["run"], "--rate: must be given"),
+            (["run", "--rate", "3X"], "'3X' is not a rate"),
+            (["run", "--rate", "1k", "--duration", "5"], "--duration: '5' is not a time"),
+            (["run", "--rate", "1k", "--arrivals", "never"], "'never' is not constant"),
+            (["run", "--rate", "1k", "--arrivals", "file:/nothing"], "/nothing: cannot be read"),
+            (["search"], "--slo: must be given"),
+            (["run", "--rate", "1k", "--socket", "s"], "--control: must be given"),
+            (["search", "--slo", "p100=5ms"], "'p100=5ms' is not an objective"),
+            (["sweep", "--over", "load", "--rate", "1k", "--values", "1,x"], "--values: 'x'"),
+            (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "1.5"], "whole number"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--headroom", "100%"], "--headroom:"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", other], "p99=1ms, not for"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", "/nothing"], "/nothing:"),
+            (["compare", other, "/nothing"], "/nothing: cannot be read"),
+            (["compare", other, os.devnull], "is not a result"),
+            (["stall", "--stop", "1"], "--stop: '1' is not a time")):
+        error = grace.run("bench", *words, code=2).stderr
+        check(wanted in error, "grace bench", *words, "says", error)
+
+
+def a_stopped_process_is_shown_beside_arithmetic(grace, arguments):
+    result = bench(grace, "stall", "--rate", "1k", "--duration", "300ms", "--stop", "50ms")
+    check(result["stopped_ns"] >= 50_000_000, result["stopped_ns"])
+    equal([row["share"] for row in result["rows"]], [0.5, 0.99, 0.999, 0.9999], "rows")
+    equal(result["arrivals"], 300, "arrivals")
+
+
+if __name__ == "__main__":
+    harness.main([a_run_accounts_for_each_arrival, arrivals_come_as_they_are_asked_for,
+                  sweeps_plans_and_comparisons_rest_on_results,
+                  a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,
+                  a_stopped_process_is_shown_beside_arithmetic], __doc__)

@@ -1,0 +1,113 @@
+// The load that `grace bench` makes: which lines, with which time, and that each one is accounted
+// for behind the real engine.
+#include <gtest/gtest.h>
+
+#include "engine_load.h"
+
+namespace grace::tools {
+namespace {
+
+constexpr std::size_t kLineMax = 1 << 20;
+
+std::string written(const LoadStream& stream, std::uint64_t arrival, std::int64_t ts_ns) {
+  std::string out(stream.line(arrival).size(), '\0');
+  EXPECT_EQ(stream.write(arrival, ts_ns, out.data()), out.size());
+  return out;
+}
+
+TEST(LoadStream, GoesRoundWithNewTimesAndSendsTheTopologyOnce) {
+  const std::string topology =
+      "{\"ts\":1736899200000000000,\"kind\":\"control\",\"control\":\"topology\"}\n";
+  const auto stream = LoadStream::of(
+      topology + "{\"ts\":1736899200000000001,\"a\":1}\n{\"ts\":\"2025\",\"b\":1}\n{\"c\":1}",
+      kLineMax);
+  ASSERT_TRUE(stream.has_value());
+  EXPECT_EQ(stream->line_count(), 4U);
+  constexpr std::int64_t kTs = 1'800'000'000'123'456'789;
+  EXPECT_NE(written(*stream, 0, kTs).find("topology"), std::string::npos);
+  EXPECT_EQ(written(*stream, 1, kTs), "{\"ts\":1800000000123456789,\"a\":1}\n");
+  EXPECT_EQ(written(*stream, 2, kTs), "{\"ts\":\"2025\",\"b\":1}\n") << "no place for a number";
+  EXPECT_EQ(written(*stream, 3, kTs), "{\"c\":1}\n") << "the newline is added";
+  for (std::uint64_t arrival = 1; arrival < 20; ++arrival) {
+    EXPECT_EQ(stream->line(arrival + 3), stream->line(arrival)) << arrival;
+  }
+}
+
+TEST(LoadStream, RefusesWhatCannotBeSent) {
+  EXPECT_FALSE(LoadStream::of("", kLineMax).has_value());
+  EXPECT_FALSE(LoadStream::of("{\"control\":\"topology\"}\n", kLineMax).has_value());
+  const auto too_long = LoadStream::of("{}\n" + std::string(200, 'x') + "\n", 100);
+  ASSERT_FALSE(too_long.has_value());
+  EXPECT_NE(too_long.error().message.find("line 2 has 201 bytes"), std::string::npos);
+  EXPECT_EQ(LoadStream::of_file("/nothing/here", kLineMax).error().code, core::ErrorCode::kIo);
+}
+
+class Loaded : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    GeneratorOptions options;
+    options.event_count = 2'000;
+    options.service_count = 20;
+    auto stream = LoadStream::generated(options, kLineMax);
+    ASSERT_TRUE(stream.has_value());
+    stream_.emplace(std::move(*stream));
+    arrivals_.kind = harness::ArrivalKind::kConstant;
+    arrivals_.rate = 40'000.0;
+  }
+  std::optional<LoadStream> stream_;
+  harness::ArrivalConfig arrivals_;
+  // The drain is as long as the slowest machine may need: nothing here depends on the time.
+  harness::LoadSpan span_{50'000'000, 100'000'000, 200'000'000'000};
+};
+
+TEST_F(Loaded, TheEngineAccountsForEachArrivalForAnyNumberOfWorkers) {
+  for (const std::size_t workers : {1U, 2U}) {
+    AppConfig app;
+    app.engine.workers = workers;
+    const auto config = check_config(std::move(app));
+    ASSERT_TRUE(config.has_value());
+    const auto run = run_engine_load({*config, *stream_, arrivals_, span_});
+    ASSERT_TRUE(run.has_value()) << run.error().message;
+    EXPECT_EQ(run->counts.received, 6'000U) << "40 k a second for 150 ms";
+    EXPECT_EQ(run->counts.accepted, 6'000U);
+    EXPECT_EQ(run->load.arrivals, 4'000U);
+    EXPECT_EQ(run->load.completed, 4'000U);
+    EXPECT_EQ(run->load.response.count(), 4'000U);
+    EXPECT_EQ(run->load.service.count(), 4'000U);
+    EXPECT_EQ(run->load.response.negative_count(), 0U) << "decided before it arrived";
+    EXPECT_GE(run->load.response.percentile(0.5), run->load.service.percentile(0.5));
+    EXPECT_EQ(run->marks_left_out, 0U);
+  }
+}
+
+TEST_F(Loaded, EventTimeMayRunAheadOfTheClockAndNothingIsRejectedForIt) {
+  const auto config = check_config(AppConfig{});
+  ASSERT_TRUE(config.has_value());
+  const auto run = run_engine_load({*config, *stream_, arrivals_, span_, 10.0});
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->counts.accepted, 6'000U);
+}
+
+TEST_F(Loaded, AnEngineThatDoesNotKeepUpLeavesArrivalsUnsentNotUncounted) {
+  arrivals_.rate = 50e6;  // more than any machine takes
+  span_ = {0, 20'000'000, 0};
+  const auto config = check_config(AppConfig{});
+  ASSERT_TRUE(config.has_value());
+  const auto run = run_engine_load({*config, *stream_, arrivals_, span_});
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  const harness::LoadResult& load = run->load;
+  EXPECT_EQ(load.arrivals, 1'000'000U);
+  EXPECT_GT(load.unsent, 0U);
+  EXPECT_EQ(load.arrivals, load.completed + load.unfinished + load.unsent);
+  EXPECT_EQ(load.response.count(), load.arrivals);
+  EXPECT_EQ(run->counts.received, run->counts.accepted);
+}
+
+TEST_F(Loaded, TheNullServiceCompletesAll) {
+  const harness::LoadResult load = run_null_load(*stream_, arrivals_, span_);
+  EXPECT_EQ(load.completed, 4'000U);
+  EXPECT_EQ(load.unsent + load.unfinished, 0U);
+}
+
+}  // namespace
+}  // namespace grace::tools

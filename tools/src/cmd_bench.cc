@@ -1,0 +1,325 @@
+// `grace bench`: what the engine sustains on this machine under an objective, and what that means
+// for a plan. Each measurement runs in a process of its own.
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include "bench_document.h"
+#include "bench_measure.h"
+#include "bench_settings.h"
+#include "bench_stall.h"
+#include "command.h"
+#include "grace/harness/plan.h"
+
+namespace grace::tools {
+namespace {
+
+using ArgumentsPtr = std::shared_ptr<BenchArguments>;
+
+int fail(const char* command, const core::Error& error) {
+  std::cerr << "grace bench " << command << ": " << error.message << '\n';
+  const bool usage =
+      error.code == core::ErrorCode::kInvalidArgument || error.code == core::ErrorCode::kConfig;
+  return usage ? kExitUsage : kExitNegative;
+}
+
+core::Result<std::string> point_in_own_process(const BenchArguments& arguments,
+                                               const BenchSettings& settings) {
+  return in_own_process([&] { return measure_point(arguments, settings); });
+}
+core::Result<std::string> search_in_own_process(const BenchArguments& arguments,
+                                                const BenchSettings& settings) {
+  return in_own_process([&] { return measure_search(arguments, settings); });
+}
+
+int bench_run(const BenchArguments& arguments) {
+  const auto settings = understood(arguments, {.rate = true});
+  if (!settings) return fail("run", settings.error());
+  BenchDocument document("run", "");
+  const auto point = point_in_own_process(arguments, *settings);
+  if (!point) return fail("run", point.error());
+  if (auto added = document.add_point(*point); !added) return fail("run", added.error());
+  return present(arguments, document.to_json(arguments));
+}
+
+int bench_search(const BenchArguments& arguments) {
+  const auto settings = understood(arguments, {.slo = true});
+  if (!settings) return fail("search", settings.error());
+  BenchDocument document("search", "");
+  const auto search = search_in_own_process(arguments, *settings);
+  if (!search) return fail("search", search.error());
+  if (auto added = document.add_search(*search); !added) return fail("search", added.error());
+  return present(arguments, document.to_json(arguments));
+}
+
+// --- sweeps ---
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream in(text);
+  for (std::string word; std::getline(in, word, ',');) words.push_back(word);
+  return words;
+}
+
+// The numbers of --values, or these; at most 32, each at least 1 where they count something.
+core::Result<std::vector<double>> values_of(const BenchArguments& arguments,
+                                            std::vector<double> otherwise, bool counts) {
+  if (arguments.values.empty()) return otherwise;
+  std::vector<double> values;
+  for (const std::string& word : split(arguments.values)) {
+    const auto value = harness::parse_rate(word);
+    if (!value) {
+      return core::make_error(core::ErrorCode::kInvalidArgument,
+                              "--values: " + value.error().message);
+    }
+    if (counts && (*value < 1.0 || *value != double(std::uint64_t(*value)))) {
+      return core::make_error(core::ErrorCode::kInvalidArgument,
+                              "--values: '" + word + "' is not a whole number");
+    }
+    values.push_back(*value);
+  }
+  if (values.empty() || values.size() > 32) {
+    return core::make_error(core::ErrorCode::kInvalidArgument, "--values: give 1 to 32 of them");
+  }
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+std::vector<double> worker_counts() {
+  std::vector<double> counts;
+  for (unsigned i = 1; i <= harness::machine_report().cpu_count; ++i) counts.push_back(double(i));
+  return counts;
+}
+
+core::Result<void> sweep_workers(BenchArguments arguments, const BenchSettings& settings,
+                                 BenchDocument& document) {
+  const auto counts = values_of(arguments, worker_counts(), true);
+  if (!counts) return tl::unexpected<core::Error>(counts.error());
+  for (const double count : *counts) {
+    arguments.workers = static_cast<std::size_t>(count);
+    const auto search = search_in_own_process(arguments, settings);
+    if (!search) return tl::unexpected<core::Error>(search.error());
+    if (auto added = document.add_search(*search); !added) return added;
+  }
+  return {};
+}
+
+// One run for each value; `set` puts it into the settings.
+core::Result<void> sweep_points(
+    BenchArguments arguments, BenchSettings settings, const std::vector<double>& values,
+    const std::function<void(double, BenchArguments&, BenchSettings&)>& set,
+    BenchDocument& document) {
+  Progress progress(values.size());
+  for (const double value : values) {
+    set(value, arguments, settings);
+    const auto point = point_in_own_process(arguments, settings);
+    if (!point) return tl::unexpected<core::Error>(point.error());
+    if (auto added = document.add_point(*point); !added) return added;
+    progress.done(harness::format_rate(value));
+  }
+  return {};
+}
+
+// A generated stream needs this many events until each of a service's six series has come twice.
+void set_services(double value, BenchArguments& arguments, BenchSettings& settings) {
+  constexpr double kMetricShare = 0.55;
+  constexpr double kSeriesPerService = 6.0;
+  arguments.services = static_cast<std::uint32_t>(value);
+  const double events = value * (1.0 + 2.0 * kSeriesPerService / kMetricShare);
+  arguments.events = std::max(arguments.events, static_cast<std::uint64_t>(events));
+  const double needed_ns = events / settings.arrivals.rate * 1e9;
+  settings.span.window_ns = std::max(settings.span.window_ns, static_cast<std::int64_t>(needed_ns));
+}
+
+core::Result<void> sweep(const BenchArguments& arguments, const BenchSettings& settings,
+                         BenchDocument& document) {
+  if (arguments.over == "workers") return sweep_workers(arguments, settings, document);
+  const bool cardinality = arguments.over == "cardinality";
+  std::vector<double> values{10, 100, 1'000, 10'000};
+  if (!cardinality) {
+    const std::vector<double> factors = arguments.over == "load"
+                                            ? std::vector<double>{0.1, 0.25, 0.5, 0.75, 0.9, 1.0}
+                                            : std::vector<double>{0.5, 0.9, 1.0, 1.5, 2.0};
+    values.clear();
+    for (const double factor : factors) values.push_back(factor * settings.rate);
+  }
+  const auto chosen = values_of(arguments, values, cardinality);
+  if (!chosen) return tl::unexpected<core::Error>(chosen.error());
+  if (cardinality) return sweep_points(arguments, settings, *chosen, set_services, document);
+  return sweep_points(
+      arguments, settings, *chosen,
+      [](double rate, BenchArguments&, BenchSettings& changed) { changed.arrivals.rate = rate; },
+      document);
+}
+
+int bench_sweep(const BenchArguments& arguments) {
+  const bool searches = arguments.over == "workers";
+  const auto settings = understood(arguments, {.rate = !searches, .slo = searches});
+  if (!settings) return fail("sweep", settings.error());
+  if (searches && !arguments.socket.empty()) {
+    return fail("sweep", {core::ErrorCode::kInvalidArgument,
+                          "--socket: a running engine's workers do not change"});
+  }
+  BenchDocument document("sweep", arguments.over);
+  if (auto swept = sweep(arguments, *settings, document); !swept) {
+    return fail("sweep", swept.error());
+  }
+  return present(arguments, document.to_json(arguments));
+}
+
+// --- plan ---
+
+// The searches of a stored sweep. They must be for the same objective.
+core::Result<void> take_stored(const BenchArguments& arguments, BenchDocument& document,
+                               unsigned& cpus) {
+  const auto stored = read_bench_result(arguments.from);
+  if (!stored) return tl::unexpected<core::Error>(stored.error());
+  cpus = static_cast<unsigned>((*stored)["machine"]["cpus"].as_uint64());
+  for (const parse::JsonValue& search : (*stored)["searches"].array()) {
+    if (search["objective"].as_string() != arguments.slo) {
+      return core::make_error(core::ErrorCode::kInvalidArgument,
+                              "--from: " + arguments.from + " was measured for " +
+                                  std::string(search["objective"].as_string()) + ", not for " +
+                                  arguments.slo);
+    }
+    if (auto added = document.add_search(search.to_json()); !added) return added;
+  }
+  return {};
+}
+
+int bench_plan(const BenchArguments& arguments) {
+  const auto settings = understood(arguments, {.rate = true, .slo = true});
+  if (!settings) return fail("plan", settings.error());
+  if (!arguments.socket.empty()) {
+    return fail("plan", {core::ErrorCode::kInvalidArgument,
+                         "--socket: a running engine's workers do not change"});
+  }
+  const auto headroom = harness::parse_share(arguments.headroom);
+  if (!headroom) {
+    return fail("plan",
+                {core::ErrorCode::kInvalidArgument, "--headroom: " + headroom.error().message});
+  }
+  BenchDocument document("plan", "workers");
+  unsigned cpus = harness::machine_report().cpu_count;
+  BenchSettings searched = *settings;
+  searched.rate = 0.0;  // what is wanted is no first guess of what one machine holds
+  const auto measured = arguments.from.empty() ? sweep_workers(arguments, searched, document)
+                                               : take_stored(arguments, document, cpus);
+  if (!measured) return fail("plan", measured.error());
+  const auto points = document.capacity();
+  if (points.empty()) {
+    return fail("plan", {core::ErrorCode::kNotFound, "no rate held the objective: no plan"});
+  }
+  const auto fit = harness::ScalabilityFit::of(points);
+  if (!fit) return fail("plan", fit.error());
+  unsigned workers_max = cpus;
+  for (const harness::CapacityPoint& point : points) {
+    workers_max = std::max(workers_max, point.workers);
+  }
+  const auto plan = harness::make_plan(points, *fit, {settings->rate, *headroom, workers_max});
+  if (!plan) return fail("plan", plan.error());
+  document.set_plan(*plan);
+  return present(arguments, document.to_json(arguments));
+}
+
+// --- the command line ---
+
+CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::string& help,
+                        const std::string& example, const ArgumentsPtr& arguments) {
+  CLI::App* app = bench.add_subcommand(name, help);
+  app->footer("Example: grace bench " + example +
+              "\nRates: 250k, 3M. Times: 200us, 5ms, 2s. Objectives: p99.9=5ms.");
+  app->add_option("--rate", arguments->rate, "Events a second");
+  app->add_option("--slo", arguments->slo, "Objective of the response time");
+  app->add_option("--workers", arguments->workers, "Worker threads");
+  app->add_option("--arrivals", arguments->arrivals,
+                  "poisson, constant, bursty, or file:PATH with gaps in ns, one a line")
+      ->capture_default_str();
+  app->add_option("--warmup", arguments->warmup, "Before anything counts")->capture_default_str();
+  app->add_option("--duration", arguments->duration, "Of a run")->capture_default_str();
+  app->add_option("--drain", arguments->drain, "Longest wait for the last decisions")
+      ->capture_default_str();
+  app->add_option("--event-rate", arguments->event_rate,
+                  "Events in a second of event time (default: as they arrive)");
+  app->add_option("--input", arguments->input, "Send these lines instead of generated ones");
+  app->add_option("--events", arguments->events, "Generated events, sent over and over")
+      ->check(CLI::Range(1'000, 100'000'000))
+      ->capture_default_str();
+  app->add_option("--services", arguments->services, "Services they speak of, six series each")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app->add_option("--seed", arguments->seed, "Of stream and arrivals")->capture_default_str();
+  app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
+  app->add_option("--socket", arguments->socket, "Load a running engine through its unix source");
+  app->add_option("--control", arguments->control, "That engine's control socket");
+  app->add_flag("--ledger", arguments->ledger,
+                "Write decisions to a ledger, in a temporary folder");
+  app->add_flag("--record", arguments->record, "Record the input in a journal, there too");
+  app->add_option("--out", arguments->out, "Write OUT.json and OUT.html");
+  app->add_flag("--json", arguments->json, "Print the result as JSON");
+  return app;
+}
+
+void add_searching(CLI::App* app, const ArgumentsPtr& arguments) {
+  app->add_option("--repetitions", arguments->repetitions, "Of each search; the median counts")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+}
+
+void add_sweep_and_plan(CLI::App& bench, int& exit_code) {
+  auto swept = std::make_shared<BenchArguments>();
+  CLI::App* sweep_app =
+      add_measuring(bench, "sweep", "One figure changes: load, workers, cardinality or overload",
+                    "sweep --over workers --slo p99.9=5ms --out workers", swept);
+  sweep_app->add_option("--over", swept->over, "load, workers, cardinality or overload")
+      ->check(CLI::IsMember({"load", "workers", "cardinality", "overload"}))
+      ->capture_default_str();
+  sweep_app->add_option("--values", swept->values, "Its values: 100k,200k,1M or 1,2,4");
+  add_searching(sweep_app, swept);
+  sweep_app->callback([swept, &exit_code] { exit_code = bench_sweep(*swept); });
+
+  auto planned = std::make_shared<BenchArguments>();
+  CLI::App* plan_app =
+      add_measuring(bench, "plan", "Workers and machines for a rate, from measurements",
+                    "plan --rate 3M --slo p99.9=5ms --headroom 30% --from workers.json", planned);
+  plan_app->add_option("--headroom", planned->headroom, "Share of the capacity that stays free")
+      ->capture_default_str();
+  plan_app->add_option("--from", planned->from,
+                       "A stored sweep over workers; without it one is measured");
+  plan_app->add_option("--values", planned->values, "Numbers of workers to measure");
+  add_searching(plan_app, planned);
+  plan_app->callback([planned, &exit_code] { exit_code = bench_plan(*planned); });
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit_code) {
+  CLI::App* bench =
+      app.add_subcommand("bench", "What this machine sustains, and what a rate needs");
+  bench->require_subcommand(1);
+  auto ran = std::make_shared<BenchArguments>();
+  add_measuring(*bench, "run", "Latencies at one rate", "run --rate 500k --duration 5s --out half",
+                ran)
+      ->callback([ran, &exit_code] { exit_code = bench_run(*ran); });
+  auto searched = std::make_shared<BenchArguments>();
+  CLI::App* search_app = add_measuring(*bench, "search", "The highest rate that holds an objective",
+                                       "search --slo p99.9=5ms --workers 2", searched);
+  add_searching(search_app, searched);
+  search_app->callback([searched, &exit_code] { exit_code = bench_search(*searched); });
+  add_sweep_and_plan(*bench, exit_code);
+
+  auto paths = std::make_shared<std::pair<std::string, std::string>>();
+  auto as_json = std::make_shared<bool>(false);
+  CLI::App* compare_app = bench->add_subcommand("compare", "Two results, figure by figure");
+  compare_app->footer("Example: grace bench compare before.json after.json");
+  compare_app->add_option("a", paths->first, "A result's JSON")->required();
+  compare_app->add_option("b", paths->second, "Another one's")->required();
+  compare_app->add_flag("--json", *as_json, "Print one JSON object");
+  compare_app->callback([paths, as_json, &exit_code] {
+    exit_code = compare_results(paths->first, paths->second, *as_json);
+  });
+  add_bench_stall_command(*bench, exit_code);
+}
+
+}  // namespace grace::tools
