@@ -41,6 +41,8 @@ struct Reader::State {
   ReadStatus next_block();
   ReadStatus at_end();
   [[nodiscard]] bool is_repeated();
+  ReadStatus enter_anew();
+  ReadStatus failed(Error found);
   ReadStatus go_on();
 };
 
@@ -112,8 +114,28 @@ Result<void> Reader::State::seek() {
   return {};
 }
 
+// Its segment was given up and begun anew under the same number.
+ReadStatus Reader::State::enter_anew() {
+  if (auto entered = enter(number); !entered) return failed(entered.error());
+  return next_block();
+}
+
+ReadStatus Reader::State::failed(Error found) {
+  error = std::move(found);
+  stuck = error.code == ErrorCode::kCorrupt;
+  return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
+}
+
 ReadStatus Reader::State::go_on() {
+  // Also a sealed one may have been given up, as long as it was not durable; what follows then
+  // follows the new one.
+  segment->look_again();
+  if (segment->replaced()) return enter_anew();
   auto entered = enter(number + 1);
+  if (!entered && entered.error().code == ErrorCode::kCorrupt) {
+    segment->look_again();
+    if (segment->replaced()) return enter_anew();
+  }
   if (!entered && is_absent(entered.error())) {
     // Nobody has begun it yet: but a later one means that it was taken away, unless the writer has
     // begun several since the first look.
@@ -130,10 +152,7 @@ ReadStatus Reader::State::go_on() {
       return corrupt(segment->offset(), "the segment after this one is missing");
     }
   }
-  if (entered) return next_block();
-  error = entered.error();
-  stuck = error.code == ErrorCode::kCorrupt;
-  return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
+  return entered ? next_block() : failed(entered.error());
 }
 
 // The block that was just read has been given before the segment it was in was given up.
@@ -152,14 +171,7 @@ ReadStatus Reader::State::at_end() {
   const std::uint64_t offset = segment->offset();
   segment->look_again();
   if (segment->ended()) return go_on();
-  if (segment->replaced()) {
-    if (auto entered = enter(number); !entered) {
-      error = entered.error();
-      stuck = error.code == ErrorCode::kCorrupt;
-      return stuck ? ReadStatus::kCorrupt : ReadStatus::kIo;
-    }
-    return next_block();
-  }
+  if (segment->replaced()) return enter_anew();
   const bool last = !internal::segment_exists(directory, number + 1);
   if (!last) {
     // A segment is sealed before the next begins: look again, then it is damage.
