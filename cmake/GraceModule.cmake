@@ -31,8 +31,8 @@ function(grace_executable name)
   endif()
 endfunction()
 
-# With GRACE_PRECOMPILE: the headers that all tests include, compiled once. Off by default and in the
-# dev preset, so that an include that a test forgot is found there.
+# With GRACE_PRECOMPILE: the headers that all tests include, compiled once. Off by default and in
+# the dev preset, so that an include that a test forgot is found there.
 function(grace_precompile_test_headers name)
   if(NOT TARGET grace_test_headers)
     file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/test_headers.cc CONTENT "")
