@@ -1,6 +1,7 @@
 #include "evidence.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "exact_math.h"
 
@@ -44,7 +45,11 @@ Cut cut_series(std::vector<Point> points, std::int64_t at_ns, const RootCauseCon
   Cut cut;
   std::vector<std::int64_t> gaps;
   for (std::size_t i = 1; i < points.size(); ++i) {
-    gaps.push_back(points[i].ts_ns - points[i - 1].ts_ns);
+    // In order, so not negative; but it may be more than a signed difference holds.
+    const std::uint64_t gap = static_cast<std::uint64_t>(points[i].ts_ns) -
+                              static_cast<std::uint64_t>(points[i - 1].ts_ns);
+    gaps.push_back(static_cast<std::int64_t>(
+        std::min<std::uint64_t>(gap, std::numeric_limits<std::int64_t>::max())));
   }
   if (!gaps.empty()) {
     const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2);

@@ -231,7 +231,11 @@ class RootCauseRanker {
   [[nodiscard]] static bool may_explain(const Node& node, const KindEvidence& symptom,
                                         const Node& callee, const KindEvidence& cause) noexcept {
     if (!(symptom.score > 0) || !(cause.score > 0)) return false;
-    return cause.onset_ns - std::max(node.step_ns, callee.step_ns) <= symptom.onset_ns;
+    if (cause.onset_ns <= symptom.onset_ns) return true;
+    // Unsigned: the two may lie further apart than a signed difference holds.
+    const std::uint64_t later =
+        static_cast<std::uint64_t>(cause.onset_ns) - static_cast<std::uint64_t>(symptom.onset_ns);
+    return later <= static_cast<std::uint64_t>(std::max(node.step_ns, callee.step_ns));
   }
 
   [[nodiscard]] double weight_of(MetricKind kind) const noexcept {

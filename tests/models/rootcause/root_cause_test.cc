@@ -169,7 +169,8 @@ TEST(RootCause, EqualEvidenceIsOrderedByNameWithEqualProbabilities) {
 
 TEST(RootCause, TellsOnsetAndStrongestMetric) {
   RecordedSystem system = chain().service("web", 50).service("api", 50).service("db", 50, 0, 3);
-  const RankedService& cause = system.rank().services.front();
+  const RootCauseRanking ranking = system.rank();
+  const RankedService& cause = ranking.services.front();
   EXPECT_EQ(cause.onset_ns, RecordedSystem::kAt - 2 * core::kNsPerMinute);
   EXPECT_EQ(cause.strongest_metric, "latency_average");
 }
