@@ -47,7 +47,7 @@ class LoadSource final : public ingest::Source {
   const harness::LoadSpan span_;
   const LoadClock& timing_;
   core::SpscRing<SentBatch>& batches_;
-  const core::SystemClock clock_;
+  const core::SystemClock clock_{};
   harness::ArrivalSchedule schedule_;
   std::int64_t next_ns_;  // intended time of the next arrival
   std::uint64_t sent_ = 0;
@@ -72,7 +72,7 @@ class DecidedMarks final : public pipeline::ProgressListener {
  private:
   core::SpscRing<DecidedMark> ring_{kMarksMax};
   std::atomic<std::uint64_t> left_out_{0};
-  const core::SystemClock clock_;
+  const core::SystemClock clock_{};
 };
 
 }  // namespace grace::tools
