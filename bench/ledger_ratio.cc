@@ -271,6 +271,9 @@ void print_text(const Bench& bench, const Contest& result,
                 *std::min_element(values.begin(), values.end()),
                 *std::max_element(values.begin(), values.end()), row.meaning);
   }
+  std::printf("two hashes side by side by %.*s\n",
+              static_cast<int>(internal::sha256_of_two_implementation().size()),
+              internal::sha256_of_two_implementation().data());
   std::printf("an append costs its producer p50 %lld p99 %lld p99.9 %lld max %lld ns at 1 M/s\n",
               static_cast<long long>(costs.percentile(0.5)),
               static_cast<long long>(costs.percentile(0.99)),

@@ -4,6 +4,7 @@
 
 #include "assert.h"
 #include "grace/ledger/crc32c.h"
+#include "sha256_two.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -175,6 +176,15 @@ Hash records_hash(std::uint32_t flags, std::span<const std::byte> records, Sha25
     at += record_footprint_bytes(length);
   }
   return tree.root();
+}
+
+std::array<Hash, 2> records_hash_of_two(const RecordsOfBlock& first, const RecordsOfBlock& second,
+                                        Sha256& hasher) {
+  if (((first.flags | second.flags) & kBlockRecordTree) == 0) {
+    return sha256_of_two(first.bytes, second.bytes);
+  }
+  return {records_hash(first.flags, first.bytes, hasher),
+          records_hash(second.flags, second.bytes, hasher)};
 }
 
 Hash block_leaf_hash(const BlockHeader& header) {

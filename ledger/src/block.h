@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -56,6 +57,13 @@ void write_segment_header(const SegmentStart& start, std::span<std::byte> out);
 // BlockHeader::records_hash of intact records, with kSha256.
 [[nodiscard]] Hash records_hash(std::uint32_t flags, std::span<const std::byte> records,
                                 Sha256& hasher);
+// Of two blocks, side by side where the processor can do that.
+struct RecordsOfBlock {
+  std::uint32_t flags = 0;
+  std::span<const std::byte> bytes;
+};
+[[nodiscard]] std::array<Hash, 2> records_hash_of_two(const RecordsOfBlock& first,
+                                                      const RecordsOfBlock& second, Sha256& hasher);
 // The leaf of a block in the log's tree.
 [[nodiscard]] Hash block_leaf_hash(const BlockHeader& header);
 // What the footer holds and the next header repeats.

@@ -10,19 +10,19 @@
 #include <vector>
 
 #include "grace/ledger/log_config.h"
+#include "sharing.h"
 
 namespace grace::ledger::internal {
 
 // Memory that begins with a cache line, not initialised.
-inline constexpr std::size_t kLineBytes = 64;
 struct LinesFree {
   void operator()(std::byte* bytes) const {
-    ::operator delete (bytes, std::align_val_t{kLineBytes});
+    ::operator delete (bytes, std::align_val_t{kCacheLineBytes});
   }
 };
 using Lines = std::unique_ptr<std::byte[], LinesFree>;
 [[nodiscard]] inline Lines allocate_lines(std::uint64_t bytes) {
-  return Lines(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kLineBytes})));
+  return Lines(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kCacheLineBytes})));
 }
 
 // Memory in which a block is composed before it is written, and kept until it is durable.

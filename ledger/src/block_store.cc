@@ -278,7 +278,6 @@ Result<BlockStore::Synced> BlockStore::sync() {
     if (!synced) break;
     // Not a failure of the log if the file system refuses: zeros may follow a seal.
     if (job.sealed) (void)job.segment->cut(job.end);
-    part.segments_sealed += job.sealed ? 1 : 0;
     part.jobs += 1;
   }
   std::unique_lock<std::mutex> storing(storing_mutex_, std::defer_lock);
@@ -308,7 +307,9 @@ bool BlockStore::pass_durable(const SyncedPart& part, const std::vector<SyncJob>
       durable.push_back(std::move(kept_.front()));
       kept_.pop_front();
     }
-    for (std::size_t sealed = part.segments_sealed; sealed > 0; --sealed) live_.pop_front();
+    for (std::size_t i = 0; i < part.jobs; ++i) {
+      if (jobs[i].sealed) live_.pop_front();
+    }
     for (Stored& block : durable) {
       end_.pass(block);
       if (!block.positions.empty()) report.positions = std::move(block.positions);

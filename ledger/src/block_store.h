@@ -112,11 +112,10 @@ class BlockStore {
     std::uint64_t end;
     bool sealed;
   };
-  // How far a sync came: the blocks kept when it began, the jobs done and the seals among them.
+  // How far a sync came: the blocks kept when it began, and the jobs done.
   struct SyncedPart {
     std::size_t blocks = 0;
     std::size_t jobs = 0;
-    std::size_t segments_sealed = 0;
     std::uint64_t epoch = 0;
   };
   [[nodiscard]] bool pass_durable(const SyncedPart& part, const std::vector<SyncJob>& jobs,

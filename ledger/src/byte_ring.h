@@ -10,9 +10,6 @@
 
 namespace grace::ledger::internal {
 
-// As in engine/core; the ledger stands alone, so it has its own.
-inline constexpr std::size_t kCacheLineBytes = 64;
-
 // Bounded single-producer single-consumer ring of variable-length entries, each contiguous:
 //
 //   | EntryHeader | payload | zeros to 8 |  ...  | EntryHeader kSkip | unused to the ring's end |

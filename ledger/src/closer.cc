@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "sha256_two.h"
 #include "writer_core.h"
 
 namespace grace::ledger::internal {
@@ -22,24 +21,25 @@ bool WriterCore::needs_hash(const FilledBlock& block) const {
 }
 
 // What BlockHeader::records_hash is over.
-std::span<const std::byte> WriterCore::records_of(FilledBlock& block) {
-  const std::uint64_t end = sizeof(BlockHeader) + block.filled.open.records_bytes;
-  return block.filled.buffer->first(end).subspan(sizeof(BlockHeader));
+RecordsOfBlock WriterCore::records_of(FilledBlock& block) {
+  const OpenBlock& open = block.filled.open;
+  const std::uint64_t end = sizeof(BlockHeader) + open.records_bytes;
+  return {open.flags, block.filled.buffer->first(end).subspan(sizeof(BlockHeader))};
 }
 
 void WriterCore::hash_filled(FilledBlock& block, Sha256& hasher) const {
   if (!needs_hash(block)) return;
-  block.filled.records_hash = records_hash(block.filled.open.flags, records_of(block), hasher);
+  const RecordsOfBlock records = records_of(block);
+  block.filled.records_hash = records_hash(records.flags, records.bytes, hasher);
 }
 
 // Two at a time where two are there.
 void WriterCore::run_hasher() {
   Sha256 hasher;
   while (auto block = to_hasher_.pop()) {
-    std::optional<FilledBlock> next;
-    if (!config_.record_trees) next = to_hasher_.try_pop();
+    auto next = to_hasher_.try_pop();
     if (next && needs_hash(*block) && needs_hash(*next)) {
-      const auto hashes = sha256_of_two(records_of(*block), records_of(*next));
+      const auto hashes = records_hash_of_two(records_of(*block), records_of(*next), hasher);
       block->filled.records_hash = hashes[0];
       next->filled.records_hash = hashes[1];
     } else {

@@ -3,9 +3,6 @@
 #include <span>
 #include <utility>
 
-#include "block.h"
-#include "sha256_two.h"
-
 namespace grace::ledger::internal {
 
 HashAside::HashAside() : thread_([this] { run(); }) {}
@@ -35,40 +32,27 @@ bool HashAside::all_match() {
 void HashAside::run() {
   Sha256 hasher;
   while (auto waiting = waiting_.pop()) {
-    auto next = waiting_.try_pop();
-    if (next && is_plain(*waiting) && is_plain(*next)) {
-      const auto hashes = sha256_of_two(records_of(*waiting), records_of(*next));
-      matches_ = matches_ && hashes[0] == waiting->expected && hashes[1] == next->expected;
-      give_back(*waiting);
-      give_back(*next);
-      continue;
+    const RecordsOfBlock records = records_of(*waiting);
+    if (auto next = waiting_.try_pop()) {
+      const auto hashes = records_hash_of_two(records, records_of(*next), hasher);
+      compare(*waiting, hashes[0]);
+      compare(*next, hashes[1]);
+    } else {
+      compare(*waiting, records_hash(records.flags, records.bytes, hasher));
     }
-    check(*waiting, hasher);
-    if (next) check(*next, hasher);
   }
 }
 
-void HashAside::check(Waiting& waiting, Sha256& hasher) {
-  const auto header = load<BlockHeader>(waiting.block);
-  matches_ =
-      matches_ && waiting.expected == records_hash(header.flags, records_of(waiting), hasher);
-  give_back(waiting);
+RecordsOfBlock HashAside::records_of(const Waiting& waiting) {
+  const std::span<const std::byte> block(waiting.block);
+  const auto header = load<BlockHeader>(block);
+  return {header.flags, block.subspan(sizeof(BlockHeader), header.records_bytes)};
 }
 
-void HashAside::give_back(Waiting& waiting) {
+void HashAside::compare(Waiting& waiting, const Hash& hash) {
+  matches_ = matches_ && hash == waiting.expected;
   const std::lock_guard lock(mutex_);
   spare_.push_back(std::move(waiting.block));
-}
-
-std::span<const std::byte> HashAside::records_of(const Waiting& waiting) {
-  const auto header = load<BlockHeader>(waiting.block);
-  return std::span<const std::byte>(waiting.block)
-      .subspan(sizeof(BlockHeader), header.records_bytes);
-}
-
-// One hash over all records.
-bool HashAside::is_plain(const Waiting& waiting) {
-  return (load<BlockHeader>(waiting.block).flags & kBlockRecordTree) == 0;
 }
 
 }  // namespace grace::ledger::internal

@@ -1,10 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <mutex>
-#include <span>
 #include <thread>
 #include <vector>
 
+#include "block.h"
 #include "grace/ledger/sha256.h"
 #include "hand_off.h"
 
@@ -32,10 +32,8 @@ class HashAside {
     Hash expected;
   };
   void run();
-  void check(Waiting& waiting, Sha256& hasher);
-  void give_back(Waiting& waiting);
-  [[nodiscard]] static std::span<const std::byte> records_of(const Waiting& waiting);
-  [[nodiscard]] static bool is_plain(const Waiting& waiting);
+  void compare(Waiting& waiting, const Hash& hash);
+  [[nodiscard]] static RecordsOfBlock records_of(const Waiting& waiting);
 
   HandOff<Waiting> waiting_{kWaitingMax};
   std::mutex mutex_;

@@ -38,7 +38,7 @@ void order_streamed() {
 }  // namespace
 
 void RecordStage::begin(BlockBuffer& buffer, std::uint64_t at) {
-  origin_ = at / kLineBytes * kLineBytes;
+  origin_ = at / kCacheLineBytes * kCacheLineBytes;
   end_ = at - origin_;
   sealed_ = end_;
   if (end_ > 0) std::memcpy(bytes_.get(), buffer.data() + origin_, end_);
@@ -50,7 +50,7 @@ void RecordStage::seal(std::uint32_t& crc_of_crcs) {
 }
 
 void RecordStage::move_to(BlockBuffer& buffer) {
-  const std::uint64_t whole = sealed_ / kLineBytes * kLineBytes;
+  const std::uint64_t whole = sealed_ / kCacheLineBytes * kCacheLineBytes;
   GRACE_LEDGER_ASSERT(origin_ + whole <= buffer.capacity());
   copy_lines(buffer.data() + origin_, bytes_.get(), whole, past_caches_);
   if (end_ > whole) std::memmove(bytes_.get(), bytes_.get() + whole, end_ - whole);

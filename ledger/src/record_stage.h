@@ -38,7 +38,7 @@ class RecordStage {
  private:
   const bool past_caches_;
   const Lines bytes_ = allocate_lines(kBytes);
-  std::uint64_t origin_ = 0;  // of bytes_[0] in the buffer, a multiple of kLineBytes
+  std::uint64_t origin_ = 0;  // of bytes_[0] in the buffer, a multiple of kCacheLineBytes
   std::uint64_t sealed_ = 0;  // bytes before it have their CRCs
   std::uint64_t end_ = 0;
 };

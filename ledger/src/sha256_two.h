@@ -9,7 +9,7 @@
 namespace grace::ledger::internal {
 
 // SHA-256 (FIPS 180-4) of two messages side by side. A round of the processor's SHA instructions
-// waits for the one before; two messages fill the gaps of each other, which gives 1.6 times what
+// waits for the one before; two messages fill the gaps of each other, which gives 1.7 times what
 // one after the other does (ledger_ratio, `two` over `sha256`). Without such instructions OpenSSL
 // hashes one after the other. Any thread; any lengths, but only what both have is done side by
 // side.

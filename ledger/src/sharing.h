@@ -10,6 +10,9 @@
 
 namespace grace::ledger::internal {
 
+// As in engine/core; the ledger stands alone, so it has its own.
+inline constexpr std::size_t kCacheLineBytes = 64;
+
 // What threads share, as the standard library has it. A parameter of the lock-free parts only so
 // that a model checker can run the same source with its own types, which notice races and weak
 // orders (tests/ledger/relacy_sharing.h). Aliases, and calls that are inlined: it costs nothing.

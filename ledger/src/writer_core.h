@@ -119,7 +119,7 @@ class WriterCore {
   };
   void hand_over(FilledBlock&& block);
   [[nodiscard]] bool needs_hash(const FilledBlock& block) const;
-  [[nodiscard]] static std::span<const std::byte> records_of(FilledBlock& block);
+  [[nodiscard]] static RecordsOfBlock records_of(FilledBlock& block);
   void hash_filled(FilledBlock& block, Sha256& hasher) const;
   void store_filled(FilledBlock& block);
   void run_hasher();

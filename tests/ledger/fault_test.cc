@@ -111,6 +111,26 @@ TEST_F(FaultTest, AFailOverTakesSeveralSegmentsAlong) {
   }
 }
 
+// With several segments to sync each round comes to a failure: what it reached before has to count,
+// or the log would give up.
+TEST_F(FaultTest, ADiskOnWhichEverySecondSyncFailsGetsOn) {
+  config_.segment_bytes = 24 << 10;
+  config_.record_bytes_max = 1000;
+  open();
+  fs_.hold_syncs(true);
+  append_many(120, 900);
+  for (int i = 0; i < 400 && !std::filesystem::exists(segment(8)); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  fs_.fail_each_sync = 2;
+  fs_.hold_syncs(false);
+  flush();
+  EXPECT_GT(writer_->stats().fail_overs, 3U) << "more than are forgiven without any progress";
+  close();
+  EXPECT_EQ(read_all().texts, written_);
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
 // Reads while the writer gives its file up: every record once, in order.
 TEST_F(FaultTest, AReaderFollowsOverAFailOver) {
   config_.segment_bytes = 24 << 10;

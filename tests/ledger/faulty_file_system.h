@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,8 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   std::atomic<int> allocate_error{0};
   std::atomic<int> sync_error{0};
-  std::atomic<int> sync_errors_left{-1};  // then the error goes away; -1: never
+  std::atomic<int> sync_errors_left{-1};         // then the error goes away; -1: never
+  std::atomic<std::uint64_t> fail_each_sync{0};  // each so many-th sync of data fails; 0: none
   [[nodiscard]] bool seen_allocations(std::uint64_t count) const { return allocations_ >= count; }
   // While set, syncs of data wait.
   void hold_syncs(bool hold) {
@@ -60,6 +62,7 @@ class FaultyFileSystem final : public FileSystem {
     const int error = sync_error;
     if (error != 0 && sync_errors_left > 0 && --sync_errors_left == 0) sync_error = 0;
     if (error != 0) return -error;
+    if (const std::uint64_t each = fail_each_sync; each > 0 && ++syncs_ % each == 0) return -EIO;
     return FileSystem::sync_data(fd);
   }
   int sync_file(int fd) override {
@@ -88,6 +91,7 @@ class FaultyFileSystem final : public FileSystem {
 
   std::atomic<std::uint64_t> calls_{0};
   std::atomic<std::uint64_t> allocations_{0};
+  std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> fail_at_{0};
   std::atomic<int> error_{0};
   std::mutex mutex_;
