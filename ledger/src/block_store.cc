@@ -185,6 +185,7 @@ Result<void> BlockStore::write(Stored& block) {
 // Everything that is not durable, and behind it `unstored`, is written into a new segment.
 Result<void> BlockStore::fail_over(Error cause, std::deque<Stored> unstored) {
   for (;;) {
+    Abandoned abandoned;
     {
       const std::lock_guard lock(mutex_);
       ++epoch_;
@@ -194,31 +195,27 @@ Result<void> BlockStore::fail_over(Error cause, std::deque<Stored> unstored) {
       unstored.insert(unstored.begin(), std::make_move_iterator(kept_.begin()),
                       std::make_move_iterator(kept_.end()));
       kept_.clear();
+      // [EPOCH] In one step with the blocks and the epoch, or a sync that begins between would take
+      // these segments off those that come after.
+      abandoned.segments.swap(live_);
+      abandoned.durable_number = end_.segment_number;
+      abandoned.durable_end = end_.sealed ? 0 : end_.at;
     }
-    if (auto abandoned = abandon_segments(); !abandoned) return abandoned;
+    if (auto given_up = abandon(std::move(abandoned)); !given_up) return given_up;
     auto stored = store_again(unstored);
     if (stored || no_segment_left_) return stored;
     cause = stored.error();
   }
 }
 
-Result<void> BlockStore::abandon_segments() {
-  std::deque<std::shared_ptr<SegmentFile>> abandoned;
-  bool sealed = true;
-  std::uint64_t end_at = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    abandoned.swap(live_);
-    next_segment_number_ = end_.segment_number + 1;
-    sealed = end_.sealed;
-    end_at = end_.at;
-  }
+Result<void> BlockStore::abandon(Abandoned abandoned) {
+  next_segment_number_ = abandoned.durable_number + 1;
+  previous_end_ = abandoned.durable_end;
   segment_.reset();
-  previous_end_ = sealed ? 0 : end_at;
   bool removed = false;
   // From the last on.
-  for (; !abandoned.empty(); abandoned.pop_back()) {
-    SegmentFile& segment = *abandoned.back();
+  for (auto& segments = abandoned.segments; !segments.empty(); segments.pop_back()) {
+    SegmentFile& segment = *segments.back();
     if (segment.number() >= next_segment_number_) {
       // Or a later one outlives it, and the log seems to begin there.
       const int held = segment.number() == 1 && removed
@@ -228,8 +225,8 @@ Result<void> BlockStore::abandon_segments() {
       const int gone = config_.file_system->remove(segment.path());
       if (gone < 0) return make_io_error("remove", segment.path(), gone);
       removed = true;
-    } else if (!sealed) {
-      (void)segment.cut(end_at);
+    } else if (previous_end_ > 0) {
+      (void)segment.cut(previous_end_);
     }
   }
   if (!removed) return {};
@@ -308,7 +305,10 @@ bool BlockStore::pass_durable(const SyncedPart& part, const std::vector<SyncJob>
       kept_.pop_front();
     }
     for (std::size_t i = 0; i < part.jobs; ++i) {
-      if (jobs[i].sealed) live_.pop_front();
+      if (!jobs[i].sealed) continue;
+      // [EPOCH] Those that a sync began with stay in front until it is counted, or its epoch ends.
+      GRACE_LEDGER_ASSERT(!live_.empty() && live_.front() == jobs[i].segment, "job %zu", i);
+      live_.pop_front();
     }
     for (Stored& block : durable) {
       end_.pass(block);

@@ -104,7 +104,13 @@ class BlockStore {
   [[nodiscard]] Result<void> put(Stored block);
   [[nodiscard]] Result<void> write(Stored& block);
   [[nodiscard]] Result<void> fail_over(Error cause, std::deque<Stored> unstored);
-  [[nodiscard]] Result<void> abandon_segments();
+  // The segments that were live, and where the log is durable to.
+  struct Abandoned {
+    std::deque<std::shared_ptr<SegmentFile>> segments;
+    std::uint64_t durable_number = 0;
+    std::uint64_t durable_end = 0;  // in that segment; 0: its end, it is sealed
+  };
+  [[nodiscard]] Result<void> abandon(Abandoned abandoned);
   [[nodiscard]] Result<void> store_again(std::deque<Stored>& blocks);
 
   struct SyncJob {

@@ -131,6 +131,24 @@ TEST_F(FaultTest, ADiskOnWhichEverySecondSyncFailsGetsOn) {
   EXPECT_TRUE(report().ok) << reason(report());
 }
 
+// Fail-overs of the storing thread at any moment of a sync: each of them takes all segments along,
+// so that no sync counts for one of those that follow.
+TEST_F(FaultTest, WritesThatFailWhileSyncsRunLoseNothing) {
+  config_.segment_bytes = 24 << 10;
+  config_.record_bytes_max = 1000;
+  config_.block_bytes = 2000;
+  config_.unsynced_bytes_max = 64 << 10;
+  open();
+  fs_.fail_each_write = 61;
+  append_many(4000, 900);
+  flush();
+  fs_.fail_each_write = 0;
+  EXPECT_GT(writer_->stats().fail_overs, 20U);
+  close();
+  EXPECT_EQ(read_all().texts, written_);
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
 // Reads while the writer gives its file up: every record once, in order.
 TEST_F(FaultTest, AReaderFollowsOverAFailOver) {
   config_.segment_bytes = 24 << 10;

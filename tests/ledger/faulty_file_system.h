@@ -23,8 +23,9 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   std::atomic<int> allocate_error{0};
   std::atomic<int> sync_error{0};
-  std::atomic<int> sync_errors_left{-1};         // then the error goes away; -1: never
-  std::atomic<std::uint64_t> fail_each_sync{0};  // each so many-th sync of data fails; 0: none
+  std::atomic<int> sync_errors_left{-1};          // then the error goes away; -1: never
+  std::atomic<std::uint64_t> fail_each_sync{0};   // each so many-th sync of data fails; 0: none
+  std::atomic<std::uint64_t> fail_each_write{0};  // the same of writes
   [[nodiscard]] bool seen_allocations(std::uint64_t count) const { return allocations_ >= count; }
   // While set, syncs of data wait.
   void hold_syncs(bool hold) {
@@ -51,6 +52,7 @@ class FaultyFileSystem final : public FileSystem {
   }
   std::int64_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
     if (const int error = next()) return error;
+    if (const std::uint64_t each = fail_each_write; each > 0 && ++writes_ % each == 0) return -EIO;
     return FileSystem::write_at(fd, bytes, offset);
   }
   int sync_data(int fd) override {
@@ -92,6 +94,7 @@ class FaultyFileSystem final : public FileSystem {
   std::atomic<std::uint64_t> calls_{0};
   std::atomic<std::uint64_t> allocations_{0};
   std::atomic<std::uint64_t> syncs_{0};
+  std::atomic<std::uint64_t> writes_{0};
   std::atomic<std::uint64_t> fail_at_{0};
   std::atomic<int> error_{0};
   std::mutex mutex_;
