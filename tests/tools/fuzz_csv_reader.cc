@@ -8,9 +8,10 @@
 #include "grace/core/assert.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using grace::tools::BoundedLines;
   using grace::tools::CsvReader;
   std::istringstream input(std::string(reinterpret_cast<const char*>(data), size));
-  CsvReader reader(input, "fuzz");
+  CsvReader reader(BoundedLines(input, "fuzz"));
   for (;;) {
     const auto more = reader.next();
     if (!more) {
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!*more) return 0;
     GRACE_ASSERT(!reader.fields().empty() && reader.fields().size() <= CsvReader::kFieldsMax);
     for (const std::string_view field : reader.fields()) {
-      GRACE_ASSERT(field.size() <= CsvReader::kLineBytesMax);
+      GRACE_ASSERT(field.size() <= BoundedLines::kLineBytesMax);
       GRACE_ASSERT(field.find_first_of(",\n") == std::string_view::npos);
       double value = 0.0;
       if (grace::tools::parse_number(field, value)) GRACE_ASSERT(!field.empty());

@@ -11,7 +11,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::istringstream input(std::string(reinterpret_cast<const char*>(data), size));
   std::ostringstream output;
-  const auto rows = grace::tools::score_series(input, "fuzz", {}, output);
+  const auto rows = grace::tools::score_series({input, "fuzz"}, {}, output);
   if (!rows) {
     if (!rows.error().message.starts_with("fuzz:")) std::abort();
     return 0;

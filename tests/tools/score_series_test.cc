@@ -17,7 +17,7 @@ struct Scored {
 Scored score(const std::string& csv, const SeriesScoreOptions& options = {}) {
   std::istringstream input(csv);
   std::ostringstream output;
-  Scored scored{score_series(input, "x.csv", options, output), {}};
+  Scored scored{score_series(BoundedLines(input, "x.csv"), options, output), {}};
   std::istringstream text(output.str());
   for (std::string line; std::getline(text, line);) scored.lines.push_back(line);
   return scored;
@@ -77,7 +77,14 @@ TEST(ScoreSeries, NamesTheLineOfABadOne) {
             std::string::npos);
   EXPECT_NE(refused("timestamp,value\nsoon,2\n").find("x.csv:2: 'soon' is not a time"),
             std::string::npos);
-  EXPECT_NE(refused("timestamp,value\n" + std::string(70'000, '1')).find("x.csv:2: longer than"),
+  const std::string full(BoundedLines::kLineBytesMax, '1');
+  EXPECT_NE(refused("timestamp,value\n" + full + "1").find("x.csv:2: longer than 1048576"),
+            std::string::npos);
+  for (const char* end : {"", "\n", "\n1,2\n"}) {
+    EXPECT_NE(refused("timestamp,value\n" + full + end).find("x.csv:2: fewer fields"),
+              std::string::npos);
+  }
+  EXPECT_NE(refused(std::string("timestamp,value\n1,2\n\0001,2\n", 24)).find("x.csv:3: a NUL"),
             std::string::npos);
 }
 

@@ -7,48 +7,43 @@ namespace grace::tools {
 
 core::Result<BoundedLines> BoundedLines::open(const std::string& path) {
   errno = 0;
-  BoundedLines lines(path);
-  if (!lines.stream_) {
+  auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
+  if (!*file) {
     const int cause = errno;
     return core::make_error(core::ErrorCode::kIo, path + ": " + std::strerror(cause), cause);
   }
+  BoundedLines lines(*file, path);
+  lines.file_ = std::move(file);
   return lines;
 }
 
-int BoundedLines::next_byte() {
-  if (block_at_ == block_used_) {
-    stream_.read(block_.data(), static_cast<std::streamsize>(block_.size()));
-    block_used_ = static_cast<std::size_t>(stream_.gcount());
-    block_at_ = 0;
-    if (block_used_ == 0) return -1;
-  }
-  return static_cast<unsigned char>(block_[block_at_++]);
-}
+BoundedLines::BoundedLines(std::istream& stream, std::string name)
+    : stream_(&stream),
+      name_(std::move(name)),
+      buffer_(std::make_unique_for_overwrite<char[]>(kLineBytesMax + 1)) {}
 
 core::Result<bool> BoundedLines::next() {
-  line_.clear();
-  ++number_;
-  for (;;) {
-    const int byte = next_byte();
-    if (byte < 0) {
-      if (stream_.bad()) return core::make_error(core::ErrorCode::kIo, path_ + ": cannot be read");
-      if (line_.empty()) return false;
-      break;
-    }
-    if (byte == '\n') break;
-    if (byte == 0) return error("a NUL byte: this is no text");
-    if (line_.size() == kLineBytesMax) {
-      return error("longer than " + std::to_string(kLineBytesMax) + " bytes");
-    }
-    line_.push_back(static_cast<char>(byte));
+  line_ = {};
+  stream_->getline(buffer_.get(), kLineBytesMax + 1);
+  auto size = static_cast<std::size_t>(stream_->gcount());
+  if (stream_->bad()) return core::make_error(core::ErrorCode::kIo, name_ + ": cannot be read");
+  if (stream_->eof()) {
+    if (size == 0) return false;
+  } else if (stream_->good()) {
+    --size;  // getline counts the end that it took
   }
-  if (!line_.empty() && line_.back() == '\r') line_.pop_back();
+  ++number_;
+  // It gives up when the buffer is full, and not at the end of the file.
+  if (stream_->fail()) return error("longer than " + std::to_string(kLineBytesMax) + " bytes");
+  line_ = {buffer_.get(), size};
+  if (line_.find('\0') != std::string_view::npos) return error("a NUL byte: this is no text");
+  if (line_.ends_with('\r')) line_.remove_suffix(1);
   return true;
 }
 
 tl::unexpected<core::Error> BoundedLines::error(std::string_view what) const {
   return core::make_error(core::ErrorCode::kInvalidArgument,
-                          path_ + ":" + std::to_string(number_) + ": " + std::string(what), 0,
+                          name_ + ":" + std::to_string(number_) + ": " + std::string(what), 0,
                           number_);
 }
 

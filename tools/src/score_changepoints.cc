@@ -1,10 +1,12 @@
 // grace score changepoints: change points of a series, as the model in models/changepoint finds
 // them.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <deque>
-#include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -222,7 +224,9 @@ core::Result<bool> set_constant(ChangePointConfig& config, const std::string& te
   }
   const std::string name = text.substr(0, equals);
   if (name == "segment_values_min" || name == "tempered") {
-    if (!(value >= 0 && value <= 1000)) return bad("must be 0 to 1000");
+    if (!(value >= 0 && value <= 1000 && value == std::floor(value))) {
+      return bad("must be a whole number from 0 to 1000");
+    }
     if (name == "tempered") {
       config.tempered = value != 0;
     } else {
@@ -265,13 +269,10 @@ int score_changepoints(const Arguments& arguments) {
   const core::Result<ChangePointConfig> config = config_of(arguments.constants);
   if (!config) return fail(config.error().message);
   std::ios::sync_with_stdio(false);
-  std::ifstream file;
-  const bool from_stdin = arguments.path == "-";
-  if (!from_stdin) {
-    file.open(arguments.path, std::ios::binary);
-    if (!file) return fail("cannot read " + arguments.path);
-  }
-  CsvReader reader(from_stdin ? std::cin : file, from_stdin ? "standard input" : arguments.path);
+  auto input = arguments.path == "-" ? BoundedLines(std::cin, "standard input")
+                                     : BoundedLines::open(arguments.path);
+  if (!input) return fail(input.error().message);
+  CsvReader reader(std::move(*input));
   std::cout << "index,probability\n";
   const auto begin = std::chrono::steady_clock::now();
   const auto count = ChangePointScore(reader, std::cout, *config).run();

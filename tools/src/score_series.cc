@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "command.h"
@@ -84,13 +84,13 @@ int run_score_series(const Arguments& arguments) {
   SeriesScoreOptions options;
   options.evidence = arguments.evidence;
   if (!members_without(arguments.without, options.members)) return kExitUsage;
-  std::ifstream file(arguments.path);
-  if (!file) {
-    std::cerr << "grace score series: cannot read " << arguments.path << '\n';
+  auto input = BoundedLines::open(arguments.path);
+  if (!input) {
+    std::cerr << "grace score series: " << input.error().message << '\n';
     return kExitUsage;
   }
   std::ios::sync_with_stdio(false);
-  const auto rows = score_series(file, arguments.path, options, std::cout);
+  const auto rows = score_series(std::move(*input), options, std::cout);
   std::cout.flush();
   if (!rows) {
     std::cerr << "grace score series: " << rows.error().message << '\n';
@@ -121,9 +121,9 @@ std::optional<std::int64_t> parse_series_time(std::string_view text) {
   return core::parse_rfc3339(time + 'Z');
 }
 
-core::Result<std::uint64_t> score_series(std::istream& input, const std::string& name,
-                                         const SeriesScoreOptions& options, std::ostream& output) {
-  CsvReader reader(input, name);
+core::Result<std::uint64_t> score_series(BoundedLines input, const SeriesScoreOptions& options,
+                                         std::ostream& output) {
+  CsvReader reader(std::move(input));
   const auto columns = read_heading(reader);
   if (!columns) return tl::unexpected(columns.error());
   output << "timestamp,value,anomaly_score"

@@ -1,11 +1,10 @@
 #pragma once
 #include <cstdint>
-#include <istream>
 #include <optional>
 #include <ostream>
-#include <string>
 #include <string_view>
 
+#include "bounded_lines.h"
 #include "grace/core/error.h"
 #include "grace/models/series_anomaly.h"
 
@@ -25,7 +24,7 @@ struct SeriesScoreOptions {
 // later row is known to an earlier one. A value that is not finite has the score 0. Memory does not
 // depend on the length. Returns the count of rows; an error (kInvalidArgument) names the line, and
 // the rows before it are written.
-[[nodiscard]] core::Result<std::uint64_t> score_series(std::istream& input, const std::string& name,
+[[nodiscard]] core::Result<std::uint64_t> score_series(BoundedLines input,
                                                        const SeriesScoreOptions& options,
                                                        std::ostream& output);
 
