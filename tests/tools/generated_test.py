@@ -1,13 +1,12 @@
 """The week profile of grace gen, and how bench/quality/generated.py counts."""
 import collections
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 
-from harness import Failure, check, equal
+import harness
+from harness import check, equal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "bench", "quality"))
@@ -16,29 +15,27 @@ import generated  # noqa: E402
 MINUTE = generated.MINUTE_NS
 
 
-def gen(grace, folder, seed, days=1):
-    truth = os.path.join(folder, "truth")
-    done = subprocess.run([grace, "gen", "--profile", "week", "--days", str(days), "--seed",
-                           str(seed), "--truth", truth], capture_output=True, check=True)
-    with open(truth, encoding="utf-8") as file:
+def gen(grace, seed):
+    """A day: the stream and its faults."""
+    done = grace.run("gen", "--profile", "week", "--days", "1", "--seed", str(seed), "--truth",
+                     grace.path("truth"))
+    with open(grace.path("truth"), encoding="utf-8") as file:
         return done.stdout, [json.loads(line) for line in file]
 
 
-def the_seed_gives_the_bytes(grace, folder):
-    first, truth = gen(grace, folder, 3)
-    again, truth_again = gen(grace, folder, 3)
-    equal(hashlib.sha256(first).digest(), hashlib.sha256(again).digest(), "the same seed")
+def the_seed_gives_the_bytes(grace, arguments):
+    first, truth = gen(grace, 3)
+    again, truth_again = gen(grace, 3)
+    check(first == again, "the same seed gave other bytes")
     equal(truth, truth_again, "truth of the same seed")
-    other, _ = gen(grace, folder, 4)
-    check(first != other, "another seed gives other bytes")
-    return first, truth
+    check(first != gen(grace, 4)[0], "another seed gave the same bytes")
 
 
 def samples_of(stream):
     """{(service, metric): [(ts, value)]} of the metric events."""
     series = collections.defaultdict(list)
     last = 0
-    for line in stream.decode().splitlines():
+    for line in stream.splitlines():
         event = json.loads(line)
         check(event["ts"] >= last, "event times go back")
         last = event["ts"]
@@ -47,7 +44,8 @@ def samples_of(stream):
     return series
 
 
-def truth_names_every_kind(truth):
+def truth_names_every_kind(grace, arguments):
+    _, truth = gen(grace, 3)
     kinds = collections.Counter(fault["fault"] for fault in truth)
     equal(len(kinds), 20, "kinds of fault")
     equal(set(kinds.values()), {2}, "faults of a kind")
@@ -61,7 +59,8 @@ def truth_names_every_kind(truth):
     check(crossing and crossing <= generated.SLOW, crossing)
 
 
-def faults_are_in_the_stream(stream, truth):
+def faults_are_in_the_stream(grace, arguments):
+    stream, truth = gen(grace, 3)
     series = samples_of(stream)
     equal(len(series), 500, "series")
     for fault in truth:
@@ -90,7 +89,13 @@ def faults_are_in_the_stream(stream, truth):
             check(sum(inside[-5:]) < sum(before[-5:]), fault)
 
 
-def triggers_are_attributed():
+def days_have_bounds(grace, arguments):
+    for days in ("0", "29"):
+        done = grace.run("gen", "--profile", "week", "--days", days, code=2)
+        check("days must be 1 to 28" in done.stderr, done.stderr)
+
+
+def triggers_are_attributed(grace, arguments):
     faults = [{"fault": "spike", "service": "a", "begin": 100 * MINUTE, "end": 110 * MINUTE},
               {"fault": "spike", "service": "b", "begin": 100 * MINUTE, "end": 110 * MINUTE}]
     triggers = [{"service": service, "at": at * MINUTE, "confidence": 0.9}
@@ -104,9 +109,9 @@ def triggers_are_attributed():
     equal(generated.calibration_error([]), 0, "no triggers")
 
 
-def a_replay_is_scored(grace):
-    done = subprocess.run([sys.executable, generated.__file__, "--grace", grace, "--seeds", "2",
-                           "--days", "1"], capture_output=True, text=True)
+def a_replay_is_scored(grace, arguments):
+    done = subprocess.run([sys.executable, generated.__file__, "--grace", grace.binary, "--seeds",
+                           "2", "--days", "1"], capture_output=True, text=True)
     equal(done.returncode, 0, done.stderr)
     lines = {line["metric"]: line for line in map(json.loads, done.stdout.splitlines())}
     equal(len(lines), 6, "metrics")
@@ -116,24 +121,6 @@ def a_replay_is_scored(grace):
     check(lines["false triggers a day"]["detail"]["triggers"] > 0, lines)
 
 
-def main():
-    grace = os.path.abspath(sys.argv[1])
-    with tempfile.TemporaryDirectory() as folder:
-        stream, truth = the_seed_gives_the_bytes(grace, folder)
-        truth_names_every_kind(truth)
-        faults_are_in_the_stream(stream, truth)
-        for days in ("0", "29"):
-            done = subprocess.run([grace, "gen", "--profile", "week", "--days", days],
-                                  capture_output=True, text=True)
-            equal(done.returncode, 2, "exit code of --days " + days)
-            check("days must be 1 to 28" in done.stderr, done.stderr)
-    triggers_are_attributed()
-    a_replay_is_scored(grace)
-    print("generated_test: passed")
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        sys.exit(f"generated_test: {failure}")
+    harness.main([the_seed_gives_the_bytes, truth_names_every_kind, faults_are_in_the_stream,
+                  days_have_bounds, triggers_are_attributed, a_replay_is_scored], __doc__)
