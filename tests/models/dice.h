@@ -1,7 +1,14 @@
 #pragma once
 #include <cstdint>
 
+#include "grace/core/hash.h"
+
 namespace grace::testing {
+
+// In [0, 1): the same number for the same index, and no relation between those of others.
+inline double uniform_at(std::uint64_t index) {
+  return static_cast<double>(core::mix(index) >> 11) * 0x1p-53;
+}
 
 // Marsaglia's xorshift64*: the same numbers everywhere.
 class Dice {
@@ -14,6 +21,12 @@ class Dice {
     return state_ * 0x2545f4914f6cdd1dULL;
   }
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  // Near enough to a standard normal one: the sum of twelve uniform ones.
+  double normal() {
+    double sum = -6.0;
+    for (int i = 0; i < 12; ++i) sum += uniform();
+    return sum;
+  }
   std::uint32_t below(std::uint32_t bound) {
     return static_cast<std::uint32_t>(next() >> 33) % bound;
   }

@@ -15,8 +15,10 @@ struct Prediction {
 // Damped Holt smoothing (Gardner and McKenzie 1985, "Forecasting trends in time series") on clipped
 // innovations: Huber's psi on the one-step error, scale by a bounded recursion (Gelper, Fried and
 // Croux 2010, "Robust forecasting with exponential and Holt-Winters smoothing"). A lone outlier
-// moves the level by at most 2.5 deviations; errors that keep their sign are believed more with
-// each step and fully from the fourth, so that a shift or a trend is followed within a few bins.
+// moves the level by at most 2.5 deviations, unless the bin before was off by over one deviation to
+// the same side: then it counts as the second of a jump, and the level goes with it. Errors that
+// keep their sign are believed more with each step and fully from the fourth, so that a shift or a
+// trend is followed within a few bins.
 // Forecast variance: ETS(A,Ad,N), Hyndman et al. 2008, "Forecasting with Exponential Smoothing",
 // table 6.1.
 struct TrendModel {

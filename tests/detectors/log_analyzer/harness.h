@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../models/dice.h"
 #include "grace/core/detector.h"
 #include "grace/core/hash.h"
 #include "grace/core/learned_state.h"
@@ -185,27 +186,6 @@ class Engine final : public core::FindingSink {
   std::vector<core::Observation> pending_;
   std::int64_t watermark_ns_ = 0;
   std::uint64_t sequence_ = 0;
-};
-
-// A small generator of reproducible randomness (xorshift64*).
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 2 + 1) {}
-  std::uint64_t next() {
-    state_ ^= state_ >> 12;
-    state_ ^= state_ << 25;
-    state_ ^= state_ >> 27;
-    return state_ * 0x2545f4914f6cdd1dULL;
-  }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  double normal() {
-    double sum = -6.0;
-    for (int i = 0; i < 12; ++i) sum += uniform();
-    return sum;
-  }
-
- private:
-  std::uint64_t state_;
 };
 
 }  // namespace grace::testing

@@ -54,7 +54,7 @@ const std::int64_t kStart = at("2025-01-15T00:00:00Z");
 // `truth(minute)` each minute, with noise.
 template <typename Truth>
 void run(Engine& engine, MetricEvent& series, int from, int to, Truth truth, double noise_sd,
-         Noise& noise) {
+         Dice& noise) {
   for (int minute = from; minute < to; ++minute) {
     for (int part = 0; part < 4; ++part) {
       engine.metric(series, kStart + minute * kMinute + part * 15 * kSecond,
@@ -68,7 +68,7 @@ double ramp(double minute, double begin, double from, double per_minute) {
 
 TEST(WarmUp, SaysNothingHoweverWildTheSeries) {
   Engine engine;
-  Noise noise(1);
+  Dice noise(1);
   MetricEvent series("api", "latency_ms");
   run(
       engine, series, 0, 30, [](double m) { return 100.0 + 50.0 * m; }, 1.0, noise);
@@ -82,7 +82,7 @@ TEST(WarmUp, SaysNothingHoweverWildTheSeries) {
 
 TEST(AnomalyForecast, IsNotRepeatedWhileNothingGrows) {
   Engine engine;
-  Noise noise(2);
+  Dice noise(2);
   MetricEvent series("api", "latency_ms");
   // Climbs to just beyond its range, and stays there for an hour.
   run(
@@ -99,7 +99,7 @@ TEST(AnomalyForecast, IsNotRepeatedWhileNothingGrows) {
 
 TEST(AnomalyForecast, ComesAgainAfterAQuietWindow) {
   Engine engine;
-  Noise noise(3);
+  Dice noise(3);
   MetricEvent series("api", "latency_ms");
   const auto truth = [](double m) {
     const double phase = m < 200 ? 0 : std::fmod(m - 200, 120);
@@ -125,7 +125,7 @@ TEST(AnomalyForecast, NamesTheRoleAndItsPlaybooks) {
   };
   for (const Case& c : cases) {
     Engine engine;
-    Noise noise(4);
+    Dice noise(4);
     MetricEvent series("svc", c.metric);
     run(
         engine, series, 0, 220, [&](double m) { return ramp(m, 200, c.from, c.per_minute); },
@@ -141,7 +141,7 @@ TEST(AnomalyForecast, NamesTheRoleAndItsPlaybooks) {
 TEST(AnomalyForecast, OnlyLooksWhereItIsBad) {
   for (const char* const metric : {"latency_ms", "error_rate", "requests_rps", "capacity_rps"}) {
     Engine engine;
-    Noise noise(5);
+    Dice noise(5);
     MetricEvent series("svc", metric);
     run(
         engine, series, 0, 215, [&](double m) { return ramp(m, 200, 100, -5); }, 1.0, noise);
@@ -154,7 +154,7 @@ TEST(AnomalyForecast, ConfiguredRangeReplacesTheLearnedOne) {
   config.ranges = {{"api", "latency_ms", 0, 130}};
   Engine tight(config), learned;
   for (Engine* const engine : {&tight, &learned}) {
-    Noise noise(6);
+    Dice noise(6);
     MetricEvent series("api", "latency_ms");
     run(
         *engine, series, 0, 260, [](double m) { return std::min(ramp(m, 200, 100, 1), 120.0); },
@@ -173,7 +173,7 @@ TEST(FalseAlarms, AreRareOnADayOfStationaryNoise) {
   Engine engine;
   engine.keep_observations = false;
   for (std::uint64_t s = 0; s < 200; ++s) {
-    Noise noise(1000 + s);
+    Dice noise(1000 + s);
     MetricEvent series("svc" + std::to_string(s), kMetrics[s % 5]);
     const double mean = s % 5 == 1 ? 0.05 : 40.0;
     const double sd = mean * (0.02 + 0.28 * noise.uniform());
@@ -191,7 +191,7 @@ TEST(FalseAlarms, AreRareOnADayOfStationaryNoise) {
 
 TEST(Drift, IsToldOnceAndTheBaselineRelearns) {
   Engine engine;
-  Noise noise(7);
+  Dice noise(7);
   MetricEvent series("api", "latency_ms");
   run(
       engine, series, 0, 600, [](double m) { return m < 240 ? 100.0 : 145.0; }, 3.0, noise);
@@ -209,7 +209,7 @@ TEST(Drift, IsToldOnceAndTheBaselineRelearns) {
 TEST(Drift, ShortOrSmallDeparturesAndImprovementsAreNone) {
   const auto drifts = [](const char* metric, auto truth) {
     Engine engine;
-    Noise noise(8);
+    Dice noise(8);
     MetricEvent series("api", metric);
     run(engine, series, 0, 400, truth, 3.0, noise);
     return engine.of(TriggerType::kDriftDetected).size();
@@ -224,7 +224,7 @@ TEST(Drift, ShortOrSmallDeparturesAndImprovementsAreNone) {
 
 TEST(Capacity, ADiskThatRunsFullIsAShortage) {
   Engine engine;
-  Noise noise(9);
+  Dice noise(9);
   MetricEvent series("db", "disk_used_percent");
   run(
       engine, series, 0, 160, [](double m) { return std::min(60.0 + 0.25 * m, 100.0); }, 0.1,
@@ -239,7 +239,7 @@ TEST(Capacity, ADiskThatRunsFullIsAShortage) {
 
 TEST(Capacity, AddsUpTheSeriesOfAServiceAndMatchesUnits) {
   Engine engine;
-  Noise noise(10);
+  Dice noise(10);
   MetricEvent a("api", "requests_rps", R"({"host":"a"})"),
       b("api", "requests_rps", R"({"host":"b"})");
   MetricEvent capacity("api", "capacity_rps"), other("api", "capacity_bytes");
@@ -265,7 +265,7 @@ void run_risk(Engine& engine, bool deploy, bool dependency) {
   node.service = "db";
   node.depends_on = {};
   ASSERT_TRUE(engine.topology.upsert(node));
-  Noise noise(11);
+  Dice noise(11);
   MetricEvent errors("web", "error_rate"), latency("web", "latency_ms");
   MetricEvent db("db", "latency_ms");
   for (int minute = 0; minute < 140; ++minute) {
@@ -306,7 +306,7 @@ TEST(Risk, FailedActionsCountAndFade) {
   engine.deploy("auth", kStart + kMinute);
   engine.actions("auth", kStart + kMinute + 10 * kSecond, 9, 0.1, 12);
   MetricEvent cpu("auth", "cpu_percent");
-  Noise noise(12);
+  Dice noise(12);
   for (int minute = 2; minute < 60; ++minute) {
     engine.metric(cpu, kStart + minute * kMinute, 50.0 + noise.normal());
   }
@@ -317,7 +317,7 @@ TEST(Observations, CarryBaselineDeviationAndRole) {
   ProactiveConfig config;
   config.observed_metrics = {"queue_depth"};
   Engine engine(config);
-  Noise noise(13);
+  Dice noise(13);
   MetricEvent latency("api", "latency_ms"), queue("api", "queue_depth"), other("api", "threads");
   for (int minute = 0; minute <= 100; ++minute) {
     const std::int64_t t = kStart + minute * kMinute;
@@ -378,7 +378,7 @@ TEST(Bounds, TheLeastRecentlySeenSeriesMakesRoomAndIsCounted) {
 TEST(Determinism, SameEventsSameFindingsWhateverElseFlows) {
   const auto run_one = [](int others) {
     Engine engine;
-    Noise noise(14), noise_of_others(15);
+    Dice noise(14), noise_of_others(15);
     MetricEvent latency("api", "latency_ms");
     std::vector<MetricEvent> more;
     for (int i = 0; i < others; ++i) more.emplace_back("svc" + std::to_string(i), "cpu_percent");
@@ -420,7 +420,7 @@ TEST(SteadyState, DoesNotAllocatePerEvent) {
   for (int i = 0; i < 100; ++i) {
     series.emplace_back("svc" + std::to_string(i), i % 2 ? "latency_ms" : "queue_depth");
   }
-  Noise noise(16);
+  Dice noise(16);
   std::uint64_t sequence = 0;
   std::uint64_t before = 0;
   for (int minute = 0; minute < 200; ++minute) {

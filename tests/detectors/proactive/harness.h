@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../../models/dice.h"
 #include "grace/core/detector.h"
 #include "grace/core/hash.h"
 #include "grace/core/learned_state.h"
@@ -22,23 +23,7 @@ inline std::int64_t at(const char* rfc3339) {
   return *core::parse_rfc3339(rfc3339);
 }
 
-// Reproducible noise: hashed uniforms; normal by the sum of twelve.
-class Noise {
- public:
-  explicit Noise(std::uint64_t seed) : state_(core::mix(seed + 1)) {}
-  double uniform() {
-    state_ = core::combine(state_, 0x5eed);
-    return static_cast<double>(state_ >> 11) * 0x1.0p-53;
-  }
-  double normal() {
-    double sum = -6.0;
-    for (int i = 0; i < 12; ++i) sum += uniform();
-    return sum;
-  }
-
- private:
-  std::uint64_t state_;
-};
+using testing::Dice;
 
 // One metric event with its own text.
 class MetricEvent {

@@ -12,7 +12,7 @@ using core::TriggerType;
 // Latency of api_service: 120 ms, from 13:50 on 45% more every ten minutes, until `healed`.
 void run_latency(Engine& engine, std::uint64_t seed, double noise_sd, const char* until,
                  const char* healed) {
-  Noise noise(seed);
+  Dice noise(seed);
   MetricEvent latency("api_service", "latency_ms");
   MetricEvent requests("api_service", "requests_rps");
   const std::int64_t climb = at("2025-01-15T13:50:00Z");
@@ -29,7 +29,7 @@ void run_latency(Engine& engine, std::uint64_t seed, double noise_sd, const char
 TEST(Scenario1, ForecastsTheLatencySpikeBeforeItHappens) {
   for (const double noise_sd : {0.5, 1.0, 2.0, 3.0}) {
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
-      SCOPED_TRACE(testing::Message() << "noise " << noise_sd << " seed " << seed);
+      SCOPED_TRACE(::testing::Message() << "noise " << noise_sd << " seed " << seed);
       Engine engine;
       run_latency(engine, seed, noise_sd, "2025-01-15T14:01:01Z", "2025-01-15T15:00:00Z");
       const auto found = engine.of(TriggerType::kAnomalyForecast);
@@ -72,7 +72,7 @@ TEST(Scenario1, SaysNothingMoreAfterTheHealing) {
 // Demand of api_cluster: steady, then rising; capacity constant until it is scaled.
 void run_demand(Engine& engine, std::uint64_t seed, double from_rps, double per_minute,
                 const char* rise, const char* until, const char* scaled) {
-  Noise noise(seed);
+  Dice noise(seed);
   MetricEvent demand("api_cluster", "requests_rps");
   MetricEvent capacity("api_cluster", "capacity_rps");
   const std::int64_t begin = at(rise);

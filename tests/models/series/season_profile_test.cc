@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "grace/core/hash.h"
+#include "../dice.h"
 
 namespace grace::models {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::int64_t kMinuteNs = 60'000'000'000;
 constexpr std::int64_t kDayMinutes = 1'440;
 
 double noise(std::int64_t i) {
-  return static_cast<double>(core::mix(static_cast<std::uint64_t>(i)) >> 11U) * 0x1p-53;
+  return testing::uniform_at(static_cast<std::uint64_t>(i));
 }
 
 // A bump around noon.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "../dice.h"
 #include "grace/core/hash.h"
 
 namespace grace::models {
@@ -17,9 +18,7 @@ constexpr std::int64_t kStepNs = 300'000'000'000;  // five minutes
 constexpr int kDaySteps = 288;
 
 double noise(std::int64_t i, std::uint64_t seed = 1) {
-  return static_cast<double>(core::mix(core::combine(seed, static_cast<std::uint64_t>(i))) >> 11U) *
-             0x1p-53 -
-         0.5;
+  return testing::uniform_at(core::combine(seed, static_cast<std::uint64_t>(i))) - 0.5;
 }
 
 using Value = std::function<double(int)>;

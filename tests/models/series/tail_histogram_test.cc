@@ -4,14 +4,12 @@
 
 #include <limits>
 
-#include "grace/core/hash.h"
+#include "../dice.h"
 
 namespace grace::models {
 namespace {
 
-double unit(std::uint64_t i) {
-  return static_cast<double>(core::mix(i) >> 11U) * 0x1p-53;
-}
+using testing::uniform_at;
 
 TEST(TailHistogram, KnowsNothingAtFirst) {
   const TailHistogram tail;
@@ -22,7 +20,7 @@ TEST(TailHistogram, KnowsNothingAtFirst) {
 
 TEST(TailHistogram, FollowsTheShareOfLargerValues) {
   TailHistogram tail;
-  for (std::uint64_t i = 0; i < 10'000; ++i) tail.add(unit(i));
+  for (std::uint64_t i = 0; i < 10'000; ++i) tail.add(uniform_at(i));
   // A bin is at most 1/8 of its octave wide.
   for (const double share : {0.5, 0.2, 0.05}) {
     EXPECT_NEAR(tail.middle(1.0 - share), share, 0.06) << share;
@@ -36,7 +34,7 @@ TEST(TailHistogram, IsConservativeUnderExchangeability) {
   int at_most_1 = 0;
   int at_most_10 = 0;
   for (std::uint64_t i = 0; i < 20'000; ++i) {
-    const double heavy = 1.0 / (1.0 - unit(i) + 1e-9);  // infinite mean
+    const double heavy = 1.0 / (1.0 - uniform_at(i) + 1e-9);  // infinite mean
     const double p = tail.conservative(heavy);
     at_most_1 += p <= 0.01 ? 1 : 0;
     at_most_10 += p <= 0.10 ? 1 : 0;
@@ -52,9 +50,9 @@ TEST(TailHistogram, DoesNotDependOnTheUnit) {
   TailHistogram small;
   TailHistogram large;
   for (std::uint64_t i = 0; i < 1'000; ++i) {
-    EXPECT_EQ(small.middle(unit(i)), large.middle(unit(i) * 0x1p20)) << i;
-    small.add(unit(i));
-    large.add(unit(i) * 0x1p20);
+    EXPECT_EQ(small.middle(uniform_at(i)), large.middle(uniform_at(i) * 0x1p20)) << i;
+    small.add(uniform_at(i));
+    large.add(uniform_at(i) * 0x1p20);
   }
 }
 
