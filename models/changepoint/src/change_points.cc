@@ -62,9 +62,7 @@ core::Result<ChangePointConfig> validated(ChangePointConfig config) {
 }
 
 ChangePointDetector::ChangePointDetector(const ChangePointConfig& config) noexcept
-    : config_(config) {
-  static_assert(kWarmUpValues / 8 <= kChangesMax);
-}
+    : config_(config) {}
 
 std::span<const ChangePoint> ChangePointDetector::push(double value) noexcept {
   change_count_ = 0;
@@ -232,16 +230,18 @@ void ChangePointDetector::decide(std::uint64_t index) noexcept {
   }
   if (here < kDecisionProbability) return;
   segment_start_ = best->start;
-  if (index - best->start > kDelayMax || change_count_ == kChangesMax) return;
+  if (index - best->start > kDelayMax) return;
   changes_[change_count_++] = {best->start, std::min(here, 1.0), index};
 }
 
 void ChangePointDetector::return_to_earlier() noexcept {
   double earlier = 0.0;
-  const SegmentRun* best = &runs_[0];
+  const SegmentRun* best = nullptr;
   for (std::size_t i = 0; i < run_count_; ++i) {
-    if (runs_[i].start + config_.segment_values_min <= segment_start_) earlier += runs_[i].weight;
-    if (runs_[i].weight > best->weight) best = &runs_[i];
+    const SegmentRun& run = runs_[i];
+    if (run.start + config_.segment_values_min > segment_start_) continue;
+    earlier += run.weight;
+    if (best == nullptr || run.weight > best->weight) best = &run;
   }
   if (earlier > kReturnProbability) segment_start_ = best->start;
 }

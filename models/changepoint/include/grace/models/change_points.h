@@ -70,7 +70,6 @@ class ChangePointDetector {
   static constexpr std::uint64_t kPlaceTolerance = 5;
   static constexpr std::uint64_t kDelayMax = 250;
   static constexpr double kDecisionProbability = 0.5;
-  static constexpr std::size_t kChangesMax = 4;  // that one call can report
 
   // `config` must have passed validated().
   explicit ChangePointDetector(const ChangePointConfig& config = {}) noexcept;
@@ -126,7 +125,8 @@ class ChangePointDetector {
   std::size_t early_count_ = 0;
   std::array<SegmentRun, kRunsMax + 2> runs_{};  // two begin before two are pruned
   std::size_t run_count_ = 0;
-  std::array<ChangePoint, kChangesMax> changes_{};
+  // One a value at most; a call plays the warm-up and the value after it.
+  std::array<ChangePoint, kWarmUpValues + 1> changes_{};
   std::size_t change_count_ = 0;
 };
 
