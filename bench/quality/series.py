@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Anomalies in one series: `grace score series` over NAB's development categories.
 
-    bench/quality/series.py --grace build/release/bin/grace --shared DIR [--ablation]
+    bench/quality/series.py --grace build/release/bin/grace --shared DIR [--ablation] [--noise]
 
 Prints one JSON object a line. The first is the score of the standard profile at the model's own
 threshold; then one a category (a category's share of the raw score, windows hit, false positives),
-and with --ablation one for each member left out. The scorer and the data are those in DIR.
+with --ablation one for each member left out, and with --noise how often each kind of pure noise
+raises an alarm. The scorer and the data are those in DIR.
 """
 import argparse
 import csv
+import itertools
 import json
+import math
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -64,9 +68,9 @@ def judge(shared, results, *options):
     return json.loads(done.stdout)["profiles"]
 
 
-def line(metric, value, detail, **more):
-    print(json.dumps({"data": "nab development categories", "metric": metric,
-                      "value": round(value, 2) + 0.0, **more, "detail": detail}), flush=True)
+def line(metric, value, detail, data="nab development categories", **more):
+    print(json.dumps({"data": data, "metric": metric, "value": round(value, 2) + 0.0, **more,
+                      "detail": detail}), flush=True)
 
 
 def report(shared, results, rows, seconds):
@@ -101,12 +105,40 @@ def ablation(grace, shared, data):
                   "false_positive_rows": best["fp_rows"]})
 
 
+NOISES = {
+    "normal": lambda dice, count: (dice.gauss(0, 1) for _ in range(count)),
+    "without a mean": lambda dice, count: (math.tan(math.pi * (dice.random() - 0.5))
+                                           for _ in range(count)),  # Cauchy
+    "wandering": lambda dice, count: itertools.accumulate(dice.gauss(0, 1) for _ in range(count)),
+}
+
+
+def noise(grace, series_count=8, values=24000):
+    """Alarms in series of noise, a value each five minutes."""
+    for name, make in NOISES.items():
+        scores = []
+        for seed in range(series_count):
+            with tempfile.NamedTemporaryFile("w", suffix=".csv") as source:
+                source.write("timestamp,value\n")
+                for i, value in enumerate(make(random.Random(seed), values)):
+                    source.write("%d,%r\n" % (1396310400 + 300 * i, value))
+                source.flush()
+                done = subprocess.run([grace, "score", "series", source.name], check=True,
+                                      capture_output=True, text=True)
+            scores += [float(row.rsplit(",", 1)[1]) for row in done.stdout.splitlines()[1:]]
+        alarms = sum(score >= THRESHOLD for score in scores)
+        line(f"{name}: alarms in 1,000 values", 1000 * alarms / len(scores),
+             {"values": len(scores), "alarms": alarms,
+              "alarms_at_0.7": sum(score >= 0.7 for score in scores)}, data="noise")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grace", required=True, help="the grace program")
     parser.add_argument("--shared", required=True, help="folder with scoring/ and data/")
     parser.add_argument("--ablation", action="store_true", help="leave each member out in turn")
+    parser.add_argument("--noise", action="store_true", help="count the alarms on noise")
     arguments = parser.parse_args()
     data = os.path.join(arguments.shared, "data", "nab", "data")
     with tempfile.TemporaryDirectory() as results:
@@ -114,6 +146,8 @@ def main():
         report(arguments.shared, results, rows, seconds)
     if arguments.ablation:
         ablation(arguments.grace, arguments.shared, data)
+    if arguments.noise:
+        noise(arguments.grace)
 
 
 if __name__ == "__main__":

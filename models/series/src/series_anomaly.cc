@@ -76,10 +76,10 @@ SeriesVerdict SeriesAnomaly::step(std::int64_t time_ns, double value) noexcept {
   return combine(odd);
 }
 
-void SeriesAnomaly::begin_anew() noexcept {
-  const std::uint32_t run = run_;
+void SeriesAnomaly::begin_anew(Kind kind, double value) noexcept {
   *this = SeriesAnomaly(members_);
-  run_ = run;
+  kind_ = kind;
+  last_raw_ = value;
 }
 
 double SeriesAnomaly::judged(double value) noexcept {
@@ -91,9 +91,7 @@ double SeriesAnomaly::judged(double value) noexcept {
     case Kind::kCounter:
       if (value >= before) return value - before;
       if (value >= 0.0 && value < kRestartPart * before) return value;
-      begin_anew();
-      kind_ = Kind::kGauge;
-      last_raw_ = value;
+      begin_anew(Kind::kGauge, value);
       return value;
     case Kind::kUndecided:
       break;
@@ -110,9 +108,7 @@ double SeriesAnomaly::judged(double value) noexcept {
     kind_ = Kind::kGauge;
     return value;
   }
-  begin_anew();
-  kind_ = Kind::kCounter;
-  last_raw_ = value;
+  begin_anew(Kind::kCounter, value);
   return value - before;
 }
 
@@ -170,11 +166,8 @@ SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
       verdict.member = static_cast<SeriesMember>(i);
     }
   }
+  if (steps_ <= kWarmupSteps) return verdict;
   verdict.tail_probability = surprise_tail_.conservative(verdict.surprise);
-  if (steps_ <= kWarmupSteps) {
-    verdict.tail_probability = 1.0;
-    return verdict;
-  }
   surprise_tail_.add(verdict.surprise);
   if (verdict.surprise > held_ + kOnsetMargin) {
     verdict.anomaly_score = verdict.surprise / (verdict.surprise + kSurpriseThreshold);

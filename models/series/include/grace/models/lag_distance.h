@@ -16,7 +16,7 @@ namespace grace::models {
 // far from everything once and near to itself from then on, which marks the beginning of what is
 // new and not the rest.
 //
-// 8 KiB, no allocation. Not thread safe. Values must be finite and within +-1e30.
+// 8 KiB, no allocation. Not thread safe. Values must be finite and within +-1e31.
 class LagDistance {
  public:
   static constexpr std::size_t kLags = 1024;

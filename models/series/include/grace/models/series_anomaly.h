@@ -49,10 +49,12 @@ struct SeriesVerdict {
 // against its own recent history is the anomaly likelihood of Lavin and Ahmad 2015 ("Evaluating
 // real-time anomaly detection algorithms") and Ahmad et al. 2017.
 //
-// Values may be of any finite scale; others are ignored. Times are UTC nanoseconds; they matter for
-// the time of day alone, so that gaps, duplicates and disorder do no harm: values are taken in the
-// order of the calls. A series that only grows from its beginning on is a counter: it is judged by
-// its increments, and a fall below half of the last value is a restart.
+// Values beyond +-1e30 and what is no number are ignored. Deviations below 1e-12 count as none, and
+// differences are told apart from 2^-48 to 2^48 (TailHistogram); in between the unit does not
+// matter. Times are UTC nanoseconds; they matter for the time of day alone, so that gaps,
+// duplicates and disorder do no harm: values are taken in the order of the calls. A series that
+// only grows from its beginning on is a counter: it is judged by its increments, and a fall below
+// half of the last value is a restart.
 //
 // Silent for kWarmupSteps. About 46 KiB, no allocation, not thread safe. The result is a function
 // of the calls alone, the same on every processor.
@@ -82,7 +84,8 @@ class SeriesAnomaly {
   double judged(double value) noexcept;
   Oddities oddities(std::int64_t time_ns, double value) noexcept;
   SeriesVerdict combine(const Oddities& oddities) noexcept;
-  void begin_anew() noexcept;
+  // Forgets everything; `value` is the last one as it came.
+  void begin_anew(Kind kind, double value) noexcept;
 
   LagDistance pattern_;
   LagDistance relative_;
