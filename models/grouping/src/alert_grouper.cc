@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "grace/core/exact_log.h"
+#include "grace/core/exact_math.h"
 #include "grace/core/hash.h"
 #include "grace/core/time.h"
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "exact_math.h"
+#include "grace/core/exact_math.h"
 
 namespace grace::models {
 namespace {
+
+using core::exact_log;
 
 // A series that has been constant is said to move by a hundredth of its level, not by an infinity
 // of deviations; likewise one whose tail begins within a quarter of its usual deviation.

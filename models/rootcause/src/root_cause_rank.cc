@@ -4,12 +4,15 @@
 #include <utility>
 
 #include "evidence.h"
-#include "exact_math.h"
+#include "grace/core/exact_math.h"
 #include "grace/models/root_cause.h"
 
 namespace grace::models {
 
 namespace {
+
+using core::exact_exp;
+using core::exact_log;
 
 constexpr std::size_t kLatency = static_cast<std::size_t>(MetricKind::kLatency);
 constexpr std::size_t kAvailability = static_cast<std::size_t>(MetricKind::kAvailability);

@@ -6,19 +6,12 @@
 #include <vector>
 
 #include "../dice.h"
-#include "grace/core/exact_log.h"
 
 namespace grace::models {
 namespace {
 
 using testing::Dice;
 using Symbols = std::vector<std::uint32_t>;
-
-TEST(ExactLog, AgreesWithTheLibrary) {
-  for (const double x : {1e-300, 1e-9, 0.1, 0.5, 0.70710678, 0.9999, 1.0, 1.5, 2.0, 123.4, 1e300}) {
-    EXPECT_NEAR(core::exact_log(x), std::log(x), 1e-14 * std::max(1.0, std::abs(std::log(x)))) << x;
-  }
-}
 
 // Jobs: open (1), three reads (2) or a retry or two more, sometimes a cache hit (3), write (4) as
 // often as reads, close (5).
