@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
-#include "exact_math.h"
 #include "grace/core/assert.h"
+#include "grace/core/exact_math.h"
 
 namespace grace::models {
 namespace {
@@ -183,7 +183,7 @@ void ChangePointDetector::weigh(std::span<const double> evidence) noexcept {
   for (std::size_t i = 1; i < run_count_; ++i) most = std::max(most, evidence[i]);
   double sum = 0.0;
   for (std::size_t i = 0; i < run_count_; ++i) {
-    runs_[i].weight *= exact_exp(independence_ * (evidence[i] - most));
+    runs_[i].weight *= core::exact_exp(independence_ * (evidence[i] - most));
     sum += runs_[i].weight;
   }
   GRACE_ASSERT(sum > 0, "no run explains the value: %zu runs", run_count_);

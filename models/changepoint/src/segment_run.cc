@@ -1,8 +1,10 @@
 #include "grace/models/segment_run.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "exact_math.h"
+#include "gamma_ratio.h"
+#include "grace/core/exact_math.h"
 
 namespace grace::models {
 namespace {
@@ -10,6 +12,8 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 // Below this share a value counts as an outlier wholly.
 constexpr double kShareMin = 1e-6;
+// Densities below have no logarithm here: a tiny share of outliers can make one.
+constexpr double kDensityMin = 1e-300;
 
 double cauchy(double away, double width) noexcept {
   const double z = away / width;
@@ -21,7 +25,7 @@ double student(double away, double shape, double variance) noexcept {
   const double freedom = 2.0 * shape;
   const double z = away * away / (freedom * variance);
   return gamma_ratio(shape) / std::sqrt(kPi * freedom * variance) *
-         exact_exp(-(shape + 0.5) * exact_log(1.0 + z));
+         core::exact_exp(-(shape + 0.5) * core::exact_log(1.0 + z));
 }
 
 }  // namespace
@@ -35,7 +39,7 @@ double SegmentRun::begin(double value, double slope_deviation, const RunScale& s
   slope_variance = slope_deviation * slope_deviation;
   shape = constants.shape;
   rate = constants.shape * scale.deviation * scale.deviation;
-  return exact_log(cauchy(value - scale.center, constants.outlier_scale * scale.deviation));
+  return core::exact_log(cauchy(value - scale.center, constants.outlier_scale * scale.deviation));
 }
 
 double SegmentRun::step(double value, const RunScale& scale,
@@ -70,7 +74,7 @@ double SegmentRun::step(double value, const RunScale& scale,
     rate += 0.5 * away * away / spread;
     shape += 0.5 * share;
   }
-  return exact_log(predicted + outlier);
+  return core::exact_log(std::max(predicted + outlier, kDensityMin));
 }
 
 }  // namespace grace::models

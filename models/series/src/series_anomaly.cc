@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "grace/core/exact_math.h"
 #include "numeric.h"
 
 namespace grace::models {
@@ -129,7 +130,8 @@ SeriesAnomaly::Oddities SeriesAnomaly::oddities(std::int64_t time_ns, double val
   const double y = (x - center_.mean) / unit;
   const double bounded = y / (1.0 + magnitude(y) / kBound);
   const double relative =
-      sign_of(value) * exact_log(1.0 + magnitude(value) / (kRelativePart * size_.mean + kTiny));
+      sign_of(value) *
+      core::exact_log(1.0 + magnitude(value) / (kRelativePart * size_.mean + kTiny));
   const LagDistance::Nearest nearest = pattern_.step(static_cast<float>(x));
 
   Oddities odd{};
@@ -158,9 +160,9 @@ SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
     const double tail = tails_[i].middle(odd[i]);
     tails_[i].add(odd[i]);
     if (steps_ <= kWarmupSteps || tail >= kMemberTail) continue;
-    const double excess = kInverseLn10 * exact_log(kMemberTail / tail);
+    const double excess = kInverseLn10 * core::exact_log(kMemberTail / tail);
     verdict.surprise += excess;
-    const double own = -kInverseLn10 * exact_log(tail);
+    const double own = -kInverseLn10 * core::exact_log(tail);
     if (own > verdict.member_surprise) {
       verdict.member_surprise = own;
       verdict.member = static_cast<SeriesMember>(i);
