@@ -59,6 +59,14 @@ def truth_names_every_kind(grace, arguments):
     check(crossing and crossing <= generated.SLOW, crossing)
 
 
+def mean(values):
+    return sum(values) / len(values)
+
+
+def mean_change(values):
+    return mean([abs(right - left) for left, right in zip(values, values[1:])])
+
+
 def faults_are_in_the_stream(grace, arguments):
     stream, truth = gen(grace, 3)
     series = samples_of(stream)
@@ -83,6 +91,12 @@ def faults_are_in_the_stream(grace, arguments):
             check(min(inside) > 100 * max(before), fault)
         elif kind in ("spike", "error_burst", "saturation"):
             check(min(inside) > max(before), fault)
+        elif kind == "intermittent_errors":
+            equal(sum(value > max(before) + 0.05 for value in inside), -(-len(inside) // 5), fault)
+        elif kind in ("level_shift_up", "slowdown"):
+            check(mean(inside) > 1.3 * mean(before), fault)
+        elif kind in ("variance_change", "saw_tooth", "oscillation"):
+            check(mean_change(inside) > 2 * mean_change(before), fault)
         elif kind in ("slow_leak", "trend_up", "error_creep"):
             check(sum(inside[-5:]) > sum(before[-5:]), fault)
         elif kind in ("gradual_decline", "level_shift_down"):
