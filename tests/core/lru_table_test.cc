@@ -1,0 +1,99 @@
+#include "grace/core/lru_table.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "grace/core/hash.h"
+
+namespace grace::core {
+namespace {
+
+TEST(LruTable, FindsWhatWasInsertedAndNothingElse) {
+  LruTable<int> table(4);
+  EXPECT_EQ(table.find(mix(1)), kNoSlot);
+  const std::uint32_t slot = table.insert(mix(1), 0);
+  table[slot] = 7;
+  EXPECT_EQ(table.find(mix(1)), slot);
+  EXPECT_EQ(table.key_of(slot), mix(1));
+  EXPECT_TRUE(table.holds(slot, mix(1)));
+  EXPECT_FALSE(table.holds(slot, mix(2)));
+  EXPECT_FALSE(table.holds(kNoSlot, mix(1)));
+  EXPECT_EQ(table.find(mix(2)), kNoSlot);
+}
+
+TEST(LruTable, ASlotThatIsUsedAgainStartsFromNothing) {
+  LruTable<int> table(1);
+  const std::uint32_t slot = table.insert(mix(1), 0);
+  table[slot] = 7;
+  table.erase(slot);
+  EXPECT_FALSE(table.holds(slot, mix(1)));
+  EXPECT_EQ(table.insert(mix(2), 0), slot);
+  EXPECT_EQ(table[slot], 0);
+  EXPECT_FALSE(table.holds(slot, mix(1)));
+}
+
+TEST(LruTable, KeysThatShareHomeAndTagAreToldApart) {
+  LruTable<int> table(8);
+  // The same upper half (tag), and lower halves that meet in one home: one run of entries.
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 0; i < 8; ++i) keys.push_back((std::uint64_t{5} << 32) | (i << 16) | 15);
+  for (const std::uint64_t key : keys) table.insert(key, 0);
+  table.erase(table.find(keys[0]));
+  table.erase(table.find(keys[4]));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::uint32_t slot = table.find(keys[i]);
+    EXPECT_EQ(slot == kNoSlot, i == 0 || i == 4) << i;
+    EXPECT_TRUE(slot == kNoSlot || table.key_of(slot) == keys[i]) << i;
+  }
+}
+
+TEST(LruTable, InOneStampASlotIsMovedOnce) {
+  LruTable<int> table(3);
+  const std::uint32_t a = table.insert(mix(1), 5);
+  const std::uint32_t b = table.insert(mix(2), 5);
+  table.touch(a, 5);
+  EXPECT_EQ(table.oldest(), a);  // used in this stamp already
+  table.touch(a, 6);
+  EXPECT_EQ(table.oldest(), b);
+  EXPECT_EQ(table.stamp_of(a), 6);
+}
+
+// Against a plain list in order of use.
+TEST(LruTable, BehavesLikeAListInOrderOfUse) {
+  constexpr std::uint32_t kSlots = 50;
+  LruTable<std::uint64_t> table(kSlots);
+  std::vector<std::uint64_t> by_use;  // oldest first
+  std::mt19937_64 random(11);
+  for (std::int32_t stamp = 0; stamp < 50'000; ++stamp) {
+    const std::uint64_t key = mix(random() % 120);
+    const auto known = std::find(by_use.begin(), by_use.end(), key);
+    const std::uint32_t slot = table.find(key);
+    ASSERT_EQ(slot != kNoSlot, known != by_use.end());
+    if (slot != kNoSlot) {
+      ASSERT_EQ(table[slot], key);
+      by_use.erase(known);
+      if (random() % 4 == 0) {
+        table.erase(slot);
+        continue;
+      }
+      table.touch(slot, stamp);
+    } else {
+      if (table.full()) {
+        ASSERT_EQ(table.key_of(table.oldest()), by_use.front());
+        by_use.erase(by_use.begin());
+        table.erase(table.oldest());
+      }
+      table[table.insert(key, stamp)] = key;
+    }
+    by_use.push_back(key);
+    ASSERT_EQ(table.count(), by_use.size());
+    ASSERT_EQ(table.key_of(table.oldest()), by_use.front());
+  }
+}
+
+}  // namespace
+}  // namespace grace::core
