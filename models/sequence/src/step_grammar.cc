@@ -69,7 +69,10 @@ double StepGrammar::blend(const Node& node, std::uint32_t symbol, double shorter
 std::uint32_t StepGrammar::create(std::uint64_t key, std::int32_t stamp) {
   if (nodes_.full()) {
     const std::uint32_t oldest = nodes_.oldest();
-    if (nodes_.stamp_of(oldest) + kIdleStamps > stamp) {
+    // Unsigned: the age is right also when stamps have passed their end and begun again.
+    const std::uint32_t age =
+        static_cast<std::uint32_t>(stamp) - static_cast<std::uint32_t>(nodes_.stamp_of(oldest));
+    if (age < kIdleStamps) {
       ++refused_count_;
       return kNoSlot;
     }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
+
 #include "../dice.h"
 
 namespace grace::models {
@@ -59,6 +62,25 @@ TEST(StepGrammar, FullRefusesNewContextsAndKeepsLiveOnes) {
   EXPECT_EQ(model.evicted_count(), 0U);
   for (int i = 0; i < 100; ++i) model.advance(9, context, 1, 100'000);  // long after: idle
   EXPECT_GT(model.evicted_count(), 0U);
+}
+
+TEST(StepGrammar, IdleContextsMakeRoomAlsoWhenStampsWrapAround) {
+  StepGrammar model(4);
+  StepGrammar::Context context;
+  const auto fill = [&](std::uint64_t first_class, std::int32_t stamp) {
+    for (std::uint64_t key = first_class; key < first_class + 4 * 7; key += 7) {
+      context = {};
+      model.advance(key, context, 1, stamp);
+    }
+  };
+  constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
+  fill(7, kLast - 10);
+  fill(1007, std::numeric_limits<std::int32_t>::min() + 10);  // 21 stamps later: all still live
+  EXPECT_EQ(model.refused_count(), 4U);
+  EXPECT_EQ(model.evicted_count(), 0U);
+  fill(1007, std::numeric_limits<std::int32_t>::min() + 50);  // 61 later
+  EXPECT_EQ(model.refused_count(), 4U);
+  EXPECT_EQ(model.evicted_count(), 4U);
 }
 
 TEST(StepGrammar, AskingTellsWhatAdvancingWouldTellAndLearnsNothing) {

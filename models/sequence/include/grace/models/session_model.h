@@ -20,7 +20,7 @@ struct SessionModelConfig {
   // --- cost ---
   std::uint32_t prototypes_max = 1024;     // count vectors, 576 bytes each
   std::uint32_t symbols_max = 4096;        // symbols with statistics, 64 bytes each
-  std::uint32_t grammar_nodes_max = 4096;  // contexts, 192 bytes each
+  std::uint32_t grammar_nodes_max = 4096;  // contexts, 128 bytes each
   std::uint32_t scores_max = 4096;         // scores kept for the threshold, 4 bytes each
 };
 

@@ -28,7 +28,7 @@ class StepGrammar {
 
   // Probability of `symbol` as the next in its context, as known before this call; then learns it.
   // Exact where it is below kLikely, a lower bound above. `stamp`: the caller's time in steps of
-  // his choice, for the order of use; never backwards.
+  // his choice, for the order of use; never backwards, but it may wrap around.
   double advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
                  std::int32_t stamp);
 
@@ -51,7 +51,7 @@ class StepGrammar {
   static constexpr std::uint32_t kGrowCount = 8;  // a context is refined once it was seen so often
   static constexpr std::uint32_t kTotalMax = 1U
                                              << 20;  // then counts are halved: it can still learn
-  static constexpr std::int32_t kIdleStamps = 60;
+  static constexpr std::uint32_t kIdleStamps = 60;
 
   struct Follower {
     std::uint32_t symbol = 0;
