@@ -1,6 +1,8 @@
 #include "grace/models/alert_grouper.h"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 
 #include "grace/core/exact_math.h"
 #include "grace/core/hash.h"
@@ -47,17 +49,17 @@ AlertGrouper::AlertGrouper(const AlertGrouperConfig& config)
   incidents_.reserve(config.incidents_max);
 }
 
-void AlertGrouper::relate(std::string_view a, std::string_view b) {
+bool AlertGrouper::relate(std::string_view a, std::string_view b) {
   const std::uint64_t first = core::hash_bytes(a);
   const std::uint64_t second = core::hash_bytes(b);
-  for (const std::uint64_t key : {core::mix(first), core::mix(second), pair_key(first, second)}) {
-    if (relations_.find(key) != kNoSlot) continue;
-    if (relations_.full()) {
-      ++evicted_count_;
-      return;
-    }
-    relations_.insert(key, 0);
+  const std::array keys{core::mix(first), core::mix(second), pair_key(first, second)};
+  const auto is_new = [this](std::uint64_t key) { return relations_.find(key) == kNoSlot; };
+  // All or nothing: two services that are known without their dependency would be kept apart.
+  if (relations_.count() + std::ranges::count_if(keys, is_new) > config_.services_max) return false;
+  for (const std::uint64_t key : keys) {
+    if (is_new(key)) relations_.insert(key, 0);
   }
+  return true;
 }
 
 // Laplace's rule of succession, with one episode's length added to the time watched.
@@ -209,7 +211,10 @@ AlertGrouper::Seen AlertGrouper::look(const Alert& alert) {
 AlertGroup AlertGrouper::add(const Alert& alert) {
   if (!begun_) begin_ns_ = now_ns_ = alert.ts_ns;
   begun_ = true;
-  now_ns_ = std::max(now_ns_, alert.ts_ns);
+  // No later than what keeps the time since the first alert in its type: 292 years.
+  constexpr std::int64_t kSpanMax = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t latest = begin_ns_ < 0 ? begin_ns_ + kSpanMax : kSpanMax;
+  now_ns_ = std::max(now_ns_, std::min(alert.ts_ns, latest));
   expire();
   const Seen seen = look(alert);
   if (Incident* const incident = best_incident(seen); incident != nullptr) {

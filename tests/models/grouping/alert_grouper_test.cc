@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -118,9 +119,9 @@ TEST_F(Grouping, ASurgeOfNoiseIsAnIncident) {
 }
 
 TEST_F(Grouping, DependenciesJoinAndStrangersDoNot) {
-  grouper_.relate("api", "db");
-  grouper_.relate("shop", "cart");
-  grouper_.relate("bank", "vault");
+  ASSERT_TRUE(grouper_.relate("api", "db"));
+  ASSERT_TRUE(grouper_.relate("shop", "cart"));
+  ASSERT_TRUE(grouper_.relate("bank", "vault"));
   quiet_days();
   const auto incident = at(kDay3, "db", "connections exhausted");
   EXPECT_EQ(at(kDay3 + 20.0, "api", "cannot reach database").id, incident.id);
@@ -149,10 +150,6 @@ TEST(AlertGrouper, StaysInItsBounds) {
   config.templates.templates_max = 16;
   config.templates.leaves_max = 16;
   AlertGrouper grouper(config);
-  for (int i = 0; i < 20; ++i) {
-    grouper.relate("a" + std::to_string(i), "b" + std::to_string(i));
-  }
-  EXPECT_GT(grouper.evicted_count(), 0U);
   testing::Dice dice(5);
   std::int64_t now = kBegin;
   std::uint64_t highest = 0;
@@ -165,6 +162,37 @@ TEST(AlertGrouper, StaysInItsBounds) {
     highest = std::max(highest, group.id);
   }
   EXPECT_EQ(highest + 1, grouper.group_count());
+  EXPECT_GT(grouper.evicted_count(), 0U);
+}
+
+TEST(AlertGrouper, ADependencyThatDoesNotFitChangesNothing) {
+  AlertGrouperConfig config;
+  config.services_max = 5;  // two services and their dependency; no room for three more
+  AlertGrouper grouper(config);
+  ASSERT_TRUE(grouper.relate("api", "db"));
+  ASSERT_TRUE(grouper.relate("db", "api")) << "it is known";
+  ASSERT_FALSE(grouper.relate("web", "cart"));
+  ASSERT_TRUE(grouper.relate("api", "web")) << "two more: web, and that they depend";
+  // cart is no stranger of db: nothing is known of it.
+  for (int day = 0; day < 2; ++day) {
+    grouper.add({kBegin + day * 24 * kHour, "batch", "", "nightly job finished late"});
+  }
+  const std::int64_t now = kBegin + 49 * kHour;
+  const AlertGroup first = grouper.add({now, "db", "", "connections exhausted"});
+  EXPECT_EQ(grouper.add({now + 3 * kSecond, "cart", "", "queue is long"}).id, first.id);
+}
+
+TEST(AlertGrouper, TimesAtTheEndsOfTheirRangeDoNotOverflow) {
+  constexpr std::int64_t kFirst = std::numeric_limits<std::int64_t>::min();
+  constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t begin : {kFirst, std::int64_t{-5}, kBegin}) {
+    AlertGrouper grouper;
+    const std::uint64_t first = grouper.add({begin, "web", "", "slow"}).id;
+    const std::uint64_t second = grouper.add({kLast, "web", "", "slow"}).id;
+    EXPECT_NE(second, first) << begin;
+    EXPECT_EQ(grouper.add({kLast, "web", "", "slow"}).id, second) << begin;
+    EXPECT_EQ(grouper.add({kFirst, "web", "", "slow"}).id, second) << begin;
+  }
 }
 
 TEST(AlertGrouper, TheSameAlertsGiveTheSameGroups) {

@@ -34,7 +34,9 @@ struct AlertGrouperConfig {
 };
 
 struct Alert {
-  std::int64_t ts_ns = 0;      // event time; earlier than the one before: taken for the same time
+  // Event time. Earlier than the one before: taken for the same time; later than 292 years after
+  // the first: taken for that.
+  std::int64_t ts_ns = 0;
   std::string_view service;    // service or host; may be empty
   std::string_view signature;  // the rule that fired, as a stable name; may be empty
   std::string_view text;       // message or title; identifiers in it do not matter
@@ -75,8 +77,9 @@ class AlertGrouper {
  public:
   explicit AlertGrouper(const AlertGrouperConfig& config = {});
 
-  // `a` depends on `b` or the other way round. Before the alerts, or between them.
-  void relate(std::string_view a, std::string_view b);
+  // `a` depends on `b` or the other way round. Before the alerts, or between them. False:
+  // services_max is reached and nothing changed.
+  [[nodiscard]] bool relate(std::string_view a, std::string_view b);
   AlertGroup add(const Alert& alert);
 
   [[nodiscard]] std::uint64_t group_count() const noexcept { return next_group_; }
