@@ -251,7 +251,7 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
   const log_analyzer::LogAnalyzerConfig& log = config.log_analyzer;
   const std::uint64_t per_partition =
       std::uint64_t{log.patterns_max} * 1024 + std::uint64_t{log.pairs_max} * 384 +
-      std::uint64_t{log.templates_max} * 512 + std::uint64_t{log.sessions_max} * 512 +
+      std::uint64_t{log.templates_max} * 576 + std::uint64_t{log.sessions_max} * 512 +
       std::uint64_t{log.grammar_nodes_max} * 256 + std::uint64_t{log.grammar_classes_max} * 512 +
       std::uint64_t{log.symbols_max} * 32 + log.symbol_bytes_max;
   const std::uint64_t ordered = std::uint64_t{log.components_max} * 1024 +
