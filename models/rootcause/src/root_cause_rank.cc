@@ -126,18 +126,20 @@ class RootCauseRanker {
     best = {true, nats, 0.0, evidence.onset_ns, metric};
   }
 
-  // Shares of the lines that the service logged at that moment; a template that is not mentioned
-  // had none, also before it was first seen.
+  // By the moments at which the service logged anything, the newest history_max of them: at which
+  // of them each template was there. One that is not mentioned was not, also before it was first
+  // seen.
   void judge_templates(Node& node) {
-    std::map<std::int64_t, double> lines;
+    std::set<std::int64_t> logged;
     for (const auto& [metric, series] : node.service->series) {
       if (series.kind != MetricKind::kTemplate) continue;
       for (const RootCauseModel::Point& point : series.points) {
-        if (point.ts_ns <= at_ns_ && point.value > 0) lines[point.ts_ns] += point.value;
+        if (point.ts_ns <= at_ns_ && point.value > 0) logged.insert(point.ts_ns);
+        if (logged.size() > config_.history_max) logged.erase(logged.begin());
       }
     }
     std::vector<Point> moments;
-    for (const auto& [ts_ns, total] : lines) moments.push_back({ts_ns, 0.0});
+    for (const std::int64_t ts_ns : logged) moments.push_back({ts_ns, 0.0});
     const Cut frame = cut_series(moments, at_ns_, config_);
     if (frame.baseline.size() < config_.baseline_samples_min) return;
     node.step_ns = std::max(node.step_ns, frame.step_ns);

@@ -12,7 +12,7 @@ enum class MetricKind : std::uint8_t {
   kSelfTime,      // time without that of callees: the service's own
   kAvailability,  // share of requests that succeed, or fail: spreads to callers
   kErrors,        // counts of errors: spread to callers
-  kTemplate,      // lines of one log template ("log:..."); judged as shares of the service's lines
+  kTemplate,      // lines of one log template ("log:..."); judged by presence
   kTraffic,       // requests, calls, spans: what callers do, so no evidence against the service
   kCpu,           // processor: the service's own
   kResource,      // memory, disk, threads, queues

@@ -92,8 +92,8 @@ enum class Observed : std::uint8_t {
 // so that a series that spikes by habit surprises nobody; robust scores per series are what RCA
 // baselines rank by (BARO: Pham et al., FSE 2024). Lines of log templates and error counts are
 // judged by presence: the likelihood ratio (G) of how often they occur in the window against the
-// past; templates as shares of what the service logged at that moment, which takes the load and the
-// behaviour of callers out (regression on the parents in the graph: CIRCA, Li et al., KDD 2022).
+// past; templates among the moments at which the service logged anything, which takes silence of
+// the callers out (regression on the parents in the graph: CIRCA, Li et al., KDD 2022).
 //
 // Direction: latency and failures travel from callee to caller. What a service itself adds is its
 // excess (deviation times requests, in seconds or failures of all requests) less that of its
@@ -102,8 +102,10 @@ enum class Observed : std::uint8_t {
 // Lin et al., ICSOC 2018). Onset: a callee explains only what did not begin before it.
 //
 // Memory: series_max * history_max * 32 bytes at most, what is used grows with the input. The
-// result is a function of the set of samples and edges: their order does not matter. Thread: the
-// caller's; rank() may run beside other const calls.
+// result is a function of the set of samples and edges: their order does not matter, as long as no
+// series had more than history_max samples with some of them later than the moment asked about
+// (then those that came first may have pushed the past out). Thread: the caller's; rank() may run
+// beside other const calls.
 class RootCauseModel {
  public:
   explicit RootCauseModel(RootCauseConfig config = {}) : config_(config) {}
