@@ -8,7 +8,6 @@ DIR/scoring holds the converter and the scorer, DIR/data/ait_ads the alerts.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -44,7 +43,6 @@ def main():
         detail = {name: round(value, 4) if isinstance(value := result[name], float) else value
                   for name in SHOWN}
         detail["us_an_alert"] = round(seconds / len(labels) * 1e6, 2)
-        detail["peak_bytes"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         results[scenario] = result, detail
     for metric, (floor, goal, reference) in TARGETS.items():
         value = sum(result[metric] for result, _ in results.values()) / len(results)

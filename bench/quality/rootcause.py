@@ -89,7 +89,7 @@ class Ranker:
     """Calls `grace score rootcause` and keeps count of its cost."""
 
     def __init__(self, grace):
-        self.grace, self.seconds, self.rss, self.runs = grace, 0.0, 0, 0
+        self.grace, self.seconds, self.runs = grace, 0.0, 0
 
     def rank(self, folder, at, metrics=None, alarm=None):
         command = [self.grace, "score", "rootcause", "--topology",
@@ -109,13 +109,12 @@ class Ranker:
         if abs(total - 1) > 1e-9:
             raise RuntimeError(f"probabilities sum to {total}: {' '.join(command)}")
         self.seconds += usage.ru_utime + usage.ru_stime
-        self.rss = max(self.rss, usage.ru_maxrss)
         self.runs += 1
         return [entry["service"] for entry in ranking]
 
     def cost(self):
         return {"cpu_seconds_a_ranking": round(self.seconds / max(1, self.runs), 3),
-                "peak_rss_mib": round(self.rss / 1024, 1), "rankings": self.runs}
+                "rankings": self.runs}
 
 
 def emit(data, metric, value, floor, goal, published, detail):

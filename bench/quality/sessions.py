@@ -8,7 +8,6 @@ DIR/scoring holds the converter and the scorer, DIR/data/hdfs_1pct the sessions.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,13 +17,11 @@ POPULATION = 553366  # normal sessions of the full log, onto which false positiv
 
 
 def run(grace, train, test, *options):
-    """Output lines, seconds and peak bytes of one run."""
+    """Output lines and seconds of one run."""
     begin = time.monotonic()
     done = subprocess.run([grace, "score", "sessions", "--train", train, *options, test],
                           capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - begin
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return done.stdout.splitlines(), seconds, peak
+    return done.stdout.splitlines(), time.monotonic() - begin
 
 
 def main():
@@ -40,12 +37,12 @@ def main():
         data = os.path.join(options.shared, "data", "hdfs_1pct")
         labels = convert.sequences(data, folder)
         train, test = (os.path.join(folder, name) for name in ("train.txt", "test.txt"))
-        lines, seconds, peak = run(options.grace, train, test, "--threshold", "auto")
+        lines, seconds = run(options.grace, train, test, "--threshold", "auto")
         # One session to score: what is left of the time is learning.
         one = os.path.join(folder, "one.txt")
         with open(one, "w", encoding="ascii") as file:
             file.write("1\n")
-        _, learning, _ = run(options.grace, train, one)
+        _, learning = run(options.grace, train, one)
         with open(train, encoding="ascii") as file:
             trained = sum(1 for _ in file)
     rows = [(float(score), int(flag)) for score, flag in (line.split() for line in lines)]
@@ -68,8 +65,7 @@ def main():
                    "best_f1_with_labels": round(best, 4), "best_threshold": round(at, 2),
                    "us_a_session_learned": round(learning / trained * 1e6, 1),
                    "us_a_session_scored":
-                       round(max(0.0, seconds - learning) / len(rows) * 1e6, 1),
-                   "peak_bytes": peak}}))
+                       round(max(0.0, seconds - learning) / len(rows) * 1e6, 1)}}))
 
 
 if __name__ == "__main__":
