@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "edge_input.h"
 #include "rootcause_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -14,12 +15,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::istringstream edges(text.substr(0, cut));
   std::istringstream metrics(text.substr(cut));
   models::RootCauseModel model;
-  if (const auto read = tools::read_edges(edges, "e", model); !read) {
+  const auto add_edge = [&](auto caller, auto callee) { return model.add_edge(caller, callee); };
+  const auto observe = [&](const auto&... sample) { return model.observe(sample...); };
+  using tools::BoundedLines;
+  if (const auto read = tools::read_edges(BoundedLines(edges, "e"), add_edge); !read) {
     if (read.error().message.rfind("e:", 0) != 0) std::abort();
     return 0;
   }
   constexpr std::int64_t kAt = 1'736'951'400'000'000'000;
-  if (const auto read = tools::read_metrics(metrics, "m", kAt, model); !read) {
+  if (const auto read = tools::read_metrics(BoundedLines(metrics, "m"), kAt, observe); !read) {
     if (read.error().message.rfind("m:", 0) != 0) std::abort();
     return 0;
   }

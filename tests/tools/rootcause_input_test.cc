@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <string>
+#include <vector>
+
+#include "edge_input.h"
 
 namespace grace::tools {
 namespace {
@@ -12,27 +16,22 @@ constexpr std::int64_t kAt = 1'736'951'400'000'000'000;  // 2025-01-15T14:30:00Z
 std::string edges_error(const std::string& text) {
   std::istringstream in(text);
   models::RootCauseModel model;
-  const auto read = read_edges(in, "edges.csv", model);
+  const auto read = read_edges(BoundedLines(in, "edges.csv"), [&](auto caller, auto callee) {
+    return model.add_edge(caller, callee);
+  });
   return read ? "" : read.error().message;
+}
+
+core::Result<MetricsRead> metrics_of(const std::string& text) {
+  std::istringstream in(text);
+  models::RootCauseModel model;
+  return read_metrics(BoundedLines(in, "metrics.csv"), kAt,
+                      [&](const auto&... sample) { return model.observe(sample...); });
 }
 
 std::string metrics_error(const std::string& text) {
-  std::istringstream in(text);
-  models::RootCauseModel model;
-  const auto read = read_metrics(in, "metrics.csv", kAt, model);
+  const auto read = metrics_of(text);
   return read ? "" : read.error().message;
-}
-
-TEST(SplitCsv, ReadsQuotesCommasAndEmptyFields) {
-  std::vector<std::string> fields;
-  ASSERT_TRUE(split_csv("a,\"b, \"\"c\"\"\",,d\r", fields));
-  EXPECT_EQ(fields, (std::vector<std::string>{"a", "b, \"c\"", "", "d"}));
-  ASSERT_TRUE(split_csv("a,", fields));
-  EXPECT_EQ(fields, (std::vector<std::string>{"a", ""}));
-  ASSERT_TRUE(split_csv("", fields));
-  EXPECT_EQ(fields, (std::vector<std::string>{""}));
-  EXPECT_FALSE(split_csv("\"open", fields));
-  EXPECT_FALSE(split_csv("\"shut\"x,y", fields));
 }
 
 TEST(RootCauseEdges, HeadingAndEmptyLinesAreSkipped) {
@@ -40,27 +39,47 @@ TEST(RootCauseEdges, HeadingAndEmptyLinesAreSkipped) {
   EXPECT_EQ(edges_error(""), "");
 }
 
+TEST(RootCauseEdges, NamesMayStandInQuotes) {
+  std::istringstream in("a b , \"c, \"\"d\"\"\" \r\n\"\"\"\",\"x\"\n");
+  std::vector<std::string> names;
+  const auto read = read_edges(BoundedLines(in, "edges.csv"), [&](auto caller, auto callee) {
+    names.emplace_back(caller);
+    names.emplace_back(callee);
+    return true;
+  });
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(names, (std::vector<std::string>{"a b", "c, \"d\"", "\"", "x"}));
+}
+
+TEST(RootCauseEdges, NoRoomIsAnErrorThatNamesItsLine) {
+  std::istringstream in("a,b\n\nc,d\ne,f\n");
+  const auto read =
+      read_edges(BoundedLines(in, "edges.csv"), [](auto caller, auto) { return caller != "c"; });
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().message,
+            "edges.csv:3: more services and dependencies than the model keeps");
+}
+
 TEST(RootCauseEdges, AnErrorNamesItsLine) {
   EXPECT_EQ(edges_error("caller,callee\nweb\n"), "edges.csv:2: expected caller,callee");
   EXPECT_EQ(edges_error("a,b\nweb,\n"), "edges.csv:2: a service has no name");
   EXPECT_EQ(edges_error("a,\"b\n"), "edges.csv:1: a quote is not closed");
+  EXPECT_EQ(edges_error("\"shut\"x,y\n"), "edges.csv:1: text beside a quoted field");
+  EXPECT_EQ(edges_error("a,b,c\na,b\n"), "edges.csv:1: expected caller,callee");
 }
 
 TEST(RootCauseMetrics, CountsWhatItLeavesOut) {
-  std::istringstream in(
+  const auto read = metrics_of(
       "timestamp,service,metric,value\r\n"
       "2025-01-15T14:29:00Z,web,latency,0.5\r\n"
       "2025-01-15T14:28:00Z,web,latency,+5e-1\n"
       "2025-01-15T14:31:00Z,web,latency,0.5\n"
       "2025-01-15T14:29:30Z,web,latency,NaN\n"
-      "2025-01-15T14:29:30Z,web,latency,-inf\n"
-      "2025-01-15T14:29:30Z,web,latency,1e999\n");
-  models::RootCauseModel model;
-  const auto read = read_metrics(in, "metrics.csv", kAt, model);
+      "2025-01-15T14:29:30Z,web,latency,-inf\n");
   ASSERT_TRUE(read.has_value()) << read.error().message;
   EXPECT_EQ(read->samples, 2U);
   EXPECT_EQ(read->later, 1U);
-  EXPECT_EQ(read->not_finite, 3U);
+  EXPECT_EQ(read->not_finite, 2U);
 }
 
 TEST(RootCauseMetrics, AnErrorNamesItsLine) {
@@ -75,8 +94,10 @@ TEST(RootCauseMetrics, AnErrorNamesItsLine) {
             "metrics.csv:1: service or metric has no name");
   EXPECT_EQ(metrics_error(good + "x,y\n"),
             "metrics.csv:2: expected timestamp,service,metric,value");
-  EXPECT_EQ(metrics_error(std::string(kCsvLineBytesMax + 1, 'x')),
-            "metrics.csv:1: the line is longer than 65536 bytes");
+  EXPECT_EQ(metrics_error(good + "2025-01-15T14:29:00Z,web,latency,1e999\n"),
+            "metrics.csv:2: value '1e999' is not a number");
+  EXPECT_EQ(metrics_error(good + std::string(BoundedLines::kLineBytesMax + 1, 'x')),
+            "metrics.csv:2: longer than 1048576 bytes");
 }
 
 TEST(RankingJson, NoneOfTheseStandsFirstOnlyWhenNoCauseIsNamed) {

@@ -59,7 +59,7 @@ def wrong_input_exits_with_2_and_names_the_place(grace, arguments):
     for arguments, said in (
             ((edges, bad), "bad.csv:2: expected timestamp,service,metric,value"),
             ((broken, good), "broken.csv:2: expected caller,callee"),
-            ((edges, missing), "cannot open"),
+            ((edges, missing), "missing.csv: No such file"),
             ((edges, good, "--symptom", "web"), "not SERVICE:METRIC"),
             ((edges, good, "--symptom", "nobody:latency"), "nobody")):
         check(said in ranked(grace, *arguments, code=2), said, "in what is said of", arguments)

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import subprocess
 
 import harness
 from harness import check, equal
@@ -67,7 +68,12 @@ def wrong_input_is_named_with_its_place(grace, arguments):
     broken = write(grace, "broken", alert(1, "a", "b") + "\n" + alert(2, "a", "b")[:-5])
     edges = write(grace, "bad_edges", "caller,callee\na,b\na,b,c\n")
     missing = os.path.join(grace.directory, "missing")
+    crowd = write(grace, "crowd", "".join(f"a{i},b{i}\n" for i in range(3000)))
     cases = [
+        (["sessions", "--train", good, "--threshold", "auto", good],
+         f"{good}: too few sessions for a threshold"),
+        (["groups", "--topology", crowd, alerts],
+         f"{crowd}:2731: more services and dependencies than the model keeps"),
         (["sessions", "--train", missing, good], f"{missing}: No such file"),
         (["sessions", "--train", good, missing], f"{missing}: No such file"),
         (["sessions", "--train", long, good], f"{long}:2: longer than 1048576 bytes"),
@@ -76,7 +82,7 @@ def wrong_input_is_named_with_its_place(grace, arguments):
         (["groups", missing], f"{missing}: No such file"),
         (["groups", alerts], f"{alerts}:2: neither a signature nor a name"),
         (["groups", broken], f"{broken}:2: "),
-        (["groups", "--topology", edges, alerts], f"{edges}:3: not caller,callee"),
+        (["groups", "--topology", edges, alerts], f"{edges}:3: expected caller,callee"),
         (["groups", "."], ".: cannot be read"),
     ]
     for words, wanted in cases:
@@ -88,6 +94,18 @@ def wrong_input_is_named_with_its_place(grace, arguments):
     return f"{len(cases)} files"
 
 
+def output_that_cannot_be_written_is_no_success(grace, arguments):
+    good = write(grace, "good", "a b c\n")
+    alerts = write(grace, "one_alert", alert(1, "a", "b"))
+    for words in (["sessions", "--train", good, good], ["groups", alerts]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([grace.binary, "score", *words], stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+        equal(done.returncode, 1, "exit code")
+        check("cannot write the output" in done.stderr, words, "says", done.stderr)
+
+
 if __name__ == "__main__":
     harness.main([sessions_are_scored_a_line_each, alerts_are_grouped_as_they_come,
-                  wrong_input_is_named_with_its_place], __doc__)
+                  wrong_input_is_named_with_its_place,
+                  output_that_cannot_be_written_is_no_success], __doc__)

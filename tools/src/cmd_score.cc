@@ -1,11 +1,22 @@
+#include <iostream>
+
 #include "command.h"
 #include "score.h"
 
 namespace grace::tools {
 
+int finish_score(std::string_view name, const core::Result<void>& done) {
+  std::cout.flush();
+  const bool written = std::cout.good();
+  if (done && written) return kExitOk;
+  std::cerr << "grace score " << name << ": "
+            << (done ? "cannot write the output" : done.error().message) << '\n';
+  return done ? kExitNegative : kExitUsage;
+}
+
 void add_score_command(CLI::App& app, int& exit_code) {
-  CLI::App* score = app.add_subcommand(
-      "score", "Run the production detectors, default configuration, over a public data set");
+  CLI::App* score =
+      app.add_subcommand("score", "Run a detection model, default configuration, over a data set");
   score->require_subcommand(1);
   score->footer("Example: grace score sessions --train train.txt test.txt");
   add_score_series(*score, exit_code);

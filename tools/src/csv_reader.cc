@@ -1,5 +1,6 @@
 #include "csv_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -21,15 +22,41 @@ core::Result<bool> CsvReader::next() {
     if (!more || !*more) return more;
   } while (trimmed(lines_.line()).empty());
   std::string_view rest = lines_.line();
+  unquoted_.clear();
+  unquoted_.reserve(rest.size());  // fields are views into it: it must not move
   for (;;) {
-    const std::size_t comma = rest.find(',');
     if (fields_.size() == kFieldsMax) {
       return error("more than " + std::to_string(kFieldsMax) + " fields");
     }
-    fields_.push_back(trimmed(rest.substr(0, comma)));
-    if (comma == std::string_view::npos) return true;
-    rest.remove_prefix(comma + 1);
+    const std::size_t comma = rest.find(',');
+    const std::string_view field = trimmed(rest.substr(0, comma));
+    if (field.starts_with('"')) {
+      rest.remove_prefix(rest.find('"') + 1);
+      if (!take_quoted(rest)) return error("a quote is not closed");
+      if (!rest.empty() && rest.front() != ',') return error("text beside a quoted field");
+    } else {
+      fields_.push_back(field);
+      rest.remove_prefix(std::min(comma, rest.size()));
+    }
+    if (rest.empty()) return true;
+    rest.remove_prefix(1);
   }
+}
+
+bool CsvReader::take_quoted(std::string_view& rest) {
+  const std::size_t begin = unquoted_.size();
+  for (std::size_t at = 0; at < rest.size(); ++at) {
+    if (rest[at] == '"') {
+      if (!rest.substr(at + 1).starts_with('"')) {
+        fields_.push_back(std::string_view(unquoted_).substr(begin));
+        rest = trimmed(rest.substr(at + 1));
+        return true;
+      }
+      ++at;
+    }
+    unquoted_.push_back(rest[at]);
+  }
+  return false;
 }
 
 bool parse_number(std::string_view field, double& value) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -8,8 +9,9 @@
 
 namespace grace::tools {
 
-// Rows of CSV, one at a time: fields between commas, no quoting, blanks around them and blank lines
-// skipped. Lines and fields are bounded, so memory is. Errors name the source and the line.
+// Rows of CSV (RFC 4180, without line breaks in quotes), one at a time; blanks around fields and
+// blank lines are skipped. Lines and fields are bounded, so memory is. Errors name the source and
+// the line.
 class CsvReader {
  public:
   static constexpr std::size_t kFieldsMax = 1024;
@@ -25,7 +27,12 @@ class CsvReader {
   }
 
  private:
+  // The rest of a quoted field becomes the next of fields_, and `rest` what stands behind it.
+  // False: it has no end.
+  [[nodiscard]] bool take_quoted(std::string_view& rest);
+
   BoundedLines lines_;
+  std::string unquoted_;  // quoted fields of this row
   std::vector<std::string_view> fields_;
 };
 

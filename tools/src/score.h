@@ -1,5 +1,8 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <string_view>
+
+#include "grace/core/error.h"
 
 namespace grace::tools {
 
@@ -11,5 +14,9 @@ void add_score_series(CLI::App& score, int& exit_code);
 void add_score_groups(CLI::App& score, int& exit_code);
 void add_score_sessions(CLI::App& score, int& exit_code);
 void add_score_rootcause(CLI::App& score, int& exit_code);
+
+// The exit code of `grace score NAME`, whose work is done or failed: says on standard error what
+// is wrong, also when the output could not be written.
+[[nodiscard]] int finish_score(std::string_view name, const core::Result<void>& done);
 
 }  // namespace grace::tools

@@ -5,6 +5,7 @@
 #include "alert_line.h"
 #include "bounded_lines.h"
 #include "command.h"
+#include "edge_input.h"
 #include "grace/models/alert_grouper.h"
 #include "score.h"
 
@@ -19,19 +20,8 @@ struct GroupOptions {
 core::Result<void> read_topology(const std::string& path, models::AlertGrouper& grouper) {
   auto lines = BoundedLines::open(path);
   if (!lines) return tl::unexpected(lines.error());
-  for (;;) {
-    const auto more = lines->next();
-    if (!more) return tl::unexpected(more.error());
-    if (!*more) return {};
-    const std::string_view line = lines->line();
-    if (lines->line_number() == 1 && line == "caller,callee") continue;
-    const std::size_t comma = line.find(',');
-    if (comma == std::string_view::npos || comma == 0 || comma + 1 == line.size() ||
-        line.find(',', comma + 1) != std::string_view::npos) {
-      return lines->error("not caller,callee");
-    }
-    grouper.relate(line.substr(0, comma), line.substr(comma + 1));
-  }
+  return read_edges(std::move(*lines),
+                    [&](auto caller, auto callee) { return grouper.relate(caller, callee); });
 }
 
 core::Result<void> group(const std::string& path, models::AlertGrouper& grouper) {
@@ -50,8 +40,6 @@ core::Result<void> group(const std::string& path, models::AlertGrouper& grouper)
         grouper.add({alert->ts_ns, alert->service, alert->signature, alert->text});
     std::cout << alert->index.value_or(next_index++) << ',' << found.id << '\n';
   }
-  std::cout.flush();
-  if (!std::cout) return core::make_error(core::ErrorCode::kIo, "cannot write the groups");
   return {};
 }
 
@@ -60,9 +48,7 @@ int score_groups(const GroupOptions& options) {
   core::Result<void> done;
   if (!options.topology.empty()) done = read_topology(options.topology, grouper);
   if (done) done = group(options.alerts, grouper);
-  if (done) return kExitOk;
-  std::cerr << "grace score groups: " << done.error().message << '\n';
-  return kExitUsage;
+  return finish_score("groups", done);
 }
 
 }  // namespace
@@ -72,9 +58,10 @@ void add_score_groups(CLI::App& score, int& exit_code) {
   CLI::App* command =
       score.add_subcommand("groups", "Group alerts into incidents, as they come; CSV index,group");
   command->footer(
-      "A line is an alert, a JSON object: ts or timestamp (RFC 3339 or integer nanoseconds); "
-      "service,\nhost or resource; signature; name, message or title; index (else lines are "
-      "numbered from 0).\nOther fields are ignored. Alerts come in time order.\n"
+      "A line is an alert, a JSON object: ts, timestamp or time (RFC 3339 or integer "
+      "nanoseconds);\n"
+      "service, host or resource; signature or rule; name, message or title; index (else alerts "
+      "are\nnumbered from 0). Other fields are ignored. Alerts come in time order.\n"
       "Example: grace score groups alerts.ndjson");
   command->add_option("alerts", options->alerts, "Alerts, NDJSON")->required();
   command->add_option("--topology", options->topology,

@@ -1,9 +1,9 @@
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
 
 #include "command.h"
+#include "edge_input.h"
 #include "grace/core/time.h"
 #include "rootcause_input.h"
 #include "score.h"
@@ -15,36 +15,37 @@ struct RootCauseArguments {
   std::string topology, metrics, at, symptom;
 };
 
-int fail(const std::string& message) {
-  std::cerr << "grace score rootcause: " << message << '\n';
-  return kExitUsage;
+tl::unexpected<core::Error> wrong(const std::string& what) {
+  return core::make_error(core::ErrorCode::kInvalidArgument, what);
 }
 
-int rank_file(const RootCauseArguments& arguments) {
+core::Result<void> rank_file(const RootCauseArguments& arguments) {
   const auto at_ns = core::parse_rfc3339(arguments.at);
-  if (!at_ns) return fail("--at: '" + arguments.at + "' is not an RFC 3339 time");
+  if (!at_ns) return wrong("--at: '" + arguments.at + "' is not an RFC 3339 time");
   std::optional<models::Symptom> symptom;
   if (!arguments.symptom.empty()) {
     // Service names may hold colons; names of metrics that alarm do not.
     const std::size_t colon = arguments.symptom.rfind(':');
     if (colon == std::string::npos || colon == 0 || colon + 1 == arguments.symptom.size()) {
-      return fail("--symptom: '" + arguments.symptom + "' is not SERVICE:METRIC");
+      return wrong("--symptom: '" + arguments.symptom + "' is not SERVICE:METRIC");
     }
     symptom = {arguments.symptom.substr(0, colon), arguments.symptom.substr(colon + 1)};
   }
-  std::ifstream edges(arguments.topology);
-  if (!edges) return fail("cannot open " + arguments.topology);
-  std::ifstream metrics(arguments.metrics);
-  if (!metrics) return fail("cannot open " + arguments.metrics);
+  auto edges = BoundedLines::open(arguments.topology);
+  if (!edges) return tl::unexpected(edges.error());
+  auto metrics = BoundedLines::open(arguments.metrics);
+  if (!metrics) return tl::unexpected(metrics.error());
   models::RootCauseModel model;
-  const auto topology = read_edges(edges, arguments.topology, model);
-  if (!topology) return fail(topology.error().message);
-  const auto read = read_metrics(metrics, arguments.metrics, *at_ns, model);
-  if (!read) return fail(read.error().message);
+  const auto topology = read_edges(
+      std::move(*edges), [&](auto caller, auto callee) { return model.add_edge(caller, callee); });
+  if (!topology) return topology;
+  const auto read = read_metrics(std::move(*metrics), *at_ns,
+                                 [&](const auto&... sample) { return model.observe(sample...); });
+  if (!read) return tl::unexpected(read.error());
   const auto ranking = model.rank(*at_ns, symptom);
-  if (!ranking) return fail("--symptom: " + ranking.error().message);
+  if (!ranking) return wrong("--symptom: " + ranking.error().message);
   std::cout << ranking_json(*ranking) << '\n';
-  return kExitOk;
+  return {};
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ void add_score_rootcause(CLI::App& score, int& exit_code) {
   command->add_option("--at", arguments->at, "The moment asked about, RFC 3339; later is not used")
       ->required();
   command->add_option("--symptom", arguments->symptom, "The alarm that asked, SERVICE:METRIC");
-  command->callback([arguments, &exit_code] { exit_code = rank_file(*arguments); });
+  command->callback(
+      [arguments, &exit_code] { exit_code = finish_score("rootcause", rank_file(*arguments)); });
 }
 
 }  // namespace grace::tools

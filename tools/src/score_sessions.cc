@@ -1,4 +1,4 @@
-#include <cstdio>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -19,8 +19,8 @@ struct SessionOptions {
   std::string threshold;
 };
 
-// Calls visit(symbol) for each event id of a line. An id is told from others by 32 bits of its
-// hash.
+// Calls visit(symbol) for each event id of a line. An id is told from others by 31 bits of its
+// hash, so that it is never SessionModel::kEndSymbol.
 template <typename Visit>
 void for_each_symbol(std::string_view line, Visit visit) {
   constexpr std::string_view kBlank = " \t";
@@ -68,18 +68,19 @@ core::Result<void> judge(const std::string& path, const models::SessionModel& mo
     if (flags) std::cout << (score > threshold ? " 1" : " 0");
     std::cout << '\n';
   }
-  std::cout.flush();
-  if (!std::cout) return core::make_error(core::ErrorCode::kIo, "cannot write the scores");
   return {};
 }
 
 int score_sessions(const SessionOptions& options) {
   models::SessionModel model;
-  auto done = learn(options.train, model);
-  if (done) done = judge(options.test, model, !options.threshold.empty());
-  if (done) return kExitOk;
-  std::cerr << "grace score sessions: " << done.error().message << '\n';
-  return kExitUsage;
+  const bool flags = !options.threshold.empty();
+  core::Result<void> done = learn(options.train, model);
+  if (done && flags && std::isinf(model.threshold())) {
+    done = core::make_error(core::ErrorCode::kInvalidArgument,
+                            options.train + ": too few sessions for a threshold");
+  }
+  if (done) done = judge(options.test, model, flags);
+  return finish_score("sessions", done);
 }
 
 }  // namespace
