@@ -62,6 +62,20 @@ TEST(LruTable, InOneStampASlotIsMovedOnce) {
   EXPECT_EQ(table.stamp_of(a), 6);
 }
 
+TEST(LruTable, MakesRoomForWhatIsNotThere) {
+  LruTable<int> table(2);
+  std::uint64_t evicted = 0;
+  const std::uint32_t a = table.find_or_insert(mix(1), 1, evicted);
+  table[a] = 7;
+  table.find_or_insert(mix(2), 2, evicted);
+  EXPECT_EQ(table.find_or_insert(mix(1), 3, evicted), a);  // now used later than the other
+  EXPECT_EQ(evicted, 0U);
+  EXPECT_EQ(table[table.find_or_insert(mix(3), 4, evicted)], 0);
+  EXPECT_EQ(evicted, 1U);
+  EXPECT_EQ(table.find(mix(2)), kNoSlot);
+  EXPECT_EQ(table[table.find(mix(1))], 7);
+}
+
 // Against a plain list in order of use.
 TEST(LruTable, BehavesLikeAListInOrderOfUse) {
   constexpr std::uint32_t kSlots = 50;

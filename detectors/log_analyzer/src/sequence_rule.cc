@@ -79,17 +79,11 @@ std::uint32_t SequenceRule::session_of(const Step& step, std::uint32_t hint, std
 
 std::uint32_t SequenceRule::class_of(Session& session, std::uint64_t class_key,
                                      std::int32_t stamp) {
-  if (!classes_.holds(session.class_slot, class_key)) {
-    session.class_slot = classes_.find(class_key);
-    if (session.class_slot == kNoSlot) {
-      if (classes_.full()) {
-        classes_.erase(classes_.oldest());
-        ++evicted_count_;
-      }
-      session.class_slot = classes_.insert(class_key, stamp);
-    }
+  if (classes_.holds(session.class_slot, class_key)) {
+    classes_.touch(session.class_slot, stamp);
+  } else {
+    session.class_slot = classes_.find_or_insert(class_key, stamp, evicted_count_);
   }
-  classes_.touch(session.class_slot, stamp);
   return session.class_slot;
 }
 

@@ -70,16 +70,7 @@ double AlertGrouper::rate_of(std::uint64_t events) const {
 
 AlertGrouper::History& AlertGrouper::history_of(std::uint64_t alert) {
   const auto stamp = static_cast<std::int32_t>((now_ns_ - begin_ns_) / kStampNs);
-  std::uint32_t slot = histories_.find(alert);
-  if (slot == kNoSlot) {
-    if (histories_.full()) {
-      histories_.erase(histories_.oldest());
-      ++evicted_count_;
-    }
-    slot = histories_.insert(alert, stamp);
-  }
-  histories_.touch(slot, stamp);
-  return histories_[slot];
+  return histories_[histories_.find_or_insert(alert, stamp, evicted_count_)];
 }
 
 bool AlertGrouper::ends_episode(const History& history) const {

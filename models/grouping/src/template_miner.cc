@@ -93,16 +93,7 @@ std::string_view TemplateMiner::mask(std::string_view text, std::span<char> out)
 TemplateMiner::Leaf& TemplateMiner::leaf_of(const Words& words) {
   const std::uint64_t key =
       core::combine(core::combine(words.count + 1, words.hashes[0]), words.hashes[1]);
-  std::uint32_t slot = leaves_.find(key);
-  if (slot == kNoSlot) {
-    if (leaves_.full()) {
-      leaves_.erase(leaves_.oldest());
-      ++evicted_count_;
-    }
-    slot = leaves_.insert(key, stamp_);
-  }
-  leaves_.touch(slot, stamp_);
-  return leaves_[slot];
+  return leaves_[leaves_.find_or_insert(key, stamp_, evicted_count_)];
 }
 
 std::uint64_t TemplateMiner::found(Leaf& leaf, const Words& words) {

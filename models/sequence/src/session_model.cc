@@ -207,17 +207,7 @@ void SessionModel::decay() {
 void SessionModel::note_symbols(const SymbolCounts& counts) {
   const auto stamp = static_cast<std::int32_t>(session_count_);
   for (const SymbolCounts::Entry& entry : counts.entries()) {
-    const std::uint64_t key = symbol_key(entry.symbol);
-    const std::uint32_t slot = symbols_.find(key);
-    if (slot != kNoSlot) {
-      symbols_.touch(slot, stamp);
-      continue;
-    }
-    if (symbols_.full()) {
-      symbols_.erase(symbols_.oldest());
-      ++evicted_count_;
-    }
-    symbols_.insert(key, stamp);
+    symbols_.find_or_insert(symbol_key(entry.symbol), stamp, evicted_count_);
   }
 }
 

@@ -76,6 +76,22 @@ class LruTable {
     return slot;
   }
 
+  // The slot of `key`, used now. It is made when it is not there; in a full table the one that was
+  // used longest ago goes for it, and is counted.
+  std::uint32_t find_or_insert(std::uint64_t key, std::int32_t stamp,
+                               std::uint64_t& evicted_count) {
+    const std::uint32_t slot = find(key);
+    if (slot != kNoSlot) {
+      touch(slot, stamp);
+      return slot;
+    }
+    if (full()) {
+      erase(oldest());
+      ++evicted_count;
+    }
+    return insert(key, stamp);
+  }
+
   void erase(std::uint32_t slot) {
     std::size_t hole = home(nodes_[slot].key);
     while (slot_of(index_[hole]) != slot) hole = next(hole);
