@@ -68,6 +68,24 @@ TEST(LatencyHistogram, PercentilesAgreeWithSorting) {
   EXPECT_EQ(histogram.max(), values.back());
 }
 
+// As an objective in percent gives it: 99.9 / 100 is not the number 0.999.
+TEST(LatencyHistogram, ASharePointIsNotRoundedToTheNextRank) {
+  for (const double percent : {7.0, 55.0, 99.0, 99.9, 99.99, 99.999}) {
+    for (const std::uint64_t count : {100'000ULL, 1'000'000ULL, 4'000'000'000'000ULL}) {
+      const auto worse = static_cast<std::uint64_t>(std::llround((100.0 - percent) * 1000.0) *
+                                                    static_cast<std::int64_t>(count / 100'000));
+      LatencyHistogram exact;
+      exact.record_n(1, count - worse);
+      exact.record_n(2, worse);
+      EXPECT_EQ(exact.percentile(percent / 100.0), 1) << percent << " of " << count;
+      LatencyHistogram one_more;
+      one_more.record_n(1, count - worse - 1);
+      one_more.record_n(2, worse + 1);
+      EXPECT_EQ(one_more.percentile(percent / 100.0), 2) << percent << " of " << count;
+    }
+  }
+}
+
 TEST(LatencyHistogram, MergeEqualsRecordingTogether) {
   std::mt19937_64 random(stress_seed());
   LatencyHistogram a, b, both;
