@@ -50,6 +50,17 @@ TEST(Arrivals, ConstantOnesDoNotDrift) {
   EXPECT_NEAR(double(at), 10e9, 1.0);
 }
 
+// A rate of one in a thousand years, a gap near the largest number: they come late, not before 0.
+TEST(Arrivals, ThoseThatNeverComeDoNotOverflow) {
+  for (const ArrivalKind kind :
+       {ArrivalKind::kConstant, ArrivalKind::kPoisson, ArrivalKind::kBursty}) {
+    for (const double rate : {1e-11, 1e-310}) gaps_of(config_of(kind, rate), 100);
+  }
+  ArrivalConfig recorded = config_of(ArrivalKind::kRecorded, 0.0);
+  recorded.gaps_ns = {9'000'000'000'000'000'000, 9'000'000'000'000'000'000};
+  gaps_of(recorded, 100);
+}
+
 TEST(Arrivals, PoissonGapsHaveTheirMeanAndVariation) {
   const Moments moments = moments_of(gaps_of(config_of(ArrivalKind::kPoisson, 50'000.0), 400'000));
   EXPECT_NEAR(moments.mean, 20'000.0, 200.0);

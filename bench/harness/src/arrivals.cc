@@ -1,5 +1,6 @@
 #include "grace/harness/arrivals.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -14,6 +15,12 @@ constexpr std::size_t kGapsMax = std::size_t{1} << 24;
 
 tl::unexpected<core::Error> invalid(std::string message) {
   return core::make_error(core::ErrorCode::kInvalidArgument, std::move(message));
+}
+
+// An arrival later than this, 31 years, never comes; the number stays far from what 64 bits hold.
+constexpr double kNeverNs = 1e18;
+std::int64_t whole_ns(double at_ns) {
+  return static_cast<std::int64_t>(std::min(at_ns, kNeverNs));
 }
 
 double sum_ns(const std::vector<std::int64_t>& gaps_ns) {
@@ -82,9 +89,10 @@ core::Result<std::vector<std::int64_t>> read_gaps(const std::string& path) {
 ArrivalSchedule::ArrivalSchedule(const ArrivalConfig& config)
     : config_(config), random_(config.seed) {
   const double on_share = config.kind == ArrivalKind::kBursty ? config.burst_on_share : 1.0;
-  mean_gap_ns_ = config.rate > 0.0 ? 1e9 / config.rate * on_share : 0.0;
+  const double gap_ns = config.rate > 0.0 ? std::min(1e9 / config.rate, kNeverNs) : 0.0;
+  mean_gap_ns_ = gap_ns * on_share;
   if (config.kind == ArrivalKind::kRecorded && config.rate > 0.0) {
-    gap_factor_ = 1e9 / config.rate * double(config.gaps_ns.size()) / sum_ns(config.gaps_ns);
+    gap_factor_ = gap_ns * double(config.gaps_ns.size()) / sum_ns(config.gaps_ns);
   }
 }
 
@@ -98,20 +106,20 @@ std::int64_t ArrivalSchedule::next_ns() {
   switch (config_.kind) {
     case ArrivalKind::kConstant:
       // From the count, not summed: no error adds up.
-      return std::int64_t(double(count_++) * mean_gap_ns_);
+      return whole_ns(double(count_++) * mean_gap_ns_);
     case ArrivalKind::kPoisson:
       at_ns_ += exponential_ns();
-      return std::int64_t(at_ns_);
+      return whole_ns(at_ns_);
     case ArrivalKind::kBursty: {
       at_ns_ += exponential_ns();
       const double period_ns = double(config_.burst_period.count());
       const double on_ns = period_ns * config_.burst_on_share;
       const double periods = std::floor(at_ns_ / on_ns);
-      return std::int64_t(periods * period_ns + (at_ns_ - periods * on_ns));
+      return whole_ns(periods * period_ns + (at_ns_ - periods * on_ns));
     }
     case ArrivalKind::kRecorded:
       at_ns_ += double(config_.gaps_ns[count_++ % config_.gaps_ns.size()]) * gap_factor_;
-      return std::int64_t(at_ns_);
+      return whole_ns(at_ns_);
   }
   return 0;
 }

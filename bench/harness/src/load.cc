@@ -7,14 +7,6 @@
 
 namespace grace::harness {
 
-core::Result<LoadSpan> validated(LoadSpan span) {
-  if (span.warmup_ns < 0 || span.drain_ns_max < 0 || span.window_ns <= 0) {
-    return core::make_error(core::ErrorCode::kInvalidArgument,
-                            "warm-up and drain must not be negative, the window not 0");
-  }
-  return span;
-}
-
 BacklogTrend trend_of(const std::vector<std::int64_t>& backlog, double window_s, double rate) {
   constexpr double kSignificant = 2.33;
   constexpr double kShareOfRate = 0.01;

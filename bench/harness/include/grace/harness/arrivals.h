@@ -43,7 +43,7 @@ class ArrivalSchedule {
  public:
   // `config` is valid and outlives the schedule.
   explicit ArrivalSchedule(const ArrivalConfig& config);
-  // The next arrival; never before the last one.
+  // The next arrival; never before the last one, at most 1e18.
   [[nodiscard]] std::int64_t next_ns();
 
  private:

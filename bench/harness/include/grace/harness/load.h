@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "grace/core/error.h"
 #include "grace/core/latency_histogram.h"
 #include "grace/harness/arrivals.h"
 
 namespace grace::harness {
 
 // The parts of a run. Arrivals are scheduled over warm-up and window; those of the window count.
+// None is negative, the window is above 0.
 struct LoadSpan {
   std::int64_t warmup_ns = 500'000'000;
   std::int64_t window_ns = 2'000'000'000;
@@ -19,8 +19,6 @@ struct LoadSpan {
   std::int64_t drain_ns_max = 1'000'000'000;
   [[nodiscard]] std::int64_t end_ns() const noexcept { return warmup_ns + window_ns; }
 };
-// kInvalidArgument: warm-up negative, window not above 0, drain negative.
-[[nodiscard]] core::Result<LoadSpan> validated(LoadSpan span);
 
 // Whether arrivals pile up over the window. Mann 1945 and Kendall 1975 test of a trend, which asks
 // for no distribution; Theil 1950 and Sen 1968 slope, which a burst does not bend.
