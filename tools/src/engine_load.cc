@@ -74,7 +74,10 @@ class Observer {
     while (!decided_.empty() && decided_.back().at_ns - timing_.begin_ns > end_ns)
       decided_.pop_back();
     count();
-    for (const SentBatch& batch : sent_) sent(batch);
+    // What was sent later, until the engine stopped, could not be sent in time.
+    for (const SentBatch& batch : sent_) {
+      if (batch.sent_ns <= end_ns) sent(batch);
+    }
     return recorder_.finish(end_ns);
   }
 
