@@ -82,7 +82,8 @@ class Watcher {
   void watch() {
     std::deque<Read> open;  // bounded by the looks of a drain
     std::uint64_t lines_seen = before_.lines;
-    std::uint64_t told = before_.lines;
+    std::uint64_t done = before_.lines;
+    std::uint64_t told = done;
     const core::SystemClock clock;
     // Relaxed: see stop().
     while (!stop_.load(std::memory_order_relaxed)) {
@@ -95,7 +96,6 @@ class Watcher {
         open.push_back({lines_seen, last_->input});
       }
       lines_seen = last_->lines;
-      std::uint64_t done = told;
       while (!open.empty() && open.front().input <= last_->decided) {
         done = open.front().lines;
         open.pop_front();
@@ -139,6 +139,7 @@ class SocketTarget final : public harness::Target {
       }
     }
     open_ += sent;
+    sent_ += sent;
     return sent;
   }
   harness::Completion poll() override {
@@ -153,8 +154,11 @@ class SocketTarget final : public harness::Target {
   [[nodiscard]] std::int64_t next_look_ns() override { return clock_.monotonic_ns() + kLookNs / 2; }
   [[nodiscard]] bool alive() const override { return !broken_ && !watcher_.failed(); }
   [[nodiscard]] bool broken() const noexcept { return broken_; }
-  // The other side has read lines that this one did not send.
-  [[nodiscard]] bool strangers() const noexcept { return strangers_; }
+  // The other side has read lines that this one did not send: more than all, or, at a time, more
+  // than were sent until then.
+  [[nodiscard]] bool strangers(std::uint64_t lines_read) const noexcept {
+    return strangers_ || lines_read > sent_;
+  }
 
  private:
   void fill(std::uint64_t first, std::uint64_t count) {
@@ -177,7 +181,8 @@ class SocketTarget final : public harness::Target {
   std::string out_;  // lines made, sent up to at_
   std::size_t at_ = 0;
   std::deque<std::size_t> ends_;  // of lines in out_ that are not all sent
-  std::uint64_t open_ = 0;        // sent, not completed
+  std::uint64_t sent_ = 0;
+  std::uint64_t open_ = 0;  // sent, not completed
   bool broken_ = false;
   bool strangers_ = false;
 };
@@ -252,7 +257,7 @@ core::Result<EngineRun> run_sidecar_load(const SidecarLoad& load) {
   }
   const auto after = ask();
   if (!after) return failed(after.error());
-  if (target.strangers()) {
+  if (target.strangers(after->lines - before->lines)) {
     return core::make_error(core::ErrorCode::kCorrupt,
                             "others have sent to " + load.socket + " as well");
   }
