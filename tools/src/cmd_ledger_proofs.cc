@@ -16,6 +16,7 @@
 #include "grace/core/time.h"
 #include "grace/ledger/log_proofs.h"
 #include "ledger_proofs.h"
+#include "paths.h"
 
 namespace grace::tools {
 namespace {
@@ -186,21 +187,11 @@ CLI::Option* add_keys(CLI::App* verb, const ArgumentsPtr& arguments) {
 }  // namespace
 
 ledger::Result<std::string> read_small_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return ledger::make_error(ledger::ErrorCode::kIo,
-                              "cannot read " + path + ": " + std::strerror(errno));
-  }
-  constexpr std::size_t kBytesMax = 128 << 20;
-  std::string text;
-  std::vector<char> piece(64 << 10);
-  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) {
-    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kBytesMax) {
-      return ledger::make_error(ledger::ErrorCode::kInvalidArgument, path + " is too large");
-    }
-  }
-  return text;
+  auto text = read_file(path, 128 << 20);
+  if (text) return std::move(*text);
+  const bool io = text.error().code == core::ErrorCode::kIo;
+  return ledger::make_error(io ? ledger::ErrorCode::kIo : ledger::ErrorCode::kInvalidArgument,
+                            text.error().message);
 }
 
 ledger::Result<std::vector<ledger::NoteVerifier>> parse_verifier_keys(

@@ -1,11 +1,10 @@
 #include "load_stream.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <sstream>
+
+#include "paths.h"
 
 namespace grace::tools {
 namespace {
@@ -62,10 +61,9 @@ core::Result<LoadStream> LoadStream::generated(const GeneratorOptions& options,
 }
 
 core::Result<LoadStream> LoadStream::of_file(const std::string& path, std::size_t line_bytes_max) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) return core::make_error(core::ErrorCode::kIo, path + ": cannot be read", errno);
-  return of(std::move(text), line_bytes_max);
+  auto text = read_file(path, kFileBytesMax);
+  if (!text) return tl::unexpected<core::Error>(text.error());
+  return of(std::move(*text), line_bytes_max);
 }
 
 std::string_view LoadStream::line(std::uint64_t arrival) const noexcept {

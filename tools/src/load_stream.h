@@ -19,7 +19,8 @@ class LoadStream {
   [[nodiscard]] static core::Result<LoadStream> of(std::string text, std::size_t line_bytes_max);
   [[nodiscard]] static core::Result<LoadStream> generated(const GeneratorOptions& options,
                                                           std::size_t line_bytes_max);
-  // kIo: the file cannot be read.
+  // kIo: the file cannot be read; kInvalidArgument: it is larger than kFileBytesMax.
+  static constexpr std::size_t kFileBytesMax = std::size_t{4} << 30;
   [[nodiscard]] static core::Result<LoadStream> of_file(const std::string& path,
                                                         std::size_t line_bytes_max);
 
@@ -27,7 +28,6 @@ class LoadStream {
   // Copies that line to `out`, with ts_ns where it carries a timestamp. Bytes written.
   std::size_t write(std::uint64_t arrival, std::int64_t ts_ns, char* out) const noexcept;
   [[nodiscard]] std::size_t line_count() const noexcept { return ends_.size(); }
-  [[nodiscard]] std::size_t size_bytes() const noexcept { return text_.size(); }
 
  private:
   LoadStream() = default;
