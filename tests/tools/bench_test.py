@@ -3,6 +3,8 @@ and errors that name what is wrong. No figure is judged: that depends on the mac
 """
 import json
 import os
+import socket
+import threading
 
 import harness
 from harness import check, equal
@@ -79,12 +81,51 @@ def sweeps_plans_and_comparisons_rest_on_results(grace, arguments):
         check(any(trial["holds"] for trial in search["trials"]), search["trials"])
     found = {search["workers"]: search["rate"] for search in result["searches"]}
     check(min(found.values()) > 0, found)
-    plan = bench(grace, "plan", "--rate", "30M", "--slo", "p50=20s", "--headroom", "30%", "--from",
-                 grace.path("workers.json"))["plan"]
+    # The same objective, written otherwise.
+    planned = bench(grace, "plan", "--rate", "30M", "--slo", "p50.0=20000ms", "--headroom", "30%",
+                    "--from", grace.path("workers.json"))
+    equal((planned["machine"], planned["settings"]), (result["machine"], result["settings"]),
+          "the machine and settings of what was measured")
+    plan = planned["plan"]
+    equal((plan["rate"], plan["headroom"]), (30e6, 0.3), "what was asked for")
     check(abs(plan["rate_needed"] - 30e6 / 0.7) < 1, plan)
     equal(plan["machines"], -(-plan["rate_needed"] // plan["machine_rate"]), "machines")
     rows = bench(grace, "compare", grace.path("load.json"), grace.path("load.json"))["rows"]
     check(len(rows) >= 8 and all(row["ratio"] in (0, 1) for row in rows), rows)
+
+
+def what_no_rate_holds_is_said_and_has_its_floor(grace, arguments):
+    search = ["search", "--slo", "p50=1ns", "--repetitions", "1", *TINY]
+    result = bench(grace, *search)
+    equal(result["searches"][0]["rate"], 0, "rate")
+    check(result["searches"][0]["conditions"]["floor_ns"] > 1, "the floor", result["searches"])
+    check(any("does nothing" in doubt for doubt in result["doubts"]), result["doubts"])
+    partly = grace.write("partly.json", '{"grace_bench":1,"machine":{"cpus":64},"searches":[{'
+                         '"workers":1,"objective":"p99=5ms","rate":0,"found":[0,5,0]}]}')
+    planned = bench(grace, "plan", "--rate", "1k", "--slo", "p99=5ms", "--from", partly)
+    equal(planned["doubts"], ["2 of 3 repetitions with 1 worker(s) held no rate"], "doubts")
+    equal(len(planned["fit"]["curve"]), 16, "workers that an engine takes, not all 64 CPUs")
+
+
+def others_on_the_socket_are_noticed(grace, arguments):
+    path = grace.path("ingest.sock")
+    with grace.engine("--source", "unix:" + path) as engine, \
+            socket.socket(socket.AF_UNIX) as other:
+        other.connect(path)
+        over = threading.Event()
+
+        def send():
+            while not over.wait(0.01):
+                other.sendall(b"{}\n")
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            wrong = grace.run("bench", "run", "--rate", "10k", *TINY, "--socket", path,
+                              "--control", engine.control_path, code=1)
+        finally:
+            over.set()
+            sender.join()
+        check("others have sent" in wrong.stderr, wrong.stderr)
 
 
 def a_running_engine_is_loaded_over_its_sockets(grace, arguments):
@@ -109,6 +150,8 @@ def a_running_engine_is_loaded_over_its_sockets(grace, arguments):
 def wrong_use_is_named(grace, arguments):
     other = grace.write("other.json", '{"grace_bench":1,"machine":{"cpus":2},"searches":'
                         '[{"workers":1,"objective":"p99=1ms","found":[5.0]}]}')
+    many = grace.write("many.json", '{"grace_bench":1,"searches":[{"workers":4294967295}]}')
+    run = grace.write("run.json", '{"grace_bench":1,"searches":[]}')
     for words, wanted in (
             (["run"], "--rate: must be given"),
             (["run", "--rate", "3X"], "'3X' is not a rate"),
@@ -120,10 +163,15 @@ def wrong_use_is_named(grace, arguments):
             (["search", "--slo", "p100=5ms"], "'p100=5ms' is not an objective"),
             (["sweep", "--over", "load", "--rate", "1k", "--values", "1,x"], "--values: 'x'"),
             (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "1.5"], "whole number"),
+            (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "17"], "1 to 16"),
+            (["sweep", "--over", "cardinality", "--rate", "1k", "--values", "2M"], "1 to 1000000"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", many], "4294967295 workers"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", run], "is no sweep"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--headroom", "100%"], "--headroom:"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", other], "p99=1ms, not for"),
-            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", "/nothing"], "/nothing:"),
-            (["compare", other, "/nothing"], "/nothing: cannot be read"),
+            (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", "/nothing"], "read /nothing:"),
+            (["compare", other, "/nothing"], "cannot read /nothing"),
+            (["compare", other, "/"], "cannot read /:"),
             (["compare", other, os.devnull], "is not a result"),
             (["stall", "--stop", "1"], "--stop: '1' is not a time")):
         error = grace.run("bench", *words, code=2).stderr
@@ -140,5 +188,6 @@ def a_stopped_process_is_shown_beside_arithmetic(grace, arguments):
 if __name__ == "__main__":
     harness.main([a_run_accounts_for_each_arrival, arrivals_come_as_they_are_asked_for,
                   sweeps_plans_and_comparisons_rest_on_results,
+                  what_no_rate_holds_is_said_and_has_its_floor, others_on_the_socket_are_noticed,
                   a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,
                   a_stopped_process_is_shown_beside_arithmetic], __doc__)

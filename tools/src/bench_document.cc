@@ -1,14 +1,14 @@
 #include "bench_document.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 
 #include "bench_report.h"
 #include "command.h"
+#include "grace/core/platform.h"
+#include "paths.h"
 
 namespace grace::tools {
 namespace {
@@ -51,9 +51,12 @@ void write_fit(core::JsonWriter& json, const harness::ScalabilityFit& fit, unsig
   json.end_array().end_object();
 }
 
-void write_plan(core::JsonWriter& json, const harness::Plan& plan) {
+void write_plan(core::JsonWriter& json, const harness::Plan& plan,
+                const harness::PlanRequest& request) {
   json.key("plan")
       .begin_object()
+      .field("rate", request.rate)
+      .field("headroom", request.headroom)
       .field("rate_needed", plan.rate_needed)
       .field("workers", plan.workers)
       .field("machines", plan.machines)
@@ -140,6 +143,14 @@ std::vector<std::string> compare_doubts(const JsonValue& a, const JsonValue& b) 
 
 }  // namespace
 
+unsigned workers_max_of(std::uint64_t cpus, const std::vector<harness::CapacityPoint>& points) {
+  auto workers_max = unsigned(std::clamp<std::uint64_t>(cpus, 1, core::kWorkersMax));
+  for (const harness::CapacityPoint& point : points) {
+    workers_max = std::max(workers_max, point.workers);
+  }
+  return workers_max;
+}
+
 core::Result<void> BenchDocument::add(std::vector<JsonValue>& list, const std::string& json) {
   auto value = JsonValue::parse(json);
   if (!value || !value->is_object()) {
@@ -166,7 +177,18 @@ core::Result<void> BenchDocument::add_point(const std::string& json) {
 }
 
 core::Result<void> BenchDocument::add_search(const std::string& json) {
-  return add(searches_, json);
+  if (auto added = add(searches_, json); !added) return added;
+  const JsonValue& search = searches_.back();
+  const auto& found = search["found"].array();
+  const auto nothing = std::count_if(found.begin(), found.end(),
+                                     [](const JsonValue& rate) { return rate.as_double() <= 0.0; });
+  // That nothing holds can be the answer; it is none to how capacity grows with workers.
+  if (nothing > 0 && (nothing < std::ptrdiff_t(found.size()) || over_ == "workers")) {
+    doubts_.push_back(std::to_string(nothing) + " of " + std::to_string(found.size()) +
+                      " repetitions with " + search["workers"].to_json() +
+                      " worker(s) held no rate");
+  }
+  return {};
 }
 
 std::vector<harness::CapacityPoint> BenchDocument::capacity() const {
@@ -177,9 +199,17 @@ std::string BenchDocument::to_json(const BenchArguments& arguments) const {
   std::string out;
   core::JsonWriter json(out);
   json.begin_object().field("grace_bench", 1).field("kind", kind_).field("over", over_);
-  const harness::MachineReport machine = harness::machine_report();
-  write_machine(json, machine);
-  write_settings(json, arguments);
+  std::uint64_t cpus = 0;
+  if (stored_) {
+    cpus = (*stored_)["machine"]["cpus"].as_uint64();
+    json.raw_field("machine", (*stored_)["machine"].to_json());
+    json.raw_field("settings", (*stored_)["settings"].to_json());
+  } else {
+    const harness::MachineReport machine = harness::machine_report();
+    cpus = machine.cpu_count;
+    write_machine(json, machine);
+    write_settings(json, arguments);
+  }
   json.field("conclusive", doubts_.empty())
       .array_field("doubts", doubts_)
       .field("lost_share_max", lost_share_max_)
@@ -191,31 +221,33 @@ std::string BenchDocument::to_json(const BenchArguments& arguments) const {
     json.end_array();
   }
   if (const auto points = capacity(); !points.empty()) {
-    unsigned workers_max = machine.cpu_count;
-    for (const harness::CapacityPoint& point : points) {
-      workers_max = std::max(workers_max, point.workers);
+    if (const auto fit = harness::ScalabilityFit::of(points)) {
+      write_fit(json, *fit, workers_max_of(cpus, points));
     }
-    if (const auto fit = harness::ScalabilityFit::of(points)) write_fit(json, *fit, workers_max);
   }
-  if (plan_) write_plan(json, *plan_);
+  if (plan_) write_plan(json, plan_->first, plan_->second);
   json.end_object();
   return out;
 }
 
-std::vector<harness::CapacityPoint> capacity_of(const JsonValue& result) {
-  return capacity_in(result["searches"].array());
-}
-
 core::Result<JsonValue> read_bench_result(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) {
-    return core::make_error(core::ErrorCode::kInvalidArgument, path + ": cannot be read", errno);
-  }
-  auto value = JsonValue::parse(text);
+  const auto invalid = [](const std::string& message) {
+    return core::make_error(core::ErrorCode::kInvalidArgument, message);
+  };
+  const auto text = read_file(path, 128 << 20);
+  if (!text) return invalid(text.error().message);
+  auto value = JsonValue::parse(*text);
   if (!value || (*value)["grace_bench"].as_int64() != 1) {
-    return core::make_error(core::ErrorCode::kInvalidArgument,
-                            path + ": is not a result of grace bench");
+    return invalid(path + ": is not a result of grace bench");
+  }
+  for (const JsonValue& search : (*value)["searches"].array()) {
+    // Null: a running engine's.
+    if (search["workers"].is_null()) continue;
+    const std::uint64_t workers = search["workers"].as_uint64();
+    if (workers == 0 || workers > core::kWorkersMax) {
+      return invalid(path + ": a search with " + search["workers"].to_json() +
+                     " workers, not 1 to " + std::to_string(core::kWorkersMax));
+    }
   }
   return value;
 }

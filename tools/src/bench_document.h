@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench_settings.h"
@@ -18,7 +19,11 @@ class BenchDocument {
   // kCorrupt: not an object.
   [[nodiscard]] core::Result<void> add_point(const std::string& json);
   [[nodiscard]] core::Result<void> add_search(const std::string& json);
-  void set_plan(const harness::Plan& plan) { plan_ = plan; }
+  void set_plan(const harness::Plan& plan, const harness::PlanRequest& request) {
+    plan_.emplace(plan, request);
+  }
+  // The measurements are those of a stored result: its machine and settings stand beside them.
+  void set_stored(parse::JsonValue result) { stored_ = std::move(result); }
   // What the searches found, by workers; those that found nothing are left out.
   [[nodiscard]] std::vector<harness::CapacityPoint> capacity() const;
   [[nodiscard]] std::string to_json(const BenchArguments& arguments) const;
@@ -31,13 +36,16 @@ class BenchDocument {
   std::vector<std::string> doubts_;
   double lost_share_max_ = 0.0;
   std::vector<double> round_trips_ns_;
-  std::optional<harness::Plan> plan_;
+  std::optional<std::pair<harness::Plan, harness::PlanRequest>> plan_;
+  std::optional<parse::JsonValue> stored_;
 };
 
-// The same from a stored result.
-[[nodiscard]] std::vector<harness::CapacityPoint> capacity_of(const parse::JsonValue& result);
+// How many workers to plan a machine with: its CPUs, as far as the engine takes so many, and no
+// fewer than were measured.
+[[nodiscard]] unsigned workers_max_of(std::uint64_t cpus,
+                                      const std::vector<harness::CapacityPoint>& points);
 
-// Reads a stored result. kIo, kInvalidArgument: names the file and what is wrong.
+// Reads a stored result. kInvalidArgument: names the file and what is wrong.
 [[nodiscard]] core::Result<parse::JsonValue> read_bench_result(const std::string& path);
 // Writes <out>.json and <out>.html (an empty `out`: nothing) and prints the JSON, or lines for
 // people. Exit code.

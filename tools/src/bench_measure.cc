@@ -61,8 +61,10 @@ class Bench {
     json.field("target", is_sidecar() ? "unix:" + arguments_.socket : "engine").key("workers");
     // Those of a sidecar are not known here.
     is_sidecar() ? json.null() : json.value(std::uint64_t{config_.app.engine.workers});
-    json.field("services", arguments_.services)
-        .field("stream_lines", std::uint64_t{stream_.line_count()});
+    json.key("services");
+    // Nor those of lines that were not made here.
+    arguments_.input.empty() ? json.value(arguments_.services) : json.null();
+    json.field("stream_lines", std::uint64_t{stream_.line_count()});
   }
   void write_run(core::JsonWriter& json, double rate, const EngineRun& run,
                  const harness::LoadResult& floor) const {
@@ -178,10 +180,11 @@ core::Result<std::string> measure_search(const BenchArguments& arguments,
   bench->write_head(json);
   json.field("objective", arguments.slo);
   write_search(json, *found);
+  // Where nothing held, the floor says whether anything could have.
+  const double half = found->rate > 0.0 ? found->rate / 2.0 : found->trials.back().rate;
+  const auto floor = bench->floor(half);
+  if (!floor) return tl::unexpected<core::Error>(floor.error());
   if (found->rate > 0.0) {
-    const double half = found->rate / 2.0;
-    const auto floor = bench->floor(half);
-    if (!floor) return tl::unexpected<core::Error>(floor.error());
     const auto run = bench->run(half, settings.arrivals.seed, settings.span);
     if (!run) return tl::unexpected<core::Error>(run.error());
     json.key("at_half").begin_object();

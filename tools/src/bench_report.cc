@@ -30,8 +30,16 @@ std::string rate(const JsonValue& value) {
 std::string whole(const JsonValue& number) {
   return std::to_string(number.as_uint64());
 }
+// Workers and services of a running engine, or of lines from a file, are not known.
+std::string known(const JsonValue& number) {
+  return number.is_null() ? "?" : whole(number);
+}
+std::string workers_of(const JsonValue& entry) {
+  return entry["workers"].is_null() ? std::string(entry["target"].as_string())
+                                    : whole(entry["workers"]) + " worker(s)";
+}
 std::string name_of(const JsonValue& point) {
-  return rate(point["target_rate"]) + ", " + whole(point["workers"]) + " worker(s)";
+  return rate(point["target_rate"]) + ", " + workers_of(point);
 }
 
 // The points of a result, those inside searches too.
@@ -175,7 +183,7 @@ harness::Table points_table(const std::vector<const JsonValue*>& points) {
   for (const JsonValue* point : points) {
     const JsonValue& p = *point;
     const JsonValue& response = p["response_ns"];
-    table.rows.push_back({rate(p["offered_rate"]), whole(p["workers"]), whole(p["services"]),
+    table.rows.push_back({rate(p["offered_rate"]), known(p["workers"]), known(p["services"]),
                           rate(p["completed_rate"]), span(response["p50"]), span(response["p99"]),
                           span(response["p99.9"]), span(response["max"]),
                           span(p["service_ns"]["p99.9"]), span(p["generator_delay_ns"]["p99.9"]),
@@ -193,7 +201,7 @@ harness::Table searches_table(const JsonValue& result) {
     std::string each;
     for (const JsonValue& one : search["found"].array()) each += rate(one) + " ";
     const bool open = search["limit_not_reached"].as_bool();
-    table.rows.push_back({whole(search["workers"]), std::string(search["objective"].as_string()),
+    table.rows.push_back({known(search["workers"]), std::string(search["objective"].as_string()),
                           (open ? "above " : "") + rate(search["rate"]), each,
                           std::to_string(search["trials"].array().size())});
   }
@@ -203,7 +211,8 @@ harness::Table searches_table(const JsonValue& result) {
 std::string plan_text(const JsonValue& plan) {
   std::string text = whole(plan["machines"]) + " machine(s) with " + whole(plan["workers"]) +
                      " worker(s) each: " + rate(plan["machine_rate"]) + " a machine, " +
-                     rate(plan["rate_needed"]) + " needed";
+                     rate(plan["rate_needed"]) + " needed for " + rate(plan["rate"]) + " and " +
+                     percent(plan["headroom"].as_double()) + " headroom";
   if (!plan["machines_if_low"].is_null()) {
     text += "; " + whole(plan["machines_if_high"]) + " to " + whole(plan["machines_if_low"]) +
             " within the 90% band of " + rate(plan["machine_rate_low"]) + " to " +
@@ -268,17 +277,18 @@ harness::Page bench_page(const JsonValue& result) {
 std::string bench_text(const JsonValue& result) {
   std::string out;
   for (const JsonValue& search : result["searches"].array()) {
-    out += whole(search["workers"]) +
-           " worker(s): " + (search["limit_not_reached"].as_bool() ? "above " : "") +
-           rate(search["rate"]) + " held " + std::string(search["objective"].as_string()) +
-           " (each repetition:";
+    const bool found = search["rate"].as_double() > 0.0;
+    out += workers_of(search) + ": " + (search["limit_not_reached"].as_bool() ? "above " : "") +
+           (found ? rate(search["rate"]) : "no rate") + " held " +
+           std::string(search["objective"].as_string()) + " (each repetition:";
     for (const JsonValue& one : search["found"].array()) out += " " + rate(one);
     out += ")\n";
   }
   for (const JsonValue* point : points_of(result)) {
     const JsonValue& p = *point;
-    out += name_of(p) + ", " + whole(p["services"]) + " services: completed " +
-           rate(p["completed_rate"]) + "\n";
+    const std::string services =
+        p["services"].is_null() ? "" : ", " + whole(p["services"]) + " services";
+    out += name_of(p) + services + ": completed " + rate(p["completed_rate"]) + "\n";
     for (const char* kind : {"response_ns", "service_ns", "generator_delay_ns"}) {
       const JsonValue& latency = p[kind];
       const std::string_view name(kind);

@@ -10,6 +10,7 @@
 #include "bench_settings.h"
 #include "bench_stall.h"
 #include "command.h"
+#include "grace/core/platform.h"
 #include "grace/harness/plan.h"
 
 namespace grace::tools {
@@ -62,39 +63,40 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 
-// The numbers of --values, or these; at most 32, each at least 1 where they count something.
+// The numbers of --values, or these; at most 32, and where they count something whole ones of at
+// most `count_max` (0: they do not).
 core::Result<std::vector<double>> values_of(const BenchArguments& arguments,
-                                            std::vector<double> otherwise, bool counts) {
+                                            std::vector<double> otherwise, double count_max) {
   if (arguments.values.empty()) return otherwise;
+  const auto invalid = [](const std::string& message) {
+    return core::make_error(core::ErrorCode::kInvalidArgument, "--values: " + message);
+  };
   std::vector<double> values;
   for (const std::string& word : split(arguments.values)) {
     const auto value = harness::parse_rate(word);
-    if (!value) {
-      return core::make_error(core::ErrorCode::kInvalidArgument,
-                              "--values: " + value.error().message);
-    }
-    if (counts && (*value < 1.0 || *value != double(std::uint64_t(*value)))) {
-      return core::make_error(core::ErrorCode::kInvalidArgument,
-                              "--values: '" + word + "' is not a whole number");
+    if (!value) return invalid(value.error().message);
+    if (count_max > 0.0 &&
+        (*value < 1.0 || *value > count_max || *value != double(std::uint64_t(*value)))) {
+      return invalid("'" + word + "' is not a whole number of 1 to " +
+                     std::to_string(std::uint64_t(count_max)));
     }
     values.push_back(*value);
   }
-  if (values.empty() || values.size() > 32) {
-    return core::make_error(core::ErrorCode::kInvalidArgument, "--values: give 1 to 32 of them");
-  }
+  if (values.empty() || values.size() > 32) return invalid("give 1 to 32 of them");
   std::sort(values.begin(), values.end());
   return values;
 }
 
 std::vector<double> worker_counts() {
   std::vector<double> counts;
-  for (unsigned i = 1; i <= harness::machine_report().cpu_count; ++i) counts.push_back(double(i));
+  const unsigned workers_max = workers_max_of(harness::machine_report().cpu_count, {});
+  for (unsigned i = 1; i <= workers_max; ++i) counts.push_back(double(i));
   return counts;
 }
 
 core::Result<void> sweep_workers(BenchArguments arguments, const BenchSettings& settings,
                                  BenchDocument& document) {
-  const auto counts = values_of(arguments, worker_counts(), true);
+  const auto counts = values_of(arguments, worker_counts(), double(core::kWorkersMax));
   if (!counts) return tl::unexpected<core::Error>(counts.error());
   for (const double count : *counts) {
     arguments.workers = static_cast<std::size_t>(count);
@@ -121,6 +123,8 @@ core::Result<void> sweep_points(
   return {};
 }
 
+constexpr double kServicesMax = 1e6;
+
 // A generated stream needs this many events until each of a service's six series has come twice.
 void set_services(double value, BenchArguments& arguments, BenchSettings& settings) {
   constexpr double kMetricShare = 0.55;
@@ -144,7 +148,7 @@ core::Result<void> sweep(const BenchArguments& arguments, const BenchSettings& s
     values.clear();
     for (const double factor : factors) values.push_back(factor * settings.rate);
   }
-  const auto chosen = values_of(arguments, values, cardinality);
+  const auto chosen = values_of(arguments, values, cardinality ? kServicesMax : 0.0);
   if (!chosen) return tl::unexpected<core::Error>(chosen.error());
   if (cardinality) return sweep_points(arguments, settings, *chosen, set_services, document);
   return sweep_points(
@@ -171,20 +175,24 @@ int bench_sweep(const BenchArguments& arguments) {
 // --- plan ---
 
 // The searches of a stored sweep. They must be for the same objective.
-core::Result<void> take_stored(const BenchArguments& arguments, BenchDocument& document,
-                               unsigned& cpus) {
-  const auto stored = read_bench_result(arguments.from);
+core::Result<void> take_stored(const BenchArguments& arguments, const harness::Objective& objective,
+                               BenchDocument& document, std::uint64_t& cpus) {
+  const auto refused = [&](const std::string& what) {
+    return core::make_error(core::ErrorCode::kInvalidArgument, "--from: " + arguments.from + what);
+  };
+  auto stored = read_bench_result(arguments.from);
   if (!stored) return tl::unexpected<core::Error>(stored.error());
-  cpus = static_cast<unsigned>((*stored)["machine"]["cpus"].as_uint64());
+  if ((*stored)["searches"].array().empty()) return refused(" is no sweep over workers");
   for (const parse::JsonValue& search : (*stored)["searches"].array()) {
-    if (search["objective"].as_string() != arguments.slo) {
-      return core::make_error(core::ErrorCode::kInvalidArgument,
-                              "--from: " + arguments.from + " was measured for " +
-                                  std::string(search["objective"].as_string()) + ", not for " +
-                                  arguments.slo);
+    const std::string measured_for(search["objective"].as_string());
+    const auto same = harness::parse_objective(measured_for);
+    if (!same || same->share != objective.share || same->limit_ns != objective.limit_ns) {
+      return refused(" was measured for " + measured_for + ", not for " + arguments.slo);
     }
     if (auto added = document.add_search(search.to_json()); !added) return added;
   }
+  cpus = (*stored)["machine"]["cpus"].as_uint64();
+  document.set_stored(std::move(*stored));
   return {};
 }
 
@@ -201,11 +209,12 @@ int bench_plan(const BenchArguments& arguments) {
                 {core::ErrorCode::kInvalidArgument, "--headroom: " + headroom.error().message});
   }
   BenchDocument document("plan", "workers");
-  unsigned cpus = harness::machine_report().cpu_count;
+  std::uint64_t cpus = harness::machine_report().cpu_count;
   BenchSettings searched = *settings;
   searched.rate = 0.0;  // what is wanted is no first guess of what one machine holds
-  const auto measured = arguments.from.empty() ? sweep_workers(arguments, searched, document)
-                                               : take_stored(arguments, document, cpus);
+  const auto measured = arguments.from.empty()
+                            ? sweep_workers(arguments, searched, document)
+                            : take_stored(arguments, *settings->objective, document, cpus);
   if (!measured) return fail("plan", measured.error());
   const auto points = document.capacity();
   if (points.empty()) {
@@ -213,13 +222,10 @@ int bench_plan(const BenchArguments& arguments) {
   }
   const auto fit = harness::ScalabilityFit::of(points);
   if (!fit) return fail("plan", fit.error());
-  unsigned workers_max = cpus;
-  for (const harness::CapacityPoint& point : points) {
-    workers_max = std::max(workers_max, point.workers);
-  }
-  const auto plan = harness::make_plan(points, *fit, {settings->rate, *headroom, workers_max});
+  const harness::PlanRequest request{settings->rate, *headroom, workers_max_of(cpus, points)};
+  const auto plan = harness::make_plan(points, *fit, request);
   if (!plan) return fail("plan", plan.error());
-  document.set_plan(*plan);
+  document.set_plan(*plan, request);
   return present(arguments, document.to_json(arguments));
 }
 
@@ -247,7 +253,7 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
       ->check(CLI::Range(1'000, 100'000'000))
       ->capture_default_str();
   app->add_option("--services", arguments->services, "Services they speak of, six series each")
-      ->check(CLI::Range(1, 1'000'000))
+      ->check(CLI::Range(1U, static_cast<unsigned>(kServicesMax)))
       ->capture_default_str();
   app->add_option("--seed", arguments->seed, "Of stream and arrivals")->capture_default_str();
   app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
