@@ -86,6 +86,9 @@ TEST(Plan, GivesAsFewWorkersAsDoItAndThenMachines) {
   ASSERT_TRUE(many.has_value());
   EXPECT_NEAR(many->workers, 9.5, 1.0);
   EXPECT_TRUE(many->extrapolated);
+  const auto absurd = make_plan(points, *fit, {1e12, 1.0 - 1e-15, 8});
+  ASSERT_TRUE(absurd.has_value());
+  EXPECT_EQ(absurd->machines, 1'000'000'000'000'000'000U) << "not what an overflow leaves";
   EXPECT_FALSE(make_plan(points, *fit, {0.0, 0.3, 8}).has_value());
   EXPECT_FALSE(make_plan(points, *fit, {1.0, 1.0, 8}).has_value());
 }

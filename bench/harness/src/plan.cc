@@ -135,7 +135,8 @@ class Resampler {
 };
 
 std::uint64_t machines_for(double needed, double rate) {
-  return rate > 0.0 ? std::uint64_t(std::ceil(needed / rate)) : 0;
+  constexpr double kMachinesMax = 1e18;  // what 64 bits hold, and then some sense
+  return rate > 0.0 ? std::uint64_t(std::min(std::ceil(needed / rate), kMachinesMax)) : 0;
 }
 
 }  // namespace

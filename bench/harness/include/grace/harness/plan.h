@@ -53,10 +53,10 @@ struct PlanRequest {
   unsigned workers_max = 1;  // a machine's; beyond what was measured the law extrapolates
 };
 struct Plan {
-  double rate_needed = 0.0;   // rate / (1 - headroom)
-  unsigned workers = 0;       // of each machine
-  double machine_rate = 0.0;  // what one sustains with them
-  std::uint64_t machines = 0;
+  double rate_needed = 0.0;    // rate / (1 - headroom)
+  unsigned workers = 0;        // of each machine
+  double machine_rate = 0.0;   // what one sustains with them
+  std::uint64_t machines = 0;  // at most 1e18
   // The same at the ends of the band; empty where there is none.
   std::optional<Band> machine_rate_band;
   std::optional<std::uint64_t> machines_if_low, machines_if_high;
