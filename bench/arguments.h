@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -21,6 +22,20 @@ inline Arguments arguments_of(int argc, char** argv) {
     if (argv[i][0] != '-') arguments.words.emplace_back(argv[i]);
   }
   return arguments;
+}
+
+// How much a program does: its first two words. Without any tiny, as ctest runs it.
+struct Effort {
+  std::uint64_t count = 0;  // of events or records
+  std::size_t repetitions = 0;
+};
+// Words that are no numbers give 0, which no program takes.
+inline Effort effort_of(const Arguments& arguments, std::uint64_t tiny_count) {
+  const auto number = [&](std::size_t index) {
+    return std::strtoull(arguments.words[index].c_str(), nullptr, 10);
+  };
+  if (arguments.words.empty()) return {tiny_count, 1};
+  return {number(0), arguments.words.size() > 1 ? number(1) : 9};
 }
 
 // A new folder in the one that is the word at `index`, or in the system's for temporary files;

@@ -310,10 +310,8 @@ void print_json(const Bench& bench, const Contest& result,
 // ledger_ratio [RECORDS [REPETITIONS [FOLDER]]] [--json]; without numbers tiny, as ctest runs it.
 int main(int argc, char** argv) {
   const Arguments arguments = arguments_of(argc, argv);
-  const auto& words = arguments.words;
-  Bench bench{words.empty() ? 20'000 : std::strtoull(words[0].c_str(), nullptr, 10), {}};
-  const std::size_t repetitions =
-      words.size() > 1 ? std::strtoull(words[1].c_str(), nullptr, 10) : (words.empty() ? 1 : 9);
+  const auto [records, repetitions] = effort_of(arguments, 20'000);
+  Bench bench{records, {}};
   if (bench.records < 1000 || repetitions == 0) fail("at least 1000 records, 1 repetition");
   bench.folder = scratch_folder(arguments, 2, "ledger_ratio");
   if (bench.folder.empty()) fail("cannot make a folder");

@@ -6,7 +6,7 @@
 // All contestants of a repetition run one after the other, so that a busy machine disturbs all
 // alike; the median of the paired ratios counts, with their spread. The way from core to core is
 // probed before and after each repetition: on virtual machines it has two modes and changes between
-// them, so rows that need two cores are taken from repetitions of the more frequent mode alone.
+// them, so all rows are taken from repetitions of the more frequent mode alone.
 // Bound: simdjson reading the same fields of the same file (bare_simdjson.h).
 // Before times are believed, simdjson's sums and the engine's counts and digests must be right.
 // Over 2% of time lost to others, before, after or during the runs: inconclusive. Not measured: a
@@ -56,20 +56,19 @@ struct Row {
   const char* meaning;
   double floor;
   double goal;
-  bool two_cores;
   bool is_time = false;  // nanoseconds, less is better
 };
 constexpr std::array kRows{
-    Row{"one_worker", "1 worker, JSON to decision / bare simdjson, one thread", 0.60, 0.80, true},
-    Row{"two_workers", "2 workers / bare simdjson, one thread", 1.1, 1.5, true},
-    Row{"two_workers_two", "2 workers / bare simdjson, two threads", 0.55, 0.80, true},
-    Row{"journal", "recording the journal on / off, best of 1 and 2 workers", 0.50, 0.75, true},
-    Row{"ledger", "keeping the ledger on / off, best of 1 and 2 workers", 0.90, 0.90, true},
-    Row{"series", "many series / 1,000 series, events a second", 0.35, 0.6, true},
-    Row{"errors", "every action an error / 1% errors, events a second", 0.5, 0.8, true},
-    Row{"overload", "2x overload: goodput / best", 0.90, 0.98, true},
-    Row{"p999_half", "p99.9 at 50% load, above the null floor", 200e3, 50e3, true, true},
-    Row{"p50_half", "p50 at 50% load, event to decision", 5e3, 1e3, true, true},
+    Row{"one_worker", "1 worker, JSON to decision / bare simdjson, one thread", 0.60, 0.80},
+    Row{"two_workers", "2 workers / bare simdjson, one thread", 1.1, 1.5},
+    Row{"two_workers_two", "2 workers / bare simdjson, two threads", 0.55, 0.80},
+    Row{"journal", "recording the journal on / off, best of 1 and 2 workers", 0.50, 0.75},
+    Row{"ledger", "keeping the ledger on / off, best of 1 and 2 workers", 0.90, 0.90},
+    Row{"series", "many series / 1,000 series, events a second", 0.35, 0.6},
+    Row{"errors", "every action an error / 1% errors, events a second", 0.5, 0.8},
+    Row{"overload", "2x overload: goodput / best", 0.90, 0.98},
+    Row{"p999_half", "p99.9 at 50% load, above the null floor", 200e3, 50e3, true},
+    Row{"p50_half", "p50 at 50% load, event to decision", 5e3, 1e3, true},
 };
 
 // --- streams, each a file ---
@@ -199,10 +198,10 @@ class Contest {
     harness::watch(conditions_.quiet, span_);
   }
 
-  // The values of a row that can stand beside each other; `far` says in which mode.
+  // The values of a row that can stand beside each other: those of one mode.
   [[nodiscard]] std::vector<double> values(const Row& row) const {
     const std::vector<double>& all = values_.at(row.key);
-    if (!row.two_cores || !mode()) return all;
+    if (!mode()) return all;
     std::vector<double> chosen;
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (modes_[i] == mode()) chosen.push_back(all[i]);
@@ -383,12 +382,7 @@ void print_json(const Contest& contest, const Streams& streams, std::size_t repe
 // ratios [EVENTS [REPETITIONS]] [--json]; without numbers tiny, as ctest runs it.
 int main(int argc, char** argv) {
   const Arguments arguments = arguments_of(argc, argv);
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& word : arguments.words) {
-    numbers.push_back(std::strtoull(word.c_str(), nullptr, 10));
-  }
-  const std::uint64_t events = numbers.empty() ? 20'000 : numbers[0];
-  const std::size_t repetitions = numbers.size() > 1 ? numbers[1] : (numbers.empty() ? 1 : 9);
+  const auto [events, repetitions] = effort_of(arguments, 20'000);
   if (events < 10'000 || repetitions == 0) fail("at least 10000 events, 1 repetition");
   const tools::ScratchFolder scratch;
   if (scratch.path().empty()) fail("cannot make a temporary folder");

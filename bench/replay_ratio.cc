@@ -9,8 +9,9 @@
 // workers besides its ingest and ordered threads. Two figures for simdjson: reading the file as the
 // engine does (`file`), and with the text in memory beforehand (`memory`, the stricter one).
 // Before times are believed, simdjson's counts and sums, the engine's counts and its digest must be
-// the same in every run. Between the runs a hiccup meter watches each CPU: over 2% of time lost to
-// others, the result is inconclusive. Not measured: a ledger on disk, cold files.
+// the same in every run. Between the runs a hiccup meter watches each CPU, during them the kernel's
+// books tell: over 2% of time lost to others, the result is inconclusive. Not measured: a ledger on
+// disk, cold files.
 #include <simdjson.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,9 +41,7 @@ namespace {
 
 namespace core = grace::core;
 using namespace grace::bench;
-using grace::harness::kLostShareMax;
 using grace::harness::now_s;
-using grace::harness::Quiet;
 namespace tools = grace::tools;
 
 constexpr std::array<std::size_t, 2> kWorkerCounts{1, 2};
@@ -77,8 +77,7 @@ struct Contest {
   std::map<std::size_t, std::vector<double>> ratio_file;    // engine's rate / simdjson's
   std::map<std::size_t, std::vector<double>> ratio_memory;  // of the same repetition
   std::map<std::size_t, Replay> last;
-  Quiet quiet;
-  double round_trip_ns = 0.0;
+  grace::harness::Conditions conditions;
 };
 
 Contest contest(const std::string& path, std::uint64_t events, std::size_t repetitions) {
@@ -91,7 +90,8 @@ Contest contest(const std::string& path, std::uint64_t events, std::size_t repet
   std::string digest;
   const std::chrono::milliseconds span(repetitions > 1 ? 100 : 5);
   for (std::size_t i = 0; i < repetitions; ++i) {
-    grace::harness::watch(result.quiet, span);
+    grace::harness::watch(result.conditions.quiet, span);
+    const grace::harness::ForeignCpu foreign;
     result.file_s.push_back(timed_simdjson([&] { return read_file(parser, path); }, expected));
     result.memory_s.push_back(
         timed_simdjson([&] { return simdjson_memory(parser, text); }, expected));
@@ -103,9 +103,10 @@ Contest contest(const std::string& path, std::uint64_t events, std::size_t repet
       result.ratio_memory[workers].push_back(result.memory_s.back() / run.wall_s);
       result.last[workers] = std::move(run);
     }
+    result.conditions.worst_of(foreign.share());
   }
-  grace::harness::watch(result.quiet, span);
-  result.round_trip_ns = grace::harness::round_trip_ns();
+  grace::harness::watch(result.conditions.quiet, span);
+  result.conditions.round_trip_ns = grace::harness::round_trip_ns();
   return result;
 }
 
@@ -140,10 +141,13 @@ void print_text(const Contest& result, std::uint64_t events) {
     std::printf("\n");
   }
   std::printf("digest %s\n", result.last.at(1).summary.decision_digest.c_str());
-  std::printf("machine: %.2f%% of time lost to others, core to core and back %.0f ns\n",
-              result.quiet.lost_share() * 100.0, result.round_trip_ns);
-  if (result.quiet.lost_share() > kLostShareMax) {
-    std::printf("INCONCLUSIVE: the machine was not quiet\n");
+  std::printf(
+      "machine: %.2f%% of time lost to others between runs, %.2f%% during; core to core and back "
+      "%.0f ns\n",
+      result.conditions.quiet.lost_share() * 100.0,
+      result.conditions.foreign_share.value_or(0.0) * 100.0, result.conditions.round_trip_ns);
+  for (const std::string& doubt : grace::harness::doubts(result.conditions, std::nullopt)) {
+    std::printf("INCONCLUSIVE: %s\n", doubt.c_str());
   }
 }
 
@@ -178,9 +182,10 @@ void print_json(const Contest& result, std::uint64_t events) {
   }
   json.end_array()
       .field("decision_digest", result.last.at(1).summary.decision_digest)
-      .field("lost_share", result.quiet.lost_share())
-      .field("round_trip_ns", result.round_trip_ns)
-      .field("conclusive", result.quiet.lost_share() <= kLostShareMax)
+      .field("lost_share", result.conditions.quiet.lost_share())
+      .field("foreign_share", result.conditions.foreign_share.value_or(0.0))
+      .field("round_trip_ns", result.conditions.round_trip_ns)
+      .field("conclusive", grace::harness::doubts(result.conditions, std::nullopt).empty())
       .end_object();
   std::printf("%s\n", out.c_str());
 }
@@ -190,13 +195,9 @@ void print_json(const Contest& result, std::uint64_t events) {
 // replay_ratio [EVENTS [REPETITIONS]] [--json]; without numbers tiny, as ctest runs it.
 int main(int argc, char** argv) {
   const Arguments arguments = arguments_of(argc, argv);
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& word : arguments.words) {
-    numbers.push_back(std::strtoull(word.c_str(), nullptr, 10));
-  }
+  const auto [events, repetitions] = effort_of(arguments, 20'000);
   tools::GeneratorOptions options;
-  options.event_count = numbers.empty() ? 20'000 : numbers[0];
-  const std::size_t repetitions = numbers.size() > 1 ? numbers[1] : (numbers.empty() ? 1 : 9);
+  options.event_count = events;
   if (options.event_count < 1000 || repetitions == 0) fail("at least 1000 events, 1 repetition");
   const tools::ScratchFolder scratch;
   if (scratch.path().empty()) fail("cannot make a temporary folder");
