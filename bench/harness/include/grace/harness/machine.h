@@ -41,7 +41,8 @@ struct Quiet {
 void watch(Quiet& quiet, std::chrono::milliseconds span);
 
 // Median time of a word's way to the other core and back: what a handover between stages costs. On
-// virtual machines it has two modes, about 150 and about 700 ns, and changes between them.
+// virtual machines it has two modes, about 150 and about 700 ns, and changes between them. Takes a
+// tenth of a second at most, and a little more where others have the cores.
 [[nodiscard]] double round_trip_ns();
 
 // CPU time that others had while this process measured: the machine's books less our own, the
