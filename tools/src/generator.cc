@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <ostream>
 
 #include "grace/core/time.h"
 #include "line_builder.h"
 #include "random.h"
+#include "realistic_lines.h"
 #include "scenario_generator.h"
 #include "week_generator.h"
 
@@ -27,6 +29,8 @@ class MixedStream {
  public:
   MixedStream(const GeneratorOptions& options, std::ostream& out)
       : options_(options), out_(out), random_(options.seed) {
+    // With a seed of its own: the events are those of the mixed profile.
+    if (options.profile == "realistic") realistic_.emplace(~options.seed);
     for (std::uint32_t i = 0; i < options.service_count; ++i) {
       services_.push_back({"svc_" + std::to_string(i), kDomains[i % kDomains.size()],
                            40.0 + 160.0 * random_.uniform(), 50.0 + 900.0 * random_.uniform(), 0.0,
@@ -52,6 +56,7 @@ class MixedStream {
       } else {
         write_deploy();
       }
+      dress_line();
       if (options_.bad_line_share > 0 && random_.chance(options_.bad_line_share)) {
         break_line();
       }
@@ -88,8 +93,14 @@ class MixedStream {
           .raw("depends_on", depends)
           .raw("replicas", std::to_string(1 + i % 4))
           .field("criticality", i % 10 == 0 ? "high" : "medium");
-      out_ << line_.end();
+      line_.end();
+      dress_line();
+      out_ << line_.text();
     }
+  }
+
+  void dress_line() {
+    if (realistic_) realistic_->dress(line_.text());
   }
 
   void maybe_begin_fault() {
@@ -233,6 +244,7 @@ class MixedStream {
   std::ostream& out_;
   Random random_;
   LineBuilder line_;
+  std::optional<RealisticLines> realistic_;  // empty: lines stay plain
   std::vector<Service> services_;
   std::vector<GroundTruth> truth_;
   std::int64_t now_ns_ = 0;
@@ -244,6 +256,9 @@ class MixedStream {
 const std::vector<GeneratorProfile>& generator_profiles() {
   static const std::vector<GeneratorProfile> kProfiles{
       {"mixed", "a fleet's firehose: metrics, actions, mesh and control events, random faults"},
+      {"realistic",
+       "the events of mixed as programs log them: any key order, nesting, escapes, 200 to 2048 "
+       "bytes"},
       {"week", "days of 500 series at a sample a minute, two faults of each of 20 kinds"},
       {"scenario-1", "a latency climb that a forecast sees before the spike"},
       {"scenario-2", "recurring authentication errors and a failing service, a person approves"},
@@ -255,7 +270,7 @@ const std::vector<GeneratorProfile>& generator_profiles() {
 core::Result<std::vector<GroundTruth>> generate(const GeneratorOptions& options,
                                                 std::ostream& out) {
   std::vector<GroundTruth> truth;
-  if (options.profile == "mixed") {
+  if (options.profile == "mixed" || options.profile == "realistic") {
     if (options.service_count == 0 || !(options.events_per_second > 0)) {
       return core::make_error(core::ErrorCode::kInvalidArgument,
                               "services and events per second must be above 0");
