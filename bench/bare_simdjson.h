@@ -31,15 +31,15 @@ inline std::size_t raw_size(simdjson::ondemand::value value) {
   return std::string_view(object.raw_json()).size();
 }
 
-// The fields that the engine reads, asked for in the order in which they stand: simdjson's quickest
-// way. Texts are not copied, labels are not hashed.
+// The fields that the engine reads, asked for in the order in which the mixed stream has them:
+// simdjson's quickest way. Shuffled keys make it search. Texts are not copied, labels not hashed.
 template <typename Document>
 void read_fields(Document&& doc, Sums& sums) {
   const auto text = [&](const char* name) { return std::string_view(doc[name]).size(); };
   sums.ts_xor ^= std::int64_t(doc["ts"].get_int64());
   ++sums.events;
   std::string_view kind;
-  if (doc.find_field("kind").get(kind) != simdjson::SUCCESS) {
+  if (doc["kind"].get(kind) != simdjson::SUCCESS) {
     sums.text_bytes += text("event_type") + text("source") + text("actor") + text("resource");
     sums.text_bytes += raw_size(doc["payload"]);
   } else if (kind == "metric") {
