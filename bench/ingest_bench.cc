@@ -128,6 +128,7 @@ class RecyclingPort final : public ChunkPort {
     free_ = chunk;
     return true;
   }
+  [[nodiscard]] bool hungry() const override { return false; }  // as under full load
 
  private:
   core::Chunk chunk_;

@@ -56,7 +56,9 @@ class VectorPort final : public ChunkPort {
     free_.push_back(chunk);
     return true;
   }
+  [[nodiscard]] bool hungry() const override { return is_hungry; }
   bool starved = false;
+  bool is_hungry = false;
   bool refusing = false;
   std::vector<Published> published;
 

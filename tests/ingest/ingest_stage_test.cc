@@ -201,6 +201,31 @@ TEST(IngestStage, StopsInTheMiddleWithEverythingItReadPublished) {
   }
 }
 
+TEST(IngestStage, PublishesAPartFilledChunkAtOnceOnlyToAHungryPort) {
+  IngestConfig config;
+  config.linger = 1s;
+  StageBench bench(config);
+  auto* source = bench.add(std::make_unique<FedSource>());
+  bench.start();
+  source->text += "a\n";
+  bench.step();
+  EXPECT_TRUE(bench.port.published.empty()) << "nobody waits, and it may still grow";
+  bench.port.is_hungry = true;
+  source->text += "b\n";
+  bench.step();
+  ASSERT_EQ(bench.port.published.size(), 1U);
+  EXPECT_EQ(bench.port.published[0].text, "a\nb\n");
+  bench.port.refusing = true;
+  source->text += "c\n";
+  bench.step();
+  source->text += "d\n";
+  bench.step();
+  bench.port.refusing = false;
+  bench.stop();
+  ASSERT_EQ(bench.port.published.size(), 3U);
+  EXPECT_EQ(bench.port.published[2].text, "d\n") << "grew behind the one that waited";
+}
+
 TEST(IngestStage, TicksWithTheWallClockThroughTheInput) {
   IngestConfig config;
   config.tick_interval = 1s;

@@ -173,14 +173,20 @@ std::size_t IngestStage::read_slot(std::size_t index) {
     slot.opened_ns = traits.live ? clock_.monotonic_ns() : 0;
     if (!traits.replays) chunk->arrival_ns = config_.fixed_arrival_ns.value_or(clock_.wall_ns());
   }
-  const bool lingered =
-      traits.live && clock_.monotonic_ns() - slot.opened_ns >= config_.linger.count();
-  if (status == ReadStatus::kFull || status == ReadStatus::kEnded || lingered ||
-      chunk->size_bytes >= limits_.target_bytes) {
+  if (status == ReadStatus::kFull || status == ReadStatus::kEnded ||
+      chunk->size_bytes >= limits_.target_bytes || is_due(slot)) {
     close_chunk(slot, index);
     return read_bytes + 1;
   }
   return read_bytes;
+}
+
+// Only live sources have chunks that are better published before they are full. Those that wait for
+// their record in the journal are as good as on their way.
+bool IngestStage::is_due(const Slot& slot) const {
+  if (!slot.source->traits().live) return false;
+  if (waiting_.empty() && port_->hungry()) return true;
+  return clock_.monotonic_ns() - slot.opened_ns >= config_.linger.count();
 }
 
 // The chunk gets its place in the input and goes to the journal, then to the port.

@@ -42,12 +42,22 @@ class Port final : public ingest::ChunkPort {
 
   core::Chunk* try_acquire() override {
     core::Chunk* chunk = nullptr;
-    return free_.try_pop(chunk) ? chunk : nullptr;
+    if (!free_.try_pop(chunk)) return nullptr;
+    ++held_;
+    return chunk;
   }
   bool try_publish(core::Chunk* chunk) override {
     // Published to the ordered stage by the rings on the chunk's way: ingest -> worker -> ordered.
     in_flight_[chunk->number % in_flight_.size()] = chunk;
-    return exchange_.chunk_rings[chunk->number % exchange_.worker_count]->try_push(chunk);
+    if (!exchange_.chunk_rings[chunk->number % exchange_.worker_count]->try_push(chunk)) {
+      return false;
+    }
+    --held_;
+    return true;
+  }
+  // Fewer on their way than there are workers: one of them has none to parse.
+  [[nodiscard]] bool hungry() const override {
+    return in_flight_.size() - held_ - free_.size() < exchange_.worker_count;
   }
   [[nodiscard]] ChunkRing& free_ring() noexcept { return free_; }
 
@@ -55,6 +65,7 @@ class Port final : public ingest::ChunkPort {
   Exchange& exchange_;
   std::vector<core::Chunk*>& in_flight_;
   ChunkRing free_;
+  std::size_t held_ = 0;  // by the ingest stage
 };
 
 class IngestRunner final : public core::Stage {

@@ -20,6 +20,8 @@ class ChunkPort {
   // Hands over a filled chunk. Called with chunk->number counting up by one. False: no room, the
   // stage keeps the chunk and offers the same one again before any other.
   [[nodiscard]] virtual bool try_publish(core::Chunk* chunk) = 0;
+  // Whoever takes chunks would otherwise wait: a part-filled one is welcome now. A moment old.
+  [[nodiscard]] virtual bool hungry() const = 0;
 };
 
 }  // namespace grace::ingest

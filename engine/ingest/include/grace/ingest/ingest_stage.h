@@ -21,8 +21,9 @@ namespace grace::ingest {
 
 struct IngestConfig {
   // --- behaviour ---
-  // A part-filled chunk of a live source is published after this long. Longer: fewer, larger
-  // chunks under a trickle of input, and that much more latency.
+  // A part-filled chunk of a live source is published at once while the port is hungry, and after
+  // this long while it is not. So chunks grow with the load by themselves: small ones as long as
+  // those who take them are idle, full ones when they are behind.
   std::chrono::nanoseconds linger{1'000'000};
   // Longest line that is parsed. Longer ones are handed on in pieces, to be rejected.
   std::size_t line_bytes_max = 1024 * 1024;
@@ -75,9 +76,10 @@ struct IngestFigures {
 // Reads all sources fairly into chunks, numbers and records them, and hands them to the port.
 //
 // run_once(): offers a waiting chunk first; then gives every source one read() in rotating order,
-// and publishes what is full or has lingered. Bounded by sources * target bytes. Returns the bytes
-// read plus chunks published: 0 means idle. How the lines of two sources interleave depends on time
-// and chunk size; files that must replay alike go into one FileSource, in order.
+// and publishes what is full, has lingered, or finds the port hungry. Bounded by sources * target
+// bytes. Returns the bytes read plus chunks published: 0 means idle. How the lines of two sources
+// interleave depends on time and chunk size; files that must replay alike go into one FileSource,
+// in order.
 //
 // Sequences: chunk.first_sequence is the sum of the text bytes of all earlier chunks, so a line's
 // sequence is its position in the decompressed input, whatever the chunk size. A chunk is recorded
@@ -137,6 +139,7 @@ class IngestStage final : public core::Stage {
 
   IngestStage(const IngestConfig& config, IngestParts parts);
   std::size_t read_slot(std::size_t index);
+  [[nodiscard]] bool is_due(const Slot& slot) const;
   void close_chunk(Slot& slot, std::size_t index);
   std::size_t offer_waiting();
   [[nodiscard]] std::uint64_t record(const core::Chunk& chunk);

@@ -25,8 +25,8 @@ struct SourceTraits {
   bool trusted = false;
   // approve, reject, pause ... are accepted from here.
   bool operator_allowed = false;
-  // Data arrives in its own time: a part-filled chunk is published after the linger. False: only
-  // full chunks (and the last) are.
+  // Data arrives in its own time: part-filled chunks are published too, see IngestConfig::linger.
+  // False: only full chunks (and the last) are.
   bool live = false;
   // Serves the engine only, as the internal source does: it alone does not keep the engine going.
   // The stage ends it when all others have ended.
