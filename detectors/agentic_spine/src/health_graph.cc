@@ -31,21 +31,15 @@ core::Impact impact_of(double health, const core::BlastRadius& radius,
 }  // namespace
 
 HealthGraph::HealthGraph(const AgenticSpineConfig& config, const core::OrderedContext& context)
-    : rules_(config), topology_(context.topology), cross_domain_(config, context.topology) {}
+    : rules_(config),
+      topology_(context.topology),
+      services_(config.services_max),
+      cross_domain_(config, context.topology) {}
 
 ServiceHealth& HealthGraph::health_of(std::string_view service, std::string_view domain,
                                       std::int64_t now_ns) {
-  auto at = services_.find(service);
-  if (at == services_.end()) {
-    if (services_.size() >= rules_.config.services_max) {
-      services_.erase(std::min_element(
-          services_.begin(), services_.end(),
-          [](const auto& a, const auto& b) { return a.second.seen_ns() < b.second.seen_ns(); }));
-      ++turned_away_count_;
-    }
-    at = services_.emplace(std::string(service), ServiceHealth(now_ns)).first;
-  }
-  ServiceHealth& health = at->second;
+  ServiceHealth& health = services_.use(
+      service, [&] { return ServiceHealth(now_ns); }, turned_away_count_);
   if (!domain.empty()) {
     if (health.domain != domain) health.domain = domain;
   } else if (health.domain.empty()) {
@@ -75,7 +69,8 @@ void HealthGraph::on_control(const core::Event& event, core::FindingSink&) {
 
 void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
   std::vector<IllService> ill;
-  for (auto& [service, health] : services_) {
+  for (auto& [service, entry] : services_) {
+    ServiceHealth& health = entry.value;
     if (!health.unsettled()) continue;
     health.advance(tick.watermark_ns, rules_);
     if (health.state() == EpisodeState::kHealthy) continue;
@@ -101,7 +96,8 @@ void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
 double HealthGraph::domain_health(std::string_view domain) const {
   double sum = 0.0;
   double weights = 0.0;
-  for (const auto& [service, health] : services_) {
+  for (const auto& [service, entry] : services_) {
+    const ServiceHealth& health = entry.value;
     if (health.domain != domain) continue;
     const auto* const node = topology_.find(service);
     const double weight =

@@ -1,12 +1,12 @@
 #pragma once
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 
 #include "cross_domain.h"
 #include "grace/agentic_spine/agentic_spine.h"
 #include "grace/core/detector.h"
+#include "grace/core/lru_map.h"
 #include "service_health.h"
 
 namespace grace::agentic_spine {
@@ -36,7 +36,7 @@ class HealthGraph final : public core::OrderedDetector {
 
   HealthRules rules_;
   const core::Topology& topology_;
-  std::map<std::string, ServiceHealth, std::less<>> services_;
+  core::LruMap<std::string, ServiceHealth> services_;
   CrossDomain cross_domain_;
   std::uint64_t turned_away_count_ = 0;
 };

@@ -79,7 +79,6 @@ class ServiceHealth {
   [[nodiscard]] std::int64_t onset_ns() const noexcept { return onset_ns_; }
   // The episode began by its rate of fall, while health was still above its bound.
   [[nodiscard]] bool by_rate() const noexcept { return by_rate_; }
-  [[nodiscard]] std::int64_t seen_ns() const noexcept { return updated_ns_; }
   [[nodiscard]] double learned_share() const noexcept;
   [[nodiscard]] double usual_fall() const noexcept { return usual_fall_; }
   // From the episode's first bad period to its last, or of the share window when there is none.

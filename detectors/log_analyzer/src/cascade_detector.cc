@@ -48,24 +48,8 @@ CascadeDetector::CascadeDetector(const LogAnalyzerConfig& config, const core::To
       settle_ns_(config.cascade_settle.count() * core::kNsPerSecond),
       quiet_ns_(config.error_quiet.count() * core::kNsPerSecond),
       components_min_(config.cascade_components_min),
-      components_max_(config.components_max) {
+      components_(config.components_max) {
   onsets_.reserve(kOnsetsMax);
-}
-
-CascadeDetector::Component& CascadeDetector::component_of(const core::Observation& observation) {
-  auto at = components_.find(observation.service);
-  if (at == components_.end()) {
-    if (components_.size() >= components_max_) {
-      const auto oldest = std::min_element(
-          components_.begin(), components_.end(),
-          [](const auto& a, const auto& b) { return a.second.seen_ns < b.second.seen_ns; });
-      components_.erase(oldest);
-      ++turned_away_count_;
-    }
-    at = components_.emplace(observation.service, Component{}).first;
-    at->second.seen_since_ns = observation.ts_ns;
-  }
-  return at->second;
 }
 
 double CascadeDetector::onset_chance(const Component& component, std::int64_t now_ns) const {
@@ -81,8 +65,9 @@ double CascadeDetector::onset_chance(const Component& component, std::int64_t no
 void CascadeDetector::on_observation(const core::Observation& observation, std::uint64_t,
                                      core::FindingSink&) {
   if (observation.kind != core::ObservationKind::kActions) return;
-  Component& component = component_of(observation);
-  component.seen_ns = std::max(component.seen_ns, observation.ts_ns);
+  Component& component = components_.use(
+      observation.service, [&] { return Component{.seen_since_ns = observation.ts_ns}; },
+      turned_away_count_);
   if (observation.value <= 0.0) return;
   const bool onset =
       !component.erred || observation.first_error_ts_ns - component.last_error_ns > window_ns_;
@@ -140,9 +125,9 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   // The densest window: the one with the most telling onsets.
   std::vector<const Onset*> telling;
   for (const Onset& onset : onsets_) {
-    const auto component = components_.find(onset.service);
-    const bool told = component != components_.end() && component->second.reported &&
-                      onset.ts_ns - component->second.reported_ns < quiet_ns_;
+    const Component* const component = components_.find(onset.service);
+    const bool told = component != nullptr && component->reported &&
+                      onset.ts_ns - component->reported_ns < quiet_ns_;
     if (onset.chance <= kChanceMax && !told) telling.push_back(&onset);
   }
   std::size_t best_first = 0;
@@ -187,10 +172,10 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   }
   chain.prior_odds = dependent ? kOddsDependent : (known == 0 ? kOddsUnknown : kOddsIndependent);
   // What chance makes: among all components, or only among those that could be drawn in.
-  for (const auto& [service, component] : components_) {
+  for (const auto& [service, entry] : components_) {
     if (chain.onsets.empty() || service == chain.onsets.front()->service) continue;
     if (dependent && !topology_.depends(topology_.node_of(service), root_node)) continue;
-    chain.expected += std::min(kChanceMax, onset_chance(component, now_ns));
+    chain.expected += std::min(kChanceMax, onset_chance(entry.value, now_ns));
   }
   return chain;
 }
@@ -210,9 +195,10 @@ void CascadeDetector::judge(std::int64_t now_ns, core::FindingSink& sink) {
   const double confidence = core::logistic(odds) * core::confirmed(confirmations);
   if (confidence < core::kFindingFloor) return;
   for (const Onset* const onset : chain.onsets) {
-    Component& component = components_[onset->service];
-    component.reported = true;
-    component.reported_ns = now_ns;
+    Component* const component = components_.find(onset->service);
+    if (component == nullptr) continue;  // it has made room since
+    component->reported = true;
+    component->reported_ns = now_ns;
   }
   sink.finding(describe(chain, confidence, now_ns));
 }

@@ -1,10 +1,10 @@
 #pragma once
 #include <cstdint>
-#include <map>
 #include <string_view>
 #include <vector>
 
 #include "grace/core/detector.h"
+#include "grace/core/lru_map.h"
 #include "grace/log_analyzer/log_analyzer.h"
 
 namespace grace::log_analyzer {
@@ -28,7 +28,6 @@ class CascadeDetector final : public core::OrderedDetector {
  private:
   struct Component {
     std::int64_t seen_since_ns = 0;
-    std::int64_t seen_ns = 0;
     std::int64_t last_error_ns = 0;
     std::int64_t reported_ns = 0;  // when it last was part of a reported cascade
     double onsets = 0.0;
@@ -49,7 +48,6 @@ class CascadeDetector final : public core::OrderedDetector {
     double prior_odds = 0.0;
   };
 
-  Component& component_of(const core::Observation& observation);
   [[nodiscard]] double onset_chance(const Component& component, std::int64_t now_ns) const;
   void add_onset(const core::Observation& observation, double chance);
   void judge(std::int64_t now_ns, core::FindingSink& sink);
@@ -61,8 +59,8 @@ class CascadeDetector final : public core::OrderedDetector {
 
   const core::Topology& topology_;
   std::int64_t window_ns_, settle_ns_, quiet_ns_;
-  std::size_t components_min_, components_max_;
-  std::map<std::string_view, Component> components_;
+  std::size_t components_min_;
+  core::LruMap<std::string_view, Component> components_;
   std::vector<Onset> onsets_;     // of the last window, by (ts, sequence)
   std::int64_t joined_ns_ = 0;    // when the last onset became known
   std::size_t judged_count_ = 0;  // onsets when last judged: more of them, or it is old news

@@ -149,12 +149,14 @@ class Engine::Impl {
     if (auto done = open_logs(); !done) return done;
     if (auto done = build_ingest(parts); !done) return done;
     build_workers();
-    return build_ordered(parts);
+    if (auto done = build_ordered(parts); !done) return done;
+    build_runners();
+    return {};
   }
 
   // Threads start in reverse flow order, so that each finds its consumer running.
   void start() {
-    ordered_runner_->start();
+    if (ordered_runner_) ordered_runner_->start();
     for (auto& runner : worker_runners_) runner->start();
     ingest_runner_->start();
     started_ = true;
@@ -176,8 +178,10 @@ class Engine::Impl {
       runner->request_stop();
       runner->join();
     }
-    ordered_runner_->request_stop();
-    ordered_runner_->join();
+    if (ordered_runner_) {
+      ordered_runner_->request_stop();
+      ordered_runner_->join();
+    }
     for (auto& worker : workers_) worker->publish_detector_counts();
     started_ = false;
     return close_logs();
@@ -264,8 +268,6 @@ class Engine::Impl {
     if (!stage) return tl::unexpected<core::Error>(stage.error());
     ingest_ = std::move(*stage);
     ingest_stage_.emplace(*ingest_);
-    ingest_runner_.emplace(runner_config("ingest", core::IdlePolicy::kPark),
-                           std::vector<core::Stage*>{&*ingest_stage_});
     return {};
   }
 
@@ -279,10 +281,6 @@ class Engine::Impl {
       rejects_.push_back(std::make_unique<DeadLetters>(dead_letter_file_.get(), source_names_));
       workers_.push_back(
           std::make_unique<Worker>(worker, exchange_, *rejects_.back(), subsystems_));
-      core::RunnerConfig runner = runner_config("worker " + std::to_string(i), config_.worker_idle);
-      if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
-      worker_runners_.push_back(std::make_unique<core::Runner>(
-          std::move(runner), std::vector<core::Stage*>{workers_.back().get()}));
     }
   }
 
@@ -308,9 +306,25 @@ class Engine::Impl {
       if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;
     }
     ordered_->recovered();
-    ordered_runner_.emplace(runner_config("ordered", core::IdlePolicy::kPark),
-                            std::vector<core::Stage*>{ordered_.get()});
     return {};
+  }
+
+  void build_runners() {
+    const char* e = getenv("GX");
+    const int mode = e ? atoi(e) : 0;
+    ingest_runner_.emplace(runner_config("ingest", mode & 4 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark),
+                           std::vector<core::Stage*>{&*ingest_stage_});
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      core::RunnerConfig runner = runner_config("worker " + std::to_string(i), config_.worker_idle);
+      if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
+      std::vector<core::Stage*> stages{workers_[i].get()};
+      if ((mode & 1) && i + 1 == workers_.size()) stages.push_back(ordered_.get());
+      if (mode & 2) runner.idle = core::IdlePolicy::kYield;
+      worker_runners_.push_back(std::make_unique<core::Runner>(std::move(runner), stages));
+    }
+    if (mode & 1) return;
+    ordered_runner_.emplace(runner_config("ordered", mode & 8 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark),
+                            std::vector<core::Stage*>{ordered_.get()});
   }
 
   static core::RunnerConfig runner_config(std::string name, core::IdlePolicy idle) {
