@@ -22,8 +22,19 @@
 // The engine with the production detectors, from the bytes of a file to recorded decisions.
 namespace grace::bench {
 
-struct ReplayOptions {
+struct Threads {
   std::size_t workers = 1;
+  core::IdlePolicy idle = pipeline::EngineConfig{}.idle;
+  bool ordered_on_worker = pipeline::EngineConfig{}.ordered_on_worker;
+  void put_into(pipeline::EngineConfig& config) const {
+    config.workers = workers;
+    config.idle = idle;
+    config.ordered_on_worker = ordered_on_worker;
+  }
+};
+
+struct ReplayOptions {
+  Threads threads = {};
   std::string journal = {};  // recorded there; empty: not
   std::string ledger = {};   // decisions are kept there; empty: only their digest
 };
@@ -51,7 +62,7 @@ inline core::Result<Replay> replay_file(const std::string& path, const ReplayOpt
   const auto failed = [](const core::Error& error) { return tl::unexpected<core::Error>(error); };
   auto config = tools::load_config("");
   if (!config) return failed(config.error());
-  config->engine.workers = options.workers;
+  options.threads.put_into(config->engine);
   config->engine.journal_directory = options.journal;
   config->engine.ledger_directory = options.ledger;
   config->engine.ingest.tick_interval = std::chrono::nanoseconds(0);

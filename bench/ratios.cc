@@ -71,6 +71,8 @@ constexpr std::array kRows{
     Row{"overload", "2x overload: goodput / best", 0.90, 0.98},
     Row{"p999_half", "p99.9 at 50% load, above the null floor", 200e3, 50e3, true},
     Row{"p50_half", "p50 at 50% load, event to decision", 5e3, 1e3, true},
+    Row{"p999_fast", "low latency, p99.9 at 50% load, above the null floor", 200e3, 50e3, true},
+    Row{"p50_fast", "low latency, p50 at 50% load, event to decision", 5e3, 1e3, true},
 };
 
 // --- streams, each a file ---
@@ -154,6 +156,10 @@ Streams make_streams(const std::string& folder, std::uint64_t events) {
 
 // --- contestants ---
 
+// For two CPUs: one for ingest, one for the rest.
+constexpr Threads kLowLatency{
+    .workers = 1, .idle = core::IdlePolicy::kYield, .ordered_on_worker = true};
+
 double timed_bare(const std::string& path, std::uint64_t events) {
   simdjson::ondemand::parser parser;
   parser.threaded = false;
@@ -235,12 +241,12 @@ class Contest {
     return run.wall_s;
   }
 
-  tools::EngineRun load(std::size_t workers, double rate) {
+  tools::EngineRun load(const Threads& threads, double rate) {
     harness::ArrivalConfig arrivals;
     arrivals.rate = rate;
     arrivals.seed = trips_ns_.size();
     tools::CheckedConfig config = config_;
-    config.app.engine.workers = workers;
+    threads.put_into(config.app.engine);
     // Event time as dense as in the files.
     tools::EngineRun run =
         taken(tools::run_engine_load({config, stream_, arrivals, load_span_, 1000.0}));
@@ -262,40 +268,48 @@ class Contest {
     const std::uint64_t events = streams_.events;
     const std::string mixed = streams_.path("mixed");
     const double bare_s = timed_bare(mixed, events);
-    const double one_s = engine("mixed", {.workers = 1}, events);
+    const double one_s = engine("mixed", {.threads = {.workers = 1}}, events);
     const double bare_two_s = timed_bare_two(mixed, events);
-    const double two_s = engine("mixed", {.workers = 2}, events);
+    const double two_s = engine("mixed", {.threads = {.workers = 2}}, events);
     add("one_worker", bare_s / one_s);
     add("two_workers", bare_s / two_s);
     add("two_workers_two", bare_two_s / two_s);
     const double bare_real_s = timed_bare(streams_.path("realistic"), events);
-    add("one_worker_real", bare_real_s / engine("realistic", {.workers = 1}, events));
-    add("two_workers_real", bare_real_s / engine("realistic", {.workers = 2}, events));
+    add("one_worker_real", bare_real_s / engine("realistic", {.threads = {.workers = 1}}, events));
+    add("two_workers_real", bare_real_s / engine("realistic", {.threads = {.workers = 2}}, events));
     const std::size_t best = one_s <= two_s ? 1 : 2;
     const double best_s = std::min(one_s, two_s);
     best_rates_.push_back(static_cast<double>(events) / best_s);
-    add("journal", best_s / engine("mixed", {best, streams_.path("journal"), ""}, events));
-    add("ledger", best_s / engine("mixed", {best, "", streams_.path("ledger")}, events));
-    add("series", engine("few_series", {.workers = best}, events) /
-                      engine("many_series", {.workers = best}, events));
-    add("errors", engine("few_errors", {.workers = best}, events) /
-                      engine("errors", {.workers = best}, events));
+    add("journal",
+        best_s / engine("mixed", {{.workers = best}, streams_.path("journal"), ""}, events));
+    add("ledger",
+        best_s / engine("mixed", {{.workers = best}, "", streams_.path("ledger")}, events));
+    add("series", engine("few_series", {.threads = {.workers = best}}, events) /
+                      engine("many_series", {.threads = {.workers = best}}, events));
+    add("errors", engine("few_errors", {.threads = {.workers = best}}, events) /
+                      engine("errors", {.threads = {.workers = best}}, events));
     conditions_.worst_of(foreign.share());
-    loads(best, best_rates_.back());
+    loads({.workers = best}, best_rates_.back());
+    const double fast_s = engine("mixed", {.threads = kLowLatency}, events);
+    latencies("p999_fast", "p50_fast", kLowLatency, 0.5 * static_cast<double>(events) / fast_s);
     const bool far_after = probe() > kFarNs;
     modes_.push_back(far_before == far_after ? std::optional<bool>(far_after) : std::nullopt);
   }
 
-  void loads(std::size_t workers, double best_rate) {
-    const tools::EngineRun over = load(workers, 2.0 * best_rate);
+  void loads(const Threads& threads, double best_rate) {
+    const tools::EngineRun over = load(threads, 2.0 * best_rate);
     add("overload", over.load.completed_rate / best_rate);
-    const tools::EngineRun half = load(workers, 0.5 * best_rate);
+    latencies("p999_half", "p50_half", threads, 0.5 * best_rate);
+  }
+
+  void latencies(const char* p999_row, const char* p50_row, const Threads& threads, double rate) {
+    const tools::EngineRun half = load(threads, rate);
     harness::ArrivalConfig arrivals;
-    arrivals.rate = 0.5 * best_rate;
+    arrivals.rate = rate;
     const harness::LoadResult floor = tools::run_null_load(stream_, arrivals, load_span_);
-    add("p999_half", static_cast<double>(half.load.response.percentile(0.999) -
-                                         floor.response.percentile(0.999)));
-    add("p50_half", static_cast<double>(half.load.response.percentile(0.5)));
+    add(p999_row, static_cast<double>(half.load.response.percentile(0.999) -
+                                      floor.response.percentile(0.999)));
+    add(p50_row, static_cast<double>(half.load.response.percentile(0.5)));
   }
 
   const Streams& streams_;

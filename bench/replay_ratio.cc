@@ -66,7 +66,7 @@ double timed_simdjson(const std::function<Sums()>& run, const Sums& expected) {
 }
 
 Replay run_engine(const std::string& path, std::size_t workers) {
-  auto run = replay_file(path, {.workers = workers});
+  auto run = replay_file(path, {.threads = {.workers = workers}});
   if (!run) fail(run.error().message);
   return std::move(*run);
 }

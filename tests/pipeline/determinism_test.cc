@@ -38,6 +38,10 @@ TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
         RunOptions options;
         options.workers = workers;
         options.chunk_bytes = chunk_bytes;
+        // The second time with the ordered stage as the worker's guest.
+        options.adjust = [&](tools::AppConfig& config) {
+          config.engine.ordered_on_worker = repetition == 1;
+        };
         const tools::Summary summary = run_stream(stream, options);
         EXPECT_EQ(summary.decision_digest, reference.decision_digest)
             << workers << " workers, chunks of " << chunk_bytes << ", " << summary.record_count

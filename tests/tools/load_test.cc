@@ -64,6 +64,9 @@ TEST_F(Loaded, TheEngineAccountsForEachArrivalForAnyNumberOfWorkers) {
   for (const std::size_t workers : {1U, 2U}) {
     AppConfig app;
     app.engine.workers = workers;
+    // As for low latency, once.
+    app.engine.ordered_on_worker = workers == 1;
+    app.engine.idle = workers == 1 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark;
     const auto config = check_config(std::move(app));
     ASSERT_TRUE(config.has_value());
     const auto run = run_engine_load({*config, *stream_, arrivals_, span_});

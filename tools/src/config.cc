@@ -40,6 +40,8 @@ void read_engine(const toml::table& node, AppConfig& config, ConfigErrors& error
   TomlTable table(node, "engine", errors);
   table.get("workers", config.engine.workers);
   table.get("pin_workers", config.engine.pin_workers);
+  table.get_word("idle", config.engine.idle, core::idle_policy_from);
+  table.get("ordered_on_worker", config.engine.ordered_on_worker);
   table.get("ledger", config.engine.ledger_directory);
   table.get("ledger_signing_key", config.engine.ledger_signing_key);
   table.get("ledger_previous_signing_key", config.engine.ledger_previous_signing_key);

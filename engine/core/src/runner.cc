@@ -21,6 +21,13 @@ constexpr std::chrono::microseconds kParkMaxMin{1};
 
 }  // namespace
 
+std::optional<IdlePolicy> idle_policy_from(std::string_view name) noexcept {
+  if (name == "spin") return IdlePolicy::kSpin;
+  if (name == "yield") return IdlePolicy::kYield;
+  if (name == "park") return IdlePolicy::kPark;
+  return std::nullopt;
+}
+
 Result<RunnerConfig> validated(RunnerConfig config) {
   using namespace std::chrono_literals;
   if (config.park_max < kParkMaxMin || config.park_max > 1s) {

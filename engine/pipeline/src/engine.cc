@@ -310,27 +310,23 @@ class Engine::Impl {
   }
 
   void build_runners() {
-    const char* e = getenv("GX");
-    const int mode = e ? atoi(e) : 0;
-    ingest_runner_.emplace(runner_config("ingest", mode & 4 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark),
-                           std::vector<core::Stage*>{&*ingest_stage_});
+    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{&*ingest_stage_});
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-      core::RunnerConfig runner = runner_config("worker " + std::to_string(i), config_.worker_idle);
+      core::RunnerConfig runner = runner_config("worker " + std::to_string(i));
       if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
       std::vector<core::Stage*> stages{workers_[i].get()};
-      if ((mode & 1) && i + 1 == workers_.size()) stages.push_back(ordered_.get());
-      if (mode & 2) runner.idle = core::IdlePolicy::kYield;
-      worker_runners_.push_back(std::make_unique<core::Runner>(std::move(runner), stages));
+      if (config_.ordered_on_worker && i + 1 == workers_.size()) stages.push_back(ordered_.get());
+      worker_runners_.push_back(
+          std::make_unique<core::Runner>(std::move(runner), std::move(stages)));
     }
-    if (mode & 1) return;
-    ordered_runner_.emplace(runner_config("ordered", mode & 8 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark),
-                            std::vector<core::Stage*>{ordered_.get()});
+    if (config_.ordered_on_worker) return;
+    ordered_runner_.emplace(runner_config("ordered"), std::vector<core::Stage*>{ordered_.get()});
   }
 
-  static core::RunnerConfig runner_config(std::string name, core::IdlePolicy idle) {
+  [[nodiscard]] core::RunnerConfig runner_config(std::string name) const {
     core::RunnerConfig config;
     config.name = std::move(name);
-    config.idle = idle;
+    config.idle = config_.idle;
     return config;
   }
 
@@ -374,7 +370,7 @@ class Engine::Impl {
 
   // --- threads: end before what they run ---
   std::optional<IngestRunner> ingest_stage_;
-  std::optional<core::Runner> ordered_runner_;
+  std::optional<core::Runner> ordered_runner_;  // none: a worker's runs the stage
   std::vector<std::unique_ptr<core::Runner>> worker_runners_;
   std::optional<core::Runner> ingest_runner_;
   std::atomic<bool> started_{false};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,8 @@ enum class IdlePolicy : std::uint8_t {
   kYield,     // spins a little, then gives the core to whoever else wants it
   kPark,      // spins, yields, then sleeps, doubling up to park_max: cheap when quiet
 };
+// "spin", "yield", "park".
+[[nodiscard]] std::optional<IdlePolicy> idle_policy_from(std::string_view name) noexcept;
 
 struct RunnerConfig {
   // --- behaviour ---
