@@ -6,8 +6,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,10 +18,13 @@
 #include "grace/core/clock.h"
 #include "grace/harness/machine.h"
 #include "grace/ingest/file_source.h"
+#include "grace/ingest/publisher.h"
 #include "grace/schedule/replay_executors.h"
 #include "session.h"
+#include "typed_events.h"
 
-// The engine with the production detectors, from the bytes of a file to recorded decisions.
+// The engine with the production detectors, from the bytes of a file, or from typed events that a
+// thread publishes, to recorded decisions.
 namespace grace::bench {
 
 struct Threads {
@@ -58,7 +63,10 @@ inline std::map<std::string, double> thread_cpu_seconds() {
   return seconds;
 }
 
-inline core::Result<Replay> replay_file(const std::string& path, const ReplayOptions& options) {
+// `started` is called when the engine runs.
+inline core::Result<Replay> replay(
+    const std::function<core::Result<std::unique_ptr<ingest::Source>>()>& make_source,
+    const ReplayOptions& options, const std::function<void()>& started = {}) {
   const auto failed = [](const core::Error& error) { return tl::unexpected<core::Error>(error); };
   auto config = tools::load_config("");
   if (!config) return failed(config.error());
@@ -72,9 +80,7 @@ inline core::Result<Replay> replay_file(const std::string& path, const ReplayOpt
   const core::SystemClock clock;
   schedule::DryRunExecutor executor;
   const core::SubsystemList subsystems = tools::make_subsystems(checked->app);
-  ingest::FileSourceConfig files;
-  files.paths = {path};
-  auto source = ingest::FileSource::open(files);
+  auto source = make_source();
   if (!source) return failed(source.error());
   std::vector<std::unique_ptr<ingest::Source>> sources;
   sources.push_back(std::move(*source));
@@ -86,6 +92,7 @@ inline core::Result<Replay> replay_file(const std::string& path, const ReplayOpt
                             meta_loop::declare_adjustables, clock});
   if (!engine) return failed(engine.error());
   (*engine)->start();
+  if (started) started();
   while (!(*engine)->finished()) std::this_thread::sleep_for(std::chrono::microseconds(500));
   run.thread_cpu_s = thread_cpu_seconds();
   if (const auto ended = (*engine)->wait(); !ended) return failed(ended.error());
@@ -93,6 +100,49 @@ inline core::Result<Replay> replay_file(const std::string& path, const ReplayOpt
   if (!tools::collect(**engine, run.summary)) {
     return core::make_error(core::ErrorCode::kTimeout, "the engine does not answer");
   }
+  return run;
+}
+
+inline core::Result<Replay> replay_file(const std::string& path, const ReplayOptions& options) {
+  return replay(
+      [&]() -> core::Result<std::unique_ptr<ingest::Source>> {
+        ingest::FileSourceConfig files;
+        files.paths = {path};
+        return ingest::FileSource::open(files);
+      },
+      options);
+}
+
+// Published by one thread as fast as the engine takes them, without JSON.
+inline core::Result<Replay> replay_published(const tools::TypedEvents& events,
+                                             const ReplayOptions& options) {
+  std::optional<Publisher> publisher;
+  std::thread thread;
+  const auto publish_all = [&] {
+    for (const auto& event : events.events()) {
+      std::visit(
+          [&](const auto& typed) {
+            if (publisher->add(typed) == ingest::PublishStatus::kOk) return;
+            static_cast<void>(publisher->publish(typed, std::chrono::minutes(1)));
+          },
+          event);
+    }
+    publisher.reset();  // the source ends with it
+  };
+  auto run = replay(
+      [&]() -> core::Result<std::unique_ptr<ingest::Source>> {
+        ingest::PublishConfig config;
+        config.end_with_publishers = true;
+        config.operator_allowed = true;
+        auto source = ingest::PublishSource::create(config);
+        if (!source) return tl::unexpected<core::Error>(source.error());
+        auto made = (*source)->publisher();
+        if (!made) return tl::unexpected<core::Error>(made.error());
+        publisher.emplace(std::move(*made));
+        return std::move(*source);
+      },
+      options, [&] { thread = std::thread(publish_all); });
+  if (thread.joinable()) thread.join();
   return run;
 }
 

@@ -9,8 +9,8 @@
 // them, so all rows are taken from repetitions of the more frequent mode alone.
 // Bound: simdjson reading the same fields of the same file (bare_simdjson.h).
 // Before times are believed, simdjson's sums and the engine's counts and digests must be right.
-// Over 2% of time lost to others, before, after or during the runs: inconclusive. Not measured:
-// native publishing, the number of rules; they have no row.
+// Over 2% of time lost to others, before, after or during the runs: inconclusive. Not measured: the
+// number of rules; it has no row.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -64,6 +64,7 @@ constexpr std::array kRows{
     Row{"two_workers_two", "2 workers / bare simdjson, two threads", 0.55, 0.80},
     Row{"one_worker_real", "realistic stream: 1 worker / simdjson, one thread", 0.60, 0.80},
     Row{"two_workers_real", "realistic stream: 2 workers / simdjson, one thread", 1.1, 1.5},
+    Row{"publish", "native publish, 1 worker, events/s / bare simdjson, one thread", 1.0, 2.0},
     Row{"journal", "recording the journal on / off, best of 1 and 2 workers", 0.50, 0.75},
     Row{"ledger", "keeping the ledger on / off, best of 1 and 2 workers", 0.90, 0.90},
     Row{"series", "many series / 1,000 series, events a second", 0.35, 0.6},
@@ -138,6 +139,14 @@ void store(const Streams& streams, const char* name, const std::string& text) {
   if (!out) fail("cannot write " + streams.path(name));
 }
 
+std::string whole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) fail("cannot read " + path);
+  return std::move(text).str();
+}
+
 Streams make_streams(const std::string& folder, std::uint64_t events) {
   Streams streams{folder, events, 0};
   const std::string mixed = generated(events, 200);
@@ -200,6 +209,8 @@ class Contest {
       : streams_(streams),
         span_(repetitions > 1 ? 100 : 5),
         config_(taken(tools::check_config(taken(tools::load_config(""))))),
+        mixed_(whole(streams.path("mixed"))),
+        typed_(mixed_),
         stream_(taken(tools::LoadStream::of_file(streams.path("mixed"),
                                                  config_.app.engine.parse.line_bytes_max))) {
     const std::int64_t window_ns = repetitions > 1 ? 2'000'000'000 : 50'000'000;
@@ -274,6 +285,11 @@ class Contest {
     add("one_worker", bare_s / one_s);
     add("two_workers", bare_s / two_s);
     add("two_workers_two", bare_two_s / two_s);
+    const Replay published = taken(replay_published(typed_, {.threads = {.workers = 1}}));
+    if (const auto wrong = wrong_with(published, events, digests_["published"]); !wrong.empty()) {
+      fail("published: " + wrong);
+    }
+    add("publish", bare_s / published.wall_s);
     const double bare_real_s = timed_bare(streams_.path("realistic"), events);
     add("one_worker_real", bare_real_s / engine("realistic", {.threads = {.workers = 1}}, events));
     add("two_workers_real", bare_real_s / engine("realistic", {.threads = {.workers = 2}}, events));
@@ -315,6 +331,8 @@ class Contest {
   const Streams& streams_;
   const std::chrono::milliseconds span_;
   tools::CheckedConfig config_;
+  std::string mixed_;
+  tools::TypedEvents typed_;  // what the stream says
   tools::LoadStream stream_;
   harness::LoadSpan load_span_;
   std::map<std::string, std::string> digests_;  // by stream

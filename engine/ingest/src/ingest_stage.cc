@@ -55,7 +55,7 @@ void reset(core::Chunk& chunk) {
   chunk.source_index = 0;
   chunk.source_kind = core::SourceKind::kNone;
   chunk.trusted = chunk.operator_allowed = false;
-  chunk.begins_cut = chunk.ends_cut = chunk.last_of_source = false;
+  chunk.begins_cut = chunk.ends_cut = chunk.last_of_source = chunk.packed = false;
 }
 
 }  // namespace

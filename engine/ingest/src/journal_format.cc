@@ -11,10 +11,11 @@ constexpr std::uint16_t kOperatorAllowed = 2;
 constexpr std::uint16_t kBeginsCut = 4;
 constexpr std::uint16_t kEndsCut = 8;
 constexpr std::uint16_t kLastOfSource = 16;
+constexpr std::uint16_t kPacked = 32;
 constexpr std::uint16_t kKnownFlags =
-    kTrusted | kOperatorAllowed | kBeginsCut | kEndsCut | kLastOfSource;
+    kTrusted | kOperatorAllowed | kBeginsCut | kEndsCut | kLastOfSource | kPacked;
 
-constexpr auto kSourceKindMax = static_cast<std::uint8_t>(core::SourceKind::kMemory);
+constexpr auto kSourceKindMax = static_cast<std::uint8_t>(core::SourceKind::kPublisher);
 
 }  // namespace
 
@@ -25,7 +26,7 @@ ChunkHeaderBytes encode_header(const core::Chunk& chunk) noexcept {
   header.flags = static_cast<std::uint16_t>(
       (chunk.trusted ? kTrusted : 0) | (chunk.operator_allowed ? kOperatorAllowed : 0) |
       (chunk.begins_cut ? kBeginsCut : 0) | (chunk.ends_cut ? kEndsCut : 0) |
-      (chunk.last_of_source ? kLastOfSource : 0));
+      (chunk.last_of_source ? kLastOfSource : 0) | (chunk.packed ? kPacked : 0));
   header.text_bytes = chunk.size_bytes;
   header.number = chunk.number;
   header.first_sequence = chunk.first_sequence;
@@ -60,6 +61,7 @@ core::Result<RecordedChunk> decode_chunk(std::string_view record) {
   chunk.begins_cut = (header.flags & kBeginsCut) != 0;
   chunk.ends_cut = (header.flags & kEndsCut) != 0;
   chunk.last_of_source = (header.flags & kLastOfSource) != 0;
+  chunk.packed = (header.flags & kPacked) != 0;
   chunk.text = record.substr(sizeof(header));
   return chunk;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "grace/core/packed_event.h"
 #include "grace/ingest/journal.h"
 #include "grace/ledger/reader.h"
 #include "journal_error.h"
@@ -98,6 +99,11 @@ Result<std::string> JournalReader::find_line(std::uint64_t sequence) {
   }
   const std::string_view text = (*chunk)->text;
   const std::size_t at = sequence - (*chunk)->first_sequence;
+  if ((*chunk)->packed) {
+    std::string line;
+    core::append_json_line(core::packed_record(text, at), line);
+    return line;
+  }
   const std::size_t before = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
   const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
   const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -163,6 +169,7 @@ ReadStatus JournalSource::read(core::Chunk& chunk, const ReadLimits& /*limits*/)
   chunk.begins_cut = from.begins_cut;
   chunk.ends_cut = from.ends_cut;
   chunk.last_of_source = from.last_of_source;
+  chunk.packed = from.packed;
   pending_.reset();
   return ReadStatus::kFull;
 }

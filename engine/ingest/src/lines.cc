@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "grace/core/assert.h"
+#include "grace/core/packed_event.h"
 
 namespace grace::ingest {
 
@@ -43,6 +44,7 @@ std::uint64_t lines_begun(const core::Chunk& chunk) noexcept {
   const char* text = chunk.text();
   const std::uint32_t size_bytes = chunk.size_bytes;
   if (size_bytes == 0) return 0;
+  if (chunk.packed) return core::packed_count({text, size_bytes});
   const std::uint64_t newlines = count_newlines({text, size_bytes});
   const std::uint64_t unfinished = text[size_bytes - 1] == '\n' ? 0 : 1;
   const std::uint64_t continued = chunk.begins_cut ? 1 : 0;

@@ -11,7 +11,8 @@ namespace grace::ingest {
 // Offset behind the last newline of `text`, 0 when it has none.
 [[nodiscard]] std::size_t whole_lines_bytes(std::string_view text) noexcept;
 
-// Lines that begin in this chunk: a cut line counts where it begins, an unfinished one counts.
+// Lines that begin in this chunk: a cut line counts where it begins, an unfinished one counts. Of
+// packed chunks: records.
 [[nodiscard]] std::uint64_t lines_begun(const core::Chunk& chunk) noexcept;
 
 // True when the chunk's last line begins here and goes on in a later chunk.

@@ -9,6 +9,7 @@
 #include "event_builder.h"
 #include "grace/core/assert.h"
 #include "line_walker.h"
+#include "packed_reader.h"
 #include "structural_index.h"
 #include "text_scan.h"
 
@@ -64,7 +65,8 @@ class ChunkParser::Impl {
         line_ends_(kWindowBytes + 1),
         index_(std::max<std::size_t>(config.line_bytes_max, kWindowBytes) + 2),
         walker_(config.depth_max),
-        builder_(config) {
+        builder_(config),
+        packed_(config, {index_, walker_, builder_}) {
     const auto valid = validated(config);
     GRACE_ASSERT(valid.has_value(), "%s", valid.error().message.c_str());
   }
@@ -81,7 +83,7 @@ class ChunkParser::Impl {
   [[nodiscard]] bool next_line(core::Event& event, RejectSink& rejects);
   [[nodiscard]] std::uint32_t line_end_from(std::uint32_t begin) const noexcept;
   [[nodiscard]] std::uint32_t trimmed(std::uint32_t begin, std::uint32_t end) const noexcept;
-  [[nodiscard]] RejectReason reason_of(WalkResult result) const noexcept;
+  std::size_t next_packed(std::span<core::Event> out, RejectSink& rejects);
   void reject(RejectReason reason, std::uint32_t begin, std::uint32_t end, RejectSink& rejects);
   void finish_chunk();
 
@@ -92,7 +94,8 @@ class ChunkParser::Impl {
   std::size_t line_end_next_ = 0;  // that of the line at line_begin_
   StructuralIndex index_;
   LineWalker walker_;
-  EventBuilder builder_;
+  EventBuilder<Form::kJson> builder_;
+  PackedReader packed_;
   LineFields fields_;
   ParseCounters counters_;
   core::Chunk* chunk_ = nullptr;
@@ -116,10 +119,15 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
   // Readers of numbers stop here, and no old text follows an unfinished last line.
   std::memset(text + size, ' ', core::kChunkPaddingBytes);
 
+
   line_begin_ = 0;
   // What is left of a line that was counted, and rejected, where it began.
   if (chunk.begins_cut) line_begin_ = std::min(line_end_from(0) + 1, size);
   chunk_lines_ = line_begin_ < size && text[size - 1] != '\n' ? 1 : 0;
+  if (chunk.packed) {
+    packed_.begin(chunk);
+    chunk_lines_ = core::packed_count({text, size});
+  }
   counters_.bytes += size;
   settled_at_begin_ = counters_.blank + counters_.accepted + counters_.rejected_total();
   window_begin_ = window_end_ = line_begin_;
@@ -130,6 +138,7 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
 std::size_t ChunkParser::Impl::next(std::span<core::Event> out, RejectSink& rejects) {
   GRACE_ASSERT(!out.empty(), "no room for an event");
   if (chunk_ == nullptr) return 0;
+  if (chunk_->packed) return next_packed(out, rejects);
   std::size_t count = 0;
   while (count < out.size()) {
     if (line_begin_ == window_end_ && !next_window(rejects)) {
@@ -139,6 +148,23 @@ std::size_t ChunkParser::Impl::next(std::span<core::Event> out, RejectSink& reje
     }
     if (next_line(out[count], rejects)) ++count;
   }
+  return count;
+}
+
+// Each record has an outcome, as each line has.
+std::size_t ChunkParser::Impl::next_packed(std::span<core::Event> out, RejectSink& rejects) {
+  std::size_t count = 0;
+  while (count < out.size() && !packed_.done()) {
+    const auto reason = packed_.next(out[count]);
+    if (!reason) [[likely]] {
+      ++counters_.accepted;
+      ++count;
+      continue;
+    }
+    ++counters_.rejected[static_cast<std::size_t>(*reason)];
+    rejects.rejected({*reason, packed_.sequence(), chunk_->source_index, packed_.line()});
+  }
+  if (count == 0) finish_chunk();
   return count;
 }
 
@@ -264,25 +290,8 @@ bool ChunkParser::Impl::next_line(core::Event& event, RejectSink& rejects) {
     return false;
   }
   while (tokens[token_] < line_end) ++token_;
-  reject(reason_of(result), begin, end, rejects);
+  reject(reason_of(result, walker_), begin, end, rejects);
   return false;
-}
-
-RejectReason ChunkParser::Impl::reason_of(WalkResult result) const noexcept {
-  switch (result) {
-    case WalkResult::kNotObject:
-      return RejectReason::kNotObject;
-    case WalkResult::kTooDeep:
-      return RejectReason::kTooDeep;
-    case WalkResult::kBadNumber:
-      if (walker_.bad_field() == Field::kTs) return RejectReason::kTsInvalid;
-      return walker_.bad_number() == NumberForm::kNotFinite ? RejectReason::kNotFinite
-                                                            : RejectReason::kOutOfRange;
-    case WalkResult::kOk:
-    case WalkResult::kMalformed:
-      break;
-  }
-  return RejectReason::kMalformedJson;
 }
 
 // The one place where a line is turned away. Length comes first, then where the source ended.

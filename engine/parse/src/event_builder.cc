@@ -78,9 +78,14 @@ ActionResult result_from(std::string_view text) noexcept {
   return ActionResult::kOther;
 }
 
-inline bool EventBuilder::text(Field field, TextRef& out) {
+template <Form kForm>
+inline bool EventBuilder<kForm>::text(Field field, TextRef& out) {
   if (!fields_->has(field)) return true;
   const Span span = fields_->span(field);
+  if constexpr (kForm == Form::kPacked) {
+    out = {place_.window_offset + span.begin, span.end - span.begin};
+    return out.size_bytes <= config_.name_bytes_max || fail(RejectReason::kFieldTooLong);
+  }
   const std::uint32_t size_bytes = span.end - span.begin - 2;
   if (*at(span) == '"' && (fields_->escaped & LineFields::bit(field)) == 0 &&
       size_bytes <= config_.name_bytes_max) [[likely]] {
@@ -90,11 +95,13 @@ inline bool EventBuilder::text(Field field, TextRef& out) {
   return text_slow(field, out);
 }
 
-inline bool EventBuilder::text_of(Field field, Field alias, TextRef& out) {
+template <Form kForm>
+inline bool EventBuilder<kForm>::text_of(Field field, Field alias, TextRef& out) {
   return text(field, out) && (out.size_bytes != 0 || text(alias, out));
 }
 
-inline bool EventBuilder::object(Field field, TextRef& out) {
+template <Form kForm>
+inline bool EventBuilder<kForm>::object(Field field, TextRef& out) {
   if (!fields_->has(field)) return true;
   const Span span = fields_->span(field);
   if (*at(span) != '{') return fail(RejectReason::kWrongType);
@@ -102,8 +109,16 @@ inline bool EventBuilder::object(Field field, TextRef& out) {
   return true;
 }
 
-std::optional<RejectReason> EventBuilder::build(const LineFields& fields, LinePlace place,
-                                                Event& event) {
+template <Form kForm>
+inline bool EventBuilder<kForm>::is_number(Field field) const noexcept {
+  if constexpr (kForm == Form::kPacked) return true;
+  const char first = *at(fields_->span(field));
+  return is_digit(first) || first == '-';
+}
+
+template <Form kForm>
+std::optional<RejectReason> EventBuilder<kForm>::build(const LineFields& fields, LinePlace place,
+                                                       Event& event) {
   fields_ = &fields;
   place_ = place;
   event = Event{};
@@ -135,7 +150,8 @@ std::optional<RejectReason> EventBuilder::build(const LineFields& fields, LinePl
   return reason_;
 }
 
-bool EventBuilder::set_kind(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_kind(Event& event) {
   if (fields_->has(Field::kKind)) {
     TextRef ref;
     if (!text(Field::kKind, ref)) return false;
@@ -170,21 +186,21 @@ bool EventBuilder::set_kind(Event& event) {
   return true;
 }
 
-bool EventBuilder::set_time(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_time(Event& event) {
   if (!fields_->has(Field::kTs)) {
     event.ts_ns = chunk_->arrival_ns;
     return true;
   }
   const Span span = fields_->span(Field::kTs);
-  const char first = *at(span);
-  if (first == '"') {
+  if (kForm == Form::kJson && *at(span) == '"') {
     const bool escaped = (fields_->escaped & LineFields::bit(Field::kTs)) != 0;
     const auto ts_ns = read_time(event.view(unescaped(span, escaped)));
     if (!ts_ns || *ts_ns < 0) return fail(RejectReason::kTsInvalid);
     event.ts_ns = *ts_ns;
   } else {
-    const bool number = is_digit(first) || first == '-';
-    if (!number || fields_->ts.form != NumberForm::kInteger || fields_->ts.integer < 0) {
+    if (!is_number(Field::kTs) || fields_->ts.form != NumberForm::kInteger ||
+        fields_->ts.integer < 0) {
       return fail(RejectReason::kTsInvalid);
     }
     event.ts_ns = fields_->ts.integer;
@@ -198,7 +214,8 @@ bool EventBuilder::set_time(Event& event) {
 }
 
 // "YYYY-MM-DDTHH:MM:SS[.fraction]Z" with the date read last, else the general way.
-std::optional<std::int64_t> EventBuilder::read_time(std::string_view text) noexcept {
+template <Form kForm>
+std::optional<std::int64_t> EventBuilder<kForm>::read_time(std::string_view text) noexcept {
   if (text.size() < 20 || text.size() > 30 || text[10] != 'T' || text[13] != ':' ||
       text[16] != ':' || text.back() != 'Z') {
     return core::parse_rfc3339(text);
@@ -230,7 +247,8 @@ std::optional<std::int64_t> EventBuilder::read_time(std::string_view text) noexc
          fraction_ns;
 }
 
-bool EventBuilder::set_metric(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_metric(Event& event) {
   if (!text_of(Field::kService, Field::kResource, event.service) ||
       !text(Field::kMetric, event.name) || !text(Field::kDomain, event.domain) ||
       !object(Field::kLabels, event.detail)) {
@@ -239,8 +257,7 @@ bool EventBuilder::set_metric(Event& event) {
   if (event.service.size_bytes == 0 || event.name.size_bytes == 0 || !fields_->has(Field::kValue)) {
     return fail(RejectReason::kMissingField);
   }
-  const char first = *at(fields_->span(Field::kValue));
-  if (!is_digit(first) && first != '-') return fail(RejectReason::kWrongType);
+  if (!is_number(Field::kValue)) return fail(RejectReason::kWrongType);
   event.value = fields_->value.value;
   const bool labelled = event.detail.size_bytes != 0;
   if (labelled && fields_->labels_nested) return fail(RejectReason::kWrongType);
@@ -251,7 +268,8 @@ bool EventBuilder::set_metric(Event& event) {
   return true;
 }
 
-bool EventBuilder::set_action(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_action(Event& event) {
   if (!text(Field::kAction, event.name) || !text(Field::kActor, event.actor) ||
       !text_of(Field::kService, Field::kResource, event.service) ||
       !text(Field::kDomain, event.domain) || !text(Field::kSubsystem, event.subsystem) ||
@@ -263,8 +281,7 @@ bool EventBuilder::set_action(Event& event) {
     return fail(RejectReason::kMissingField);
   }
   if (fields_->has(Field::kDurationMs)) {
-    const char first = *at(fields_->span(Field::kDurationMs));
-    if (!is_digit(first) && first != '-') return fail(RejectReason::kWrongType);
+    if (!is_number(Field::kDurationMs)) return fail(RejectReason::kWrongType);
     event.value = fields_->duration_ms.value;
     if (event.value < 0) return fail(RejectReason::kOutOfRange);
   }
@@ -280,7 +297,8 @@ bool EventBuilder::set_action(Event& event) {
 }
 
 // The trace or session that the payload names; 0 when it names none.
-std::uint32_t EventBuilder::session_key(const Event& event) {
+template <Form kForm>
+std::uint32_t EventBuilder<kForm>::session_key(const Event& event) {
   if (fields_->session_present == 0 || event.detail.size_bytes == 0) return 0;
   const auto index = static_cast<std::size_t>(std::countr_zero(fields_->session_present));
   const bool escaped = (fields_->session_escaped >> index & 1) != 0;
@@ -291,7 +309,8 @@ std::uint32_t EventBuilder::session_key(const Event& event) {
   return static_cast<std::uint32_t>(hash) | 1;  // never the "none" of 0
 }
 
-bool EventBuilder::set_mesh(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_mesh(Event& event) {
   if (!text(Field::kEventType, event.name) ||
       !text_of(Field::kService, Field::kResource, event.service) ||
       !text(Field::kDomain, event.domain) || !text(Field::kActor, event.actor) ||
@@ -310,7 +329,8 @@ bool EventBuilder::set_mesh(Event& event) {
   return check(decoder_.check_mesh(event));
 }
 
-bool EventBuilder::set_control(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::set_control(Event& event) {
   if (!text(Field::kControl, event.name) ||
       !text_of(Field::kService, Field::kResource, event.service) ||
       !text(Field::kActor, event.actor) || !object(Field::kPayload, event.detail)) {
@@ -331,7 +351,8 @@ bool EventBuilder::set_control(Event& event) {
   return check(decoder_.check_control(event));
 }
 
-TextRef EventBuilder::unescaped(Span span, bool escaped) {
+template <Form kForm>
+TextRef EventBuilder<kForm>::unescaped(Span span, bool escaped) {
   const std::uint32_t begin = place_.window_offset + span.begin + 1;
   const std::uint32_t end = place_.window_offset + span.end - 1;
   if (!escaped) [[likely]]
@@ -347,7 +368,8 @@ TextRef EventBuilder::unescaped(Span span, bool escaped) {
   return {offset, size};
 }
 
-bool EventBuilder::text_slow(Field field, TextRef& out) {
+template <Form kForm>
+bool EventBuilder<kForm>::text_slow(Field field, TextRef& out) {
   const Span span = fields_->span(field);
   if (*at(span) != '"') return fail(RejectReason::kWrongType);
   out = unescaped(span, (fields_->escaped & LineFields::bit(field)) != 0);
@@ -356,11 +378,12 @@ bool EventBuilder::text_slow(Field field, TextRef& out) {
 }
 
 // Also what other loggers write: true, false, a status number. As written.
-bool EventBuilder::result_text(Event& event) {
+template <Form kForm>
+bool EventBuilder<kForm>::result_text(Event& event) {
   for (const Field field : {Field::kResult, Field::kStatus}) {
     if (!fields_->has(field)) continue;
     const Span span = fields_->span(field);
-    const char first = *at(span);
+    const char first = kForm == Form::kPacked ? '"' : *at(span);
     if (first == '{' || first == '[') return fail(RejectReason::kWrongType);
     if (first == '"') {
       if (!text(field, event.result_text)) return false;
@@ -382,5 +405,8 @@ bool EventBuilder::result_text(Event& event) {
   }
   return true;
 }
+
+template class EventBuilder<Form::kJson>;
+template class EventBuilder<Form::kPacked>;
 
 }  // namespace grace::parse

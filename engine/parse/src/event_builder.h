@@ -18,7 +18,15 @@ struct LinePlace {
   std::uint32_t end = 0;  // without "\r\n"
 };
 
-// Judges the fields of a line that is valid JSON and makes the event of it. Single-threaded.
+// How the values of LineFields stand in the text that their spans point into.
+enum class Form : std::uint8_t {
+  kJson,    // as on the wire: strings in quotes, numbers as text
+  kPacked,  // texts as they are; ts, value and duration_ms as numbers in LineFields alone
+};
+
+// Judges the fields of a line that is valid JSON, or of a packed event, and makes the event of it:
+// one set of rules for both. Single-threaded.
+template <Form kForm>
 class EventBuilder {
  public:
   explicit EventBuilder(const ParseConfig& config) : config_(config) {}
@@ -39,6 +47,8 @@ class EventBuilder {
   // A text field, empty when absent. False: wrong type or too long.
   [[nodiscard]] bool text(Field field, core::TextRef& out);
   [[nodiscard]] bool text_slow(Field field, core::TextRef& out);
+  // The field, which is there, is a number.
+  [[nodiscard]] bool is_number(Field field) const noexcept;
   [[nodiscard]] bool text_of(Field field, Field alias, core::TextRef& out);
   [[nodiscard]] bool result_text(core::Event& event);
   // Labels or payload: raw JSON of an object, empty when absent. False: wrong type.

@@ -337,4 +337,18 @@ WalkResult LineWalker::walk(std::size_t first, std::uint32_t line_end, LineField
   return bad_number_ == NumberForm::kInteger ? WalkResult::kOk : WalkResult::kBadNumber;
 }
 
+WalkResult LineWalker::walk_value(Field field, std::uint32_t end, LineFields& fields,
+                                  char* scratch) noexcept {
+  at_ = 0;
+  line_end_ = end;
+  scratch_ = scratch;
+  bad_number_ = NumberForm::kInteger;
+  too_deep_ = false;
+  field_ = field;
+  if (tokens_[0] >= end) return WalkResult::kMalformed;
+  if (!member(field, fields)) return too_deep_ ? WalkResult::kTooDeep : WalkResult::kMalformed;
+  if (tokens_[at_ - 1] >= end || tokens_[at_] < end) return WalkResult::kMalformed;
+  return bad_number_ == NumberForm::kInteger ? WalkResult::kOk : WalkResult::kBadNumber;
+}
+
 }  // namespace grace::parse

@@ -19,10 +19,12 @@ enum class SourceKind : std::uint8_t {
   kInternal,
   kJournal,
   kMemory,
+  kPublisher,
 };
 
 // A numbered, contiguous run of input: whole lines only (the ingest stage cuts at newlines; a line
-// over the limit is handed on cut, flagged, and rejected by the parser).
+// over the limit is handed on cut, flagged, and rejected by the parser), or whole packed events
+// (packed_event.h).
 //
 // Memory: one allocation for the life of the engine:
 //   [ text: capacity | padding | scratch: capacity ]
@@ -45,6 +47,7 @@ struct Chunk {
   bool operator_allowed = false;  // approve, reject, pause ... may come from this source
   bool begins_cut = false;        // text begins inside a line that was too long: skip to newline
   bool ends_cut = false;          // last line is a piece of a line that is too long
+  bool packed = false;            // text holds records of packed events, not lines
   bool last_of_source = false;    // a missing final newline means a truncated last line
 
   [[nodiscard]] char* text() noexcept { return memory_.get(); }

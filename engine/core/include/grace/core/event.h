@@ -74,7 +74,7 @@ struct alignas(kCacheLineBytes) Event {
   TextRef subsystem;    // action: subsystem; mesh: source
   TextRef result_text;  // action: `result` or `status`, as written
   TextRef detail;       // metric: labels; else: payload. Raw JSON object, empty when absent
-  TextRef line;         // the whole line, without its newline
+  TextRef line;         // the whole line, without its newline; of packed events: the record
 
   EventKind kind = EventKind::kMetric;
   ActionResult result = ActionResult::kUnknown;

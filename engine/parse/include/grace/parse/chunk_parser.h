@@ -33,7 +33,8 @@ struct Reject {
   RejectReason reason = RejectReason::kMalformedJson;
   std::uint64_t sequence = 0;      // of the line's first byte
   std::uint16_t source_index = 0;  // of the chunk
-  std::string_view line;           // without newline; valid during the call only
+  // Without newline; of a packed event, the line that says the same. Valid during the call only.
+  std::string_view line;
 };
 
 // Where rejected lines go. Called on the worker's thread, in line order, between the events of the
@@ -60,7 +61,7 @@ struct ParseCounters {
   void add(const ParseCounters& other) noexcept;
 };
 
-// Turns chunks of NDJSON into events. Every line is judged alone: what a line gives, an event or a
+// Turns chunks of NDJSON, or of packed events, into events. Every line is judged alone: what a line gives, an event or a
 // reject and its reason, depends on this line, the chunk's flags and its arrival time only, never
 // on its neighbours or on where the input was cut into chunks.
 //
@@ -69,6 +70,9 @@ struct ParseCounters {
 // fields that are ignored included; integers past 64 bits and numbers past a double are refused
 // anywhere. Repeated keys: the last one counts. null is the same as absent. Unknown fields are
 // ignored; so are fields that do not belong to the line's kind.
+//
+// Packed events (core/packed_event.h) are judged by the same rules for the same reasons. A record
+// whose form is broken is malformed_json; a number in it that is not finite is not_finite.
 //
 // Threads: one worker's own. Bounds: ParseConfig; no allocation after construction for metrics,
 // actions and rejects (mesh and control lines, rare, are decoded once to be checked). The events'

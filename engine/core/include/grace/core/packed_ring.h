@@ -1,0 +1,186 @@
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "grace/core/assert.h"
+#include "grace/core/packed_event.h"
+#include "grace/core/platform.h"
+#include "grace/core/thread_role.h"
+
+// A ring of packed events from one producer to one consumer, over memory that both reach:
+//
+//   memory  [ . . | record | record | padding ][ record | . . . . ]      positions count bytes for
+//                 ^ head                                  ^ tail        ever, masked to the memory
+//
+// A record lies in one piece; what is left before the end becomes a padding record. The producer
+// hands records over in batches, by moving `tail`. Closing is a bit of `tail`, so that a batch is
+// either handed over before the close, and then seen by the consumer, or refused: never lost.
+// The consumer trusts nothing that it reads: it keeps its own head, checks every size, and copies a
+// record before anybody looks at what it says.
+namespace grace::core {
+
+struct PackedRingState {
+  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;  // by the consumer
+  static constexpr std::uint64_t kEnded = std::uint64_t{1} << 62;   // by the producer
+  static constexpr std::uint64_t kPosition = kEnded - 1;
+
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> tail{0};  // behind the last record
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> head{0};  // all before is free
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+// The producer's end. Thread: one. Bounds: a record of at most half the memory always finds room in
+// an empty ring.
+class PackedRingWriter {
+ public:
+  // `bytes` is a power of two; `memory` lies on 8 bytes. Both outlive the writer.
+  PackedRingWriter(PackedRingState& state, char* memory, std::size_t bytes) noexcept
+      : state_(&state), memory_(memory), bytes_(bytes) {}
+
+  // Room for a record of `bytes` (a multiple of 8, at most half the ring), on 8; null: full as long
+  // as the consumer does not take more. Claiming again gives the same room.
+  [[nodiscard]] char* claim(std::size_t bytes) noexcept {
+    const std::size_t at = place(tail_);
+    const std::size_t to_end = bytes_ - at;
+    const std::size_t padding = to_end < bytes ? to_end : 0;
+    if (!has_free(padding + bytes)) return nullptr;
+    if (padding == 0) return memory_ + at;
+    const PackedPrefix prefix{static_cast<std::uint32_t>(padding), PackedForm::kPadding, 0, 0};
+    std::memcpy(memory_ + at, &prefix, sizeof prefix);
+    tail_ += padding;
+    return memory_;
+  }
+  // A record of `bytes` is written at the front of what was claimed.
+  void commit(std::size_t bytes) noexcept { tail_ += bytes; }
+  [[nodiscard]] std::size_t pending_bytes() const noexcept {
+    return static_cast<std::size_t>(tail_ - published_);
+  }
+  // Hands over what was committed. False: the ring is closed, and none of it is.
+  [[nodiscard]] bool flush() noexcept {
+    if (tail_ == published_) return !closed();
+    std::uint64_t expected = published_;
+    // [RECORDS] release: publishes the records. Pairs with the acquire in PackedRingReader. Relaxed
+    // when it fails: nothing is read on its strength.
+    if (!state_->tail.compare_exchange_strong(expected, tail_, std::memory_order_release,
+                                              std::memory_order_relaxed)) {
+      tail_ = published_;
+      return false;
+    }
+    published_ = tail_;
+    return true;
+  }
+  [[nodiscard]] bool closed() const noexcept {
+    // Relaxed: a hint; flush() decides.
+    return (state_->tail.load(std::memory_order_relaxed) & PackedRingState::kClosed) != 0;
+  }
+  // Nothing more comes. What is pending is not handed over.
+  void end() noexcept {
+    // [RECORDS] release: as in flush(); the records before are there.
+    state_->tail.fetch_or(PackedRingState::kEnded, std::memory_order_release);
+  }
+
+ private:
+  [[nodiscard]] std::size_t place(std::uint64_t position) const noexcept {
+    return static_cast<std::size_t>(position) & (bytes_ - 1);
+  }
+  [[nodiscard]] bool has_free(std::size_t bytes) noexcept {
+    if (bytes_ - static_cast<std::size_t>(tail_ - head_seen_) >= bytes) return true;
+    // [ROOM] acquire: the consumer has copied all before. Pairs with the release in take().
+    const std::uint64_t head = state_->head.load(std::memory_order_acquire);
+    // A consumer that is out of its mind gives no room.
+    if (head > published_ || head < head_seen_) return false;
+    head_seen_ = head;
+    return bytes_ - static_cast<std::size_t>(tail_ - head_seen_) >= bytes;
+  }
+
+  PackedRingState* state_;
+  char* memory_;
+  std::size_t bytes_;
+  std::uint64_t tail_ = 0;       // behind what is committed
+  std::uint64_t published_ = 0;  // what the consumer was told
+  std::uint64_t head_seen_ = 0;
+};
+
+// The consumer's end. Thread: one. Whatever the producer does to the memory, it reads inside it,
+// ends, and counts.
+class PackedRingReader {
+ public:
+  PackedRingReader(PackedRingState& state, const char* memory, std::size_t bytes) noexcept
+      : state_(&state), memory_(memory), bytes_(bytes) {}
+
+  struct Taken {
+    std::size_t bytes = 0;
+    std::uint64_t oversized = 0;  // records over the limit, skipped
+    bool more = false;            // stopped by `room` or `bytes_max`, not for want of records
+    bool broken = false;          // positions or sizes make no sense: nothing more can be read
+  };
+  // Copies whole records to `out`: no more than `room`, and none once `bytes_max` are taken.
+  [[nodiscard]] Taken take(char* out, std::size_t room, std::size_t bytes_max,
+                           std::size_t record_bytes_max) noexcept {
+    Taken taken;
+    const std::uint64_t begin = head_;
+    // [RECORDS] acquire: the records before `tail` are written. Pairs with the release in flush().
+    const std::uint64_t tail =
+        state_->tail.load(std::memory_order_acquire) & PackedRingState::kPosition;
+    taken.broken = tail < head_ || tail - head_ > bytes_ || tail % kPackedAlignBytes != 0;
+    while (!taken.broken && head_ != tail) {
+      const std::size_t at = static_cast<std::size_t>(head_) & (bytes_ - 1);
+      const std::size_t left = std::min(static_cast<std::size_t>(tail - head_), bytes_ - at);
+      PackedPrefix prefix;
+      std::memcpy(&prefix, memory_ + at, sizeof prefix);  // once: it may change meanwhile
+      const std::size_t size = prefix.size_bytes;
+      const bool padding = prefix.form == PackedForm::kPadding;
+      if (size % kPackedAlignBytes != 0 || size > left ||
+          size < (padding ? sizeof prefix : sizeof(PackedHeader))) {
+        taken.broken = true;
+        break;
+      }
+      if (!padding && size <= record_bytes_max) {
+        if (taken.bytes >= bytes_max || size > room - taken.bytes) {
+          taken.more = true;
+          break;
+        }
+        std::memcpy(out + taken.bytes, memory_ + at, size);
+        // The size that was checked, and a form that is an event's, whatever stands there by now.
+        std::memcpy(out + taken.bytes, &prefix, sizeof prefix);
+        taken.bytes += size;
+      } else if (!padding) {
+        ++taken.oversized;
+      }
+      head_ += size;
+    }
+    if (head_ != begin) {
+      // [ROOM] release: our reads are done before the producer sees the room. Pairs with the
+      // acquire in has_free().
+      state_->head.store(head_, std::memory_order_release);
+    }
+    return taken;
+  }
+  // From now on nothing is handed over; what was is still there to take.
+  void close() noexcept {
+    // Relaxed: take() reads the tail with the order it needs.
+    state_->tail.fetch_or(PackedRingState::kClosed, std::memory_order_relaxed);
+  }
+  // The producer has said that nothing more comes, and nothing is left.
+  [[nodiscard]] bool finished() const noexcept {
+    // [RECORDS] acquire: as in take().
+    const std::uint64_t tail = state_->tail.load(std::memory_order_acquire);
+    return (tail & PackedRingState::kEnded) != 0 && (tail & PackedRingState::kPosition) == head_;
+  }
+  [[nodiscard]] bool empty() const noexcept {
+    // [RECORDS] acquire: as in take().
+    return (state_->tail.load(std::memory_order_acquire) & PackedRingState::kPosition) == head_;
+  }
+
+ private:
+  PackedRingState* state_;
+  const char* memory_;
+  std::size_t bytes_;
+  std::uint64_t head_ = 0;
+};
+
+}  // namespace grace::core

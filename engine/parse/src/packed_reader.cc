@@ -1,0 +1,184 @@
+#include "packed_reader.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <span>
+
+#include "text_scan.h"
+
+namespace grace::parse {
+namespace {
+
+using core::PackedForm;
+
+// Texts in the order in which records hold them.
+constexpr std::array kMetricTexts{Field::kService, Field::kDomain, Field::kMetric};
+constexpr std::array kActionTexts{Field::kActor,     Field::kAction, Field::kResource,
+                                  Field::kSubsystem, Field::kDomain, Field::kResult};
+static_assert(kActionTexts.size() == core::PackedHeader::kTexts);
+
+std::span<const Field> texts_of(PackedForm form) noexcept {
+  if (form == PackedForm::kMetric) return kMetricTexts;
+  return kActionTexts;
+}
+
+bool is_ascii(const char* text, std::size_t size) noexcept {
+  std::uint64_t bits = 0;
+  for (; size >= 8; size -= 8, text += 8) bits |= load8(text);
+  bits |= low_bytes(load8(text), size);  // the newline and the chunk's padding are readable
+  return (bits & 0x8080808080808080ULL) == 0;
+}
+
+bool is_utf8(const char* text, std::size_t size) noexcept {
+  return is_ascii(text, size) || simdjson::validate_utf8(text, size);
+}
+
+}  // namespace
+
+RejectReason reason_of(WalkResult result, const LineWalker& walker) noexcept {
+  switch (result) {
+    case WalkResult::kNotObject:
+      return RejectReason::kNotObject;
+    case WalkResult::kTooDeep:
+      return RejectReason::kTooDeep;
+    case WalkResult::kBadNumber:
+      if (walker.bad_field() == Field::kTs) return RejectReason::kTsInvalid;
+      return walker.bad_number() == NumberForm::kNotFinite ? RejectReason::kNotFinite
+                                                           : RejectReason::kOutOfRange;
+    case WalkResult::kOk:
+    case WalkResult::kMalformed:
+      break;
+  }
+  return RejectReason::kMalformedJson;
+}
+
+PackedReader::PackedReader(const ParseConfig& config, JsonTools tools)
+    : config_(config), tools_(tools), builder_(config) {}
+
+void PackedReader::begin(core::Chunk& chunk) noexcept {
+  chunk_ = &chunk;
+  builder_.begin_chunk(chunk);
+  at_ = begin_ = 0;
+}
+
+std::optional<RejectReason> PackedReader::next(core::Event& event) {
+  begin_ = at_;
+  const std::string_view rest(chunk_->text() + begin_, chunk_->size_bytes - begin_);
+  const auto header = core::packed_at(rest);
+  if (!header) {  // nobody knows where the next record would begin
+    at_ = chunk_->size_bytes;
+    return RejectReason::kMalformedJson;
+  }
+  at_ = begin_ + header->size_bytes;
+  const std::uint64_t content = header->content_bytes();
+  if (content > header->size_bytes - sizeof *header || header->zero != 0 ||
+      (header->flags & ~Header::kKnownFlags) != 0 || rest[sizeof *header + content - 1] != '\n') {
+    return RejectReason::kMalformedJson;
+  }
+  if (content - 1 > config_.line_bytes_max) return RejectReason::kLineTooLong;
+  if (!is_utf8(rest.data() + sizeof *header, content - 1)) return RejectReason::kInvalidUtf8;
+  switch (header->form) {
+    case PackedForm::kMetric:
+    case PackedForm::kAction:
+      return read_fields(*header, event);
+    case PackedForm::kLine:
+      return read_line(*header, event);
+    case PackedForm::kPadding:
+      break;
+  }
+  return RejectReason::kMalformedJson;
+}
+
+// A JSON line in a record: it is judged as it would be in a chunk of lines.
+std::optional<RejectReason> PackedReader::read_line(const Header& header, core::Event& event) {
+  const std::uint32_t begin = begin_ + static_cast<std::uint32_t>(sizeof header);
+  const std::uint32_t size = header.detail_bytes;
+  const char* const text = chunk_->text() + begin;
+  if (header.content_bytes() != std::uint64_t{size} + 1 || header.flags != 0 ||
+      std::memchr(text, '\n', size) != nullptr || !tools_.index.build(text, size + 1) ||
+      tools_.index.tokens()[0] >= size) {
+    return RejectReason::kMalformedJson;
+  }
+  tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
+  if (!tools_.walker.walk_plain(0, size, fields_)) {
+    const WalkResult result =
+        tools_.walker.walk(0, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
+    if (result != WalkResult::kOk) return reason_of(result, tools_.walker);
+  }
+  tools_.builder.begin_chunk(*chunk_);
+  const auto reason = tools_.builder.build(fields_, {begin, begin, begin + size}, event);
+  event.sequence = sequence();
+  return reason;
+}
+
+void PackedReader::set(Field field, std::uint32_t begin, std::uint32_t size) noexcept {
+  fields_.spans[static_cast<std::size_t>(field)] = {begin, begin + size};
+  fields_.present |= LineFields::bit(field);
+}
+
+// Spans count from the record's begin.
+std::optional<RejectReason> PackedReader::read_fields(const Header& header, core::Event& event) {
+  const bool metric = header.form == PackedForm::kMetric;
+  fields_.present = 0;
+  fields_.escaped = 0;
+  fields_.session_present = 0;
+  auto at = static_cast<std::uint32_t>(sizeof header);
+  const std::span<const Field> texts = texts_of(header.form);
+  for (std::size_t i = 0; i < Header::kTexts; ++i) {
+    const std::uint32_t size = header.text_bytes[i];
+    if (i >= texts.size()) {
+      if (size != 0) return RejectReason::kMalformedJson;
+    } else if (size != 0) {
+      set(texts[i], at, size);
+      at += size;
+    }
+  }
+  // The name makes it what it is, even when it is empty.
+  fields_.present |= LineFields::bit(metric ? Field::kMetric : Field::kAction);
+  if (header.text_bytes[metric ? 2 : 1] == 0) {
+    fields_.spans[static_cast<std::size_t>(metric ? Field::kMetric : Field::kAction)] = {at, at};
+  }
+  const bool has_value = (header.flags & Header::kHasValue) != 0;
+  if (has_value && !std::isfinite(header.value)) return RejectReason::kNotFinite;
+  if (header.detail_bytes > 0) {
+    const auto reason =
+        read_detail(metric ? Field::kLabels : Field::kPayload, at, header.detail_bytes);
+    if (reason) return reason;
+  }
+  if ((header.flags & Header::kHasTs) != 0) {
+    fields_.present |= LineFields::bit(Field::kTs);
+    fields_.ts.form = NumberForm::kInteger;
+    fields_.ts.integer = header.ts_ns;
+  }
+  if (has_value) {
+    fields_.present |= LineFields::bit(metric ? Field::kValue : Field::kDurationMs);
+    (metric ? fields_.value : fields_.duration_ms).value = header.value;
+  }
+  const auto size = static_cast<std::uint32_t>(header.size_bytes);
+  return builder_.build(fields_, {begin_, begin_, begin_ + size}, event);
+}
+
+// Labels or payload, as JSON.
+std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t begin,
+                                                      std::uint32_t size) {
+  const char* const text = chunk_->text() + begin_ + begin;
+  if (!tools_.index.build(text, size + 1)) return RejectReason::kMalformedJson;
+  tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
+  const WalkResult result = tools_.walker.walk_value(
+      field, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
+  if (result != WalkResult::kOk) return reason_of(result, tools_.walker);
+  if (!fields_.has(field)) return std::nullopt;  // null
+  const auto shift = [&](Span& span) { span = {span.begin + begin, span.end + begin}; };
+  shift(fields_.spans[static_cast<std::size_t>(field)]);
+  for (Span& session : fields_.session) shift(session);
+  return std::nullopt;
+}
+
+std::string_view PackedReader::line() {
+  line_.clear();
+  core::append_json_line(std::string_view(chunk_->text() + begin_, at_ - begin_), line_);
+  return line_;
+}
+
+}  // namespace grace::parse
