@@ -18,7 +18,7 @@
 #include "grace/core/clock.h"
 #include "grace/harness/machine.h"
 #include "grace/ingest/file_source.h"
-#include "grace/ingest/publisher.h"
+#include "grace/ingest/publish_source.h"
 #include "grace/schedule/replay_executors.h"
 #include "session.h"
 #include "typed_events.h"

@@ -1,10 +1,9 @@
-#include "grace/ingest/publisher.h"
-
 #include <gtest/gtest.h>
 
 #include <random>
 #include <thread>
 
+#include "grace/ingest/publish_source.h"
 #include "ingest_fixture.h"
 
 namespace grace::ingest {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "grace/core/packed_event.h"
 #include "parse_fixture.h"
 
 namespace {
@@ -109,6 +110,39 @@ TEST(ChunkParser, AllocatesNothingForMetricsActionsAndRejects) {
   EXPECT_EQ(accepted, 3U * 4000U);
   EXPECT_EQ(sink.count, 3U * 6000U);
   EXPECT_GT(allocation_count.load(std::memory_order_relaxed), 0U);  // the counter works
+}
+
+TEST(ChunkParser, AllocatesNothingForPackedEventsAndTheirRejects) {
+  const std::vector<core::Label> labels{{"host", "n1"}};
+  const std::vector<core::Attribute> payload{{"trace_id", "t\n"}, {"code", std::int64_t{401}}};
+  std::string text;
+  const auto add = [&](const auto& event) {
+    std::vector<std::uint64_t> room(*core::packed_bound(event) / 8 + 1);
+    char* const out = reinterpret_cast<char*>(room.data());
+    text.append(out, core::pack(event, out));
+  };
+  for (int i = 0; i < 1000; ++i) {
+    const std::string n = std::to_string(i);
+    add(core::MetricSample{{}, "s" + n, "core", "latency_ms", 1.5, labels});
+    add(core::ActionRecord{.actor = "u" + n, .action = "a", .payload = payload});
+    add(core::MetricSample{{}, "", "core", "latency_ms", 1.5, labels});
+  }
+  auto chunk = make_chunk(text);
+  chunk->packed = true;
+  ChunkParser parser;
+  CountingSink sink;
+  std::vector<core::Event> events(64);
+  std::uint64_t accepted = 0;
+  std::uint64_t before = 0;
+  for (int round = 0; round < 3; ++round) {
+    // The text of a reject finds its room in the first round.
+    if (round == 1) before = allocation_count.load(std::memory_order_relaxed);  // as above
+    parser.begin(*chunk);
+    while (const std::size_t count = parser.next(events, sink)) accepted += count;
+  }
+  EXPECT_EQ(allocation_count.load(std::memory_order_relaxed), before);  // as above
+  EXPECT_EQ(accepted, 3U * 2000U);
+  EXPECT_EQ(sink.count, 3U * 1000U);
 }
 
 }  // namespace

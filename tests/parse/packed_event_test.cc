@@ -175,6 +175,16 @@ TEST(PackedEvent, AJsonLineIsJudgedAsIfItStoodAlone) {
   EXPECT_EQ(outcome(parse_packed(packed(JsonLine{long_line}), small)), "line_too_long");
 }
 
+// The example of docs/shared_ring.md.
+TEST(PackedEvent, IsLaidOutAsDocumented) {
+  const unsigned char expected[] = {
+      0x30, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0,   0,   0,   0,   0,    0xf0, 0x3f,
+      3,    0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'a', 'p', 'i', 'u', 'p', 0x0a, 0,    0};
+  const std::string record = packed(MetricSample{.service = "api", .metric = "up", .value = 1.0});
+  ASSERT_EQ(record.size(), sizeof expected);
+  EXPECT_EQ(std::memcmp(record.data(), expected, sizeof expected), 0);
+}
+
 TEST(PackedEvent, ATextTooLongForARecordHasNoBound) {
   const std::string text(core::kPackedTextBytesMax + 1, 'x');
   EXPECT_FALSE(core::packed_bound(MetricSample{kNow, text, "", "m", 1.0}).has_value());

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "engine_fixture.h"
+#include "grace/ingest/publish_source.h"
 #include "stream.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -199,6 +201,40 @@ TEST(SteadyState, AHealthyStreamCostsTheWorkersNoAllocationAtAll) {
     EXPECT_EQ(cost.allocations, 0U) << "in " << cost.events << " events, " << workers
                                     << " workers, " << cost.findings << " findings";
   }
+}
+
+TEST(SteadyState, PublishingCostsItsThreadNoAllocationAtAll) {
+  if (!GRACE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer is the allocator";
+  std::thread thread;
+  std::uint64_t allocations = 1;
+  RunOptions options;
+  options.make_source = [&]() -> std::unique_ptr<ingest::Source> {
+    ingest::PublishConfig config;
+    config.end_with_publishers = true;
+    auto source = ingest::PublishSource::create(config);
+    EXPECT_TRUE(source.has_value());
+    auto publisher = (*source)->publisher();
+    EXPECT_TRUE(publisher.has_value());
+    thread = std::thread([&allocations, mine = std::move(*publisher)]() mutable {
+      const std::array<core::Label, 1> labels{{{"host", "n\"1"}}};
+      const std::array<core::Attribute, 2> payload{{{"trace_id", "t"}, {"code", 0.5}}};
+      const std::uint64_t before = allocations_of_thread;
+      for (int i = 0; i < 100'000; ++i) {
+        const std::int64_t ts_ns = kMorningNs + i * kNsPerSecond / 100;
+        const core::MetricSample sample{ts_ns, "api", "core", "latency_ms", 100.0, labels};
+        const core::ActionRecord action{
+            .ts_ns = ts_ns, .actor = "api", .action = "read", .result = "ok", .payload = payload};
+        while (mine.add(sample) == ingest::PublishStatus::kFull) std::this_thread::yield();
+        while (mine.try_publish(action) == ingest::PublishStatus::kFull) std::this_thread::yield();
+      }
+      allocations = allocations_of_thread - before;
+    });
+    return std::move(*source);
+  };
+  const tools::Summary summary = run_stream("", options);
+  thread.join();
+  EXPECT_EQ(summary.counts.accepted, 200'000U);
+  EXPECT_EQ(allocations, 0U);
 }
 
 // Faults, mesh events, deploy marks: what may allocate is rare (a finding, a mesh or control line

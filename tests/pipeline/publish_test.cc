@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "engine_fixture.h"
-#include "grace/ingest/publisher.h"
+#include "grace/ingest/publish_source.h"
 #include "typed_events.h"
 
 namespace grace::testing {
@@ -124,7 +124,8 @@ TEST(Publish, ComesToTheDecisionsOfTheSameEventsAsJson) {
 
 TEST(Publish, AJournalOfPackedEventsReplaysToTheSameDecisions) {
   const TemporaryDirectory directory;
-  const tools::TypedEvents events(mixed_stream());
+  const std::string text = mixed_stream();
+  const tools::TypedEvents events(text);
   RunOptions options;
   options.workers = 2;
   options.chunk_bytes = 10'007;

@@ -93,8 +93,11 @@ core::Result<void> apply_arguments(const RunArguments& arguments, AppConfig& con
 // What a bare `grace run` watches: this host, and whoever sends.
 std::vector<std::string> source_specs(const RunArguments& arguments, const AppConfig& config) {
   if (!arguments.sources.empty()) return arguments.sources;
-  return {"host", "unix:" + config.unix_socket.path,
-          "tcp:" + config.tcp.address + ":" + std::to_string(config.tcp.port)};
+  std::vector<std::string> specs{
+      "host", "unix:" + config.unix_socket.path,
+      "tcp:" + config.tcp.address + ":" + std::to_string(config.tcp.port)};
+  if (!config.shared_memory.path.empty()) specs.push_back("shared:" + config.shared_memory.path);
+  return specs;
 }
 
 class Sidecar {

@@ -29,6 +29,12 @@ void read_ingest(const toml::table& node, AppConfig& config, ConfigErrors& error
   table.get("tcp_operator_allowed", config.tcp.operator_allowed);
   table.get("unix_path", config.unix_socket.path);
   table.get("unix_operator_allowed", config.unix_socket.operator_allowed);
+  table.get("shared_memory_path", config.shared_memory.path);
+  table.get("shared_memory_operator_allowed", config.shared_memory.operator_allowed);
+  std::uint64_t ring_bytes = config.shared_memory.ring_bytes;
+  table.get_bytes("shared_memory_ring_bytes", ring_bytes);
+  config.shared_memory.ring_bytes = static_cast<std::size_t>(ring_bytes);
+  table.get("shared_memory_producers_max", config.shared_memory.producers_max);
   table.get("connections_max", config.tcp.limits.connections_max);
   config.unix_socket.limits.connections_max = config.tcp.limits.connections_max;
   table.get("host_period", config.host.period);

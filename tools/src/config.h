@@ -6,6 +6,7 @@
 #include "grace/agentic_spine/agentic_spine.h"
 #include "grace/core/error.h"
 #include "grace/ingest/host_source.h"
+#include "grace/ingest/shared_source.h"
 #include "grace/ingest/socket_source.h"
 #include "grace/log_analyzer/log_analyzer.h"
 #include "grace/meta_loop/meta_loop.h"
@@ -31,6 +32,7 @@ struct AppConfig {
   ingest::HostSourceConfig host;
   ingest::TcpSourceConfig tcp;
   ingest::UnixSourceConfig unix_socket;
+  ingest::SharedSourceConfig shared_memory;  // an empty path: not
   // Where `grace stats`, `runs` ... find the engine. Empty: <ledger directory>/control.sock.
   std::string control_socket;
 };

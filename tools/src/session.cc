@@ -78,6 +78,11 @@ core::Result<SourcePtr> make_source(const std::string& spec, const AppConfig& co
     unix_socket.path = rest;
     return as_source(ingest::SocketSource::listen_unix(unix_socket, clock));
   }
+  if (kind == "shared") {
+    ingest::SharedSourceConfig shared = config.shared_memory;
+    shared.path = rest;
+    return as_source(ingest::SharedSource::listen(std::move(shared)));
+  }
   if (kind == "journal") return as_source(ingest::JournalSource::open(rest));
   ingest::FileSourceConfig file;
   file.paths.push_back(kind == "file" ? rest : spec);

@@ -24,6 +24,7 @@ class TypedEvents {
       std::variant<core::MetricSample, core::ActionRecord, core::MeshEvent, core::JsonLine>;
 
   explicit TypedEvents(std::string_view text);
+  explicit TypedEvents(std::string&& text) = delete;  // the events would outlive it
   TypedEvents(const TypedEvents&) = delete;
   TypedEvents& operator=(const TypedEvents&) = delete;
   [[nodiscard]] const std::vector<Event>& events() const noexcept { return events_; }

@@ -15,7 +15,7 @@ constexpr std::uint16_t kPacked = 32;
 constexpr std::uint16_t kKnownFlags =
     kTrusted | kOperatorAllowed | kBeginsCut | kEndsCut | kLastOfSource | kPacked;
 
-constexpr auto kSourceKindMax = static_cast<std::uint8_t>(core::SourceKind::kPublisher);
+constexpr auto kSourceKindMax = static_cast<std::uint8_t>(core::SourceKind::kShared);
 
 }  // namespace
 

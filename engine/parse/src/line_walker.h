@@ -33,7 +33,8 @@ class LineWalker {
   [[nodiscard]] bool walk_plain(std::size_t first, std::uint32_t line_end,
                                 LineFields& fields) noexcept;
   // The value of one top-level field that stands alone, as walk() would find it: at token 0 of a
-  // window that ends in a newline at `end`. kNotObject does not come; other fields stay as they are.
+  // window that ends in a newline at `end`. kNotObject does not come; what is known of other fields
+  // stays.
   [[nodiscard]] WalkResult walk_value(Field field, std::uint32_t end, LineFields& fields,
                                       char* scratch) noexcept;
   [[nodiscard]] std::size_t next_token() const noexcept { return at_; }

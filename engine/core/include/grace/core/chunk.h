@@ -20,6 +20,7 @@ enum class SourceKind : std::uint8_t {
   kJournal,
   kMemory,
   kPublisher,
+  kShared,
 };
 
 // A numbered, contiguous run of input: whole lines only (the ingest stage cuts at newlines; a line

@@ -73,6 +73,11 @@ class PackedRingWriter {
     published_ = tail_;
     return true;
   }
+  // Handed over, and not taken yet.
+  [[nodiscard]] std::size_t unread_bytes() const noexcept {
+    // Relaxed: a figure.
+    return static_cast<std::size_t>(published_ - state_->head.load(std::memory_order_relaxed));
+  }
   [[nodiscard]] bool closed() const noexcept {
     // Relaxed: a hint; flush() decides.
     return (state_->tail.load(std::memory_order_relaxed) & PackedRingState::kClosed) != 0;

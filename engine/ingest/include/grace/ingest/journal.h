@@ -94,8 +94,8 @@ class JournalReader {
   // The next chunk in order; nullopt at the end (a torn tail is a normal end). Chunks must follow
   // one another in number and sequence: a gap is kCorrupt.
   [[nodiscard]] core::Result<std::optional<RecordedChunk>> next();
-  // The line that starts at (or contains) this sequence, without its newline; of a packed event, the
-  // line that says the same. kNotFound when no chunk has it. Moves the reading position.
+  // The line that starts at (or contains) this sequence, without its newline; of a packed event,
+  // the line that says the same. kNotFound when no chunk has it. Moves the reading position.
   [[nodiscard]] core::Result<std::string> find_line(std::uint64_t sequence);
 
  private:

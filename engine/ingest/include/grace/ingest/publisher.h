@@ -5,38 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
-#include <string>
-#include <vector>
 
-#include "grace/core/error.h"
 #include "grace/core/packed_event.h"
 #include "grace/core/packed_ring.h"
-#include "grace/ingest/source.h"
 
 namespace grace::ingest {
-
-struct PublishConfig {
-  // --- behaviour ---
-  std::string name = "publisher";
-  // approve, reject, pause ... are accepted from these publishers.
-  bool operator_allowed = false;
-  // The source ends when all publishers that were made have ended, as a file ends; for programs
-  // that publish what they have and then want it decided. False: at request_stop() alone.
-  bool end_with_publishers = false;
-  // Longest record of an event. Longer ones are refused. At most half of ring_bytes.
-  std::size_t event_bytes_max = 64 * 1024;
-  // Records take a multiple of this: 8 to 4096, a power of two. With JSON lines that are filled
-  // with blanks to the same sizes, both ways give the same sequences, and so the same digest.
-  std::size_t align_bytes = core::kPackedAlignBytes;
-  // --- cost ---
-  // Each publisher's ring: 4 KiB to 1 GiB, a power of two. Larger: a longer pause of the engine is
-  // bridged.
-  std::size_t ring_bytes = 1024 * 1024;
-  std::size_t publishers_max = 64;  // at one time, 1 to 4096
-};
-[[nodiscard]] core::Result<PublishConfig> validated(PublishConfig config);
 
 enum class PublishStatus : std::uint8_t {
   kOk = 0,
@@ -55,23 +29,49 @@ struct PublishFigures {
   std::uint64_t refused_too_large = 0;
 };
 
-class PublishRing;
+// What a publisher writes into, and where its figures stand. In this process (PublishSource) or
+// shared with another (connect_shared).
+class PublishRing {
+ public:
+  virtual ~PublishRing() = default;
+  // The engine is gone and nobody will ever read the ring again. May cost a system call.
+  [[nodiscard]] virtual bool is_abandoned() const noexcept = 0;
 
-// One thread's way into an engine in the same process: typed events, no JSON. Made by
-// PublishSource::publisher().
+  core::PackedRingWriter writer;
+  // Written by the publisher's thread alone, relaxed: readers want figures, not an order.
+  struct alignas(core::kCacheLineBytes) {
+    std::atomic<std::uint64_t> published{0}, bytes{0}, full{0}, closed{0}, too_large{0};
+  } figures;
+
+ protected:
+  PublishRing(core::PackedRingState& state, char* memory, std::size_t bytes) noexcept
+      : writer(state, memory, bytes) {}
+};
+
+// What a ring takes.
+struct PublishLimits {
+  std::size_t event_bytes_max = 0;
+  std::size_t align_bytes = core::kPackedAlignBytes;
+};
+
+// One thread's way into an engine: typed events, no JSON. Made by PublishSource::publisher() in the
+// engine's own process, by connect_shared() in another.
 //
-//   Publisher -> its ring -> PublishSource::read(), on the ingest thread -> chunks, journal ...
+//   Publisher -> its ring -> a source's read(), on the engine's ingest thread -> chunks, journal
+//   ...
 //
 // From there on an event goes the way of a JSON line: it has a sequence, stands in the journal, is
 // judged with the same rules and rejected for the same reasons. A publish says that the engine has
 // got the event, not that it is valid.
 //
-// Thread: one at a time for all calls but figures(), which any may read. No lock, no allocation,
-// no system call, but in publish() while it waits and for events over 8 KiB with their escapes.
+// Thread: one at a time for all calls but figures(), which any may read. No lock, no allocation and
+// no system call, but: publish() while it waits, events over 8 KiB with their escapes (packed aside
+// first), and a shared ring that is full (a look at whether the engine lives).
 // Order: a publisher's events stay in order; those of two publishers interleave as they are read.
 // Lives as long as it likes: after the engine has ended, everything is refused as closed.
 class Publisher {
  public:
+  Publisher(std::unique_ptr<PublishRing> ring, const PublishLimits& limits);
   Publisher(Publisher&&) noexcept = default;
   Publisher& operator=(Publisher&& other) noexcept;
   ~Publisher();  // flushes
@@ -111,11 +111,16 @@ class Publisher {
   [[nodiscard]] PublishStatus flush() noexcept;
 
   [[nodiscard]] PublishFigures figures() const noexcept;
+  // The engine is gone: nothing that was or will be handed over is read. One system call, where the
+  // engine is in another process.
+  [[nodiscard]] bool is_abandoned() const noexcept { return ring_->is_abandoned(); }
+  // Bytes that were published and that the engine has not taken. What an engine that died leaves
+  // here, it has never seen.
+  [[nodiscard]] std::size_t unread_bytes() const noexcept { return ring_->writer.unread_bytes(); }
 
   static constexpr std::size_t kBatchBytes = 16 * 1024;
 
  private:
-  friend class PublishSource;
   // Sleeps a little more each time, until the time is over.
   class Waiting {
    public:
@@ -131,7 +136,6 @@ class Publisher {
   // lost before its end.
   static constexpr std::size_t kDirectBytesMax = 8 * 1024;
 
-  Publisher(std::shared_ptr<PublishRing> ring, const PublishConfig& config);
   [[nodiscard]] std::uint64_t published_now() const noexcept;
   [[nodiscard]] char* claim(std::size_t bytes) noexcept;
   [[nodiscard]] std::size_t rounded(std::size_t bytes) const noexcept {
@@ -145,8 +149,7 @@ class Publisher {
   PublishStatus copy_in(const char* record, std::size_t size) noexcept;
   void end() noexcept;
 
-  std::shared_ptr<PublishRing> ring_;  // null: moved from
-  core::PackedRingWriter writer_;
+  std::unique_ptr<PublishRing> ring_;  // null: moved from
   std::size_t align_bytes_;
   std::size_t event_bytes_max_;
   std::uint64_t pending_ = 0;  // events that are committed, not handed over
@@ -171,41 +174,6 @@ PublishStatus Publisher::add_large(const Event& event, std::size_t bound) noexce
   char* const record = aside(bound);
   return copy_in(record, core::pack(event, record));
 }
-
-// All publishers of one engine, as a source. Give it to Engine::Parts::sources and keep the pointer
-// for publisher(), which is good as long as the engine.
-//
-// Ends at request_stop(): every ring is closed, and what was handed over before is read; or with
-// its publishers (PublishConfig). Threads: publisher(): any; the others: the ingest stage's.
-class PublishSource final : public Source {
- public:
-  [[nodiscard]] static core::Result<std::unique_ptr<PublishSource>> create(PublishConfig config);
-  ~PublishSource() override;  // closes
-
-  // kFull: publishers_max are alive. kClosed: the source was stopped.
-  [[nodiscard]] core::Result<Publisher> publisher();
-
-  [[nodiscard]] ReadStatus read(core::Chunk& chunk, const ReadLimits& limits) override;
-  void request_stop() override;
-
- private:
-  explicit PublishSource(const PublishConfig& config);
-  void look_for_new_rings();
-  [[nodiscard]] bool drop_finished();
-  bool read_ring(PublishRing& ring, core::Chunk& chunk, const ReadLimits& limits);
-
-  const PublishConfig config_;
-  std::mutex mutex_;  // of rings_ and stopped_
-  std::vector<std::shared_ptr<PublishRing>> rings_;
-  bool stopped_ = false;
-  // [RINGS] Counts changes of rings_ by publisher(); release there, acquire in read().
-  std::atomic<std::uint64_t> rings_made_{0};
-  // The ingest thread's own copy, so that a read takes no lock.
-  std::vector<std::shared_ptr<PublishRing>> reading_;
-  std::uint64_t rings_seen_ = 0;
-  std::size_t turn_ = 0;
-  bool stop_seen_ = false;
-};
 
 }  // namespace grace::ingest
 

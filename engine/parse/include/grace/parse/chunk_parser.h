@@ -61,9 +61,9 @@ struct ParseCounters {
   void add(const ParseCounters& other) noexcept;
 };
 
-// Turns chunks of NDJSON, or of packed events, into events. Every line is judged alone: what a line gives, an event or a
-// reject and its reason, depends on this line, the chunk's flags and its arrival time only, never
-// on its neighbours or on where the input was cut into chunks.
+// Turns chunks of NDJSON, or of packed events, into events. Every line is judged alone: what a line
+// gives, an event or a reject and its reason, depends on this line, the chunk's flags and its
+// arrival time only, never on its neighbours or on where the input was cut into chunks.
 //
 // A line is accepted only when it is one complete, valid JSON object: structure, every string's
 // escapes (lone surrogates are refused), every number, UTF-8 and depth are checked in all of it,
