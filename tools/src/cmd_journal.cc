@@ -1,8 +1,11 @@
 #include <iostream>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "command.h"
 #include "grace/core/json_writer.h"
+#include "grace/core/packed_event.h"
 #include "grace/core/time.h"
 #include "grace/ingest/journal.h"
 #include "stop_signal.h"
@@ -35,8 +38,25 @@ std::string_view kind_name(core::SourceKind kind) {
       return "journal";
     case core::SourceKind::kMemory:
       return "memory";
+    case core::SourceKind::kPublisher:
+      return "publisher";
+    case core::SourceKind::kShared:
+      return "shared";
   }
   return "none";
+}
+
+// Packed events as the lines that say the same.
+std::string text_of(const ingest::RecordedChunk& chunk) {
+  if (!chunk.packed) return std::string(chunk.text);
+  std::string lines;
+  for (std::string_view rest = chunk.text; !rest.empty();) {
+    const std::string_view record = core::packed_record(rest, 0);
+    core::append_json_line(record, lines);
+    lines.push_back('\n');
+    rest.remove_prefix(record.size());
+  }
+  return lines;
 }
 
 void print_chunk_json(const ingest::RecordedChunk& chunk) {
@@ -53,12 +73,13 @@ void print_chunk_json(const ingest::RecordedChunk& chunk) {
       .field("begins_cut", chunk.begins_cut)
       .field("ends_cut", chunk.ends_cut)
       .field("last_of_source", chunk.last_of_source)
-      .field("text", chunk.text)
+      .field("packed", chunk.packed)
+      .field("text", text_of(chunk))
       .end_object();
   std::cout << out << '\n';
 }
 
-// Without --json: the input again, byte for byte.
+// Without --json: the input again, byte for byte; packed events as lines.
 int cat(const JournalArguments& arguments) {
   auto reader = ingest::JournalReader::open(arguments.directory);
   if (!reader) {
@@ -77,7 +98,7 @@ int cat(const JournalArguments& arguments) {
     if (arguments.json) {
       print_chunk_json(**chunk);
     } else {
-      std::cout << (*chunk)->text;
+      std::cout << text_of(**chunk);
     }
   }
   std::cout.flush();
@@ -94,7 +115,8 @@ void add_journal_command(CLI::App& app, int& exit_code) {
   CLI::App* cat_app = journal->add_subcommand("cat", "Print the input as it was received");
   cat_app->footer(
       "Example: grace journal cat grace-data/journal --json\n"
-      "With --json one object a chunk: its place, its source and its text.");
+      "With --json one object a chunk: its place, its source and its text. Events that were\n"
+      "published without JSON are printed as the lines that say the same.");
   cat_app->add_option("directory", arguments->directory, "The journal's directory")->required();
   cat_app->add_flag("--json", arguments->json, "Print one JSON object a chunk");
   cat_app->callback([arguments, &exit_code] { exit_code = cat(*arguments); });
