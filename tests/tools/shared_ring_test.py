@@ -34,10 +34,12 @@ class Ring:
             "<8sIIQ", self.memory, 0)
         equal((magic, layout), (b"RACERING", 1), "the header")
         equal(len(self.memory), 4096 + self.ring_bytes, "the memory")
+        # Positions are read and written whole: a torn tail makes no sense, and ends the ring.
+        self.positions = memoryview(self.memory).cast("Q")
         self.tail = 0
 
     def free_bytes(self):
-        return self.ring_bytes - (self.tail - struct.unpack_from("<Q", self.memory, 128)[0])
+        return self.ring_bytes - (self.tail - self.positions[16])
 
     def put(self, record):
         left = self.ring_bytes - self.tail % self.ring_bytes
@@ -50,7 +52,7 @@ class Ring:
         self.tail += len(record)
 
     def hand_over(self):
-        struct.pack_into("<Q", self.memory, 64, self.tail)
+        self.positions[8] = self.tail
 
     def publish(self, records):
         for record in records:
@@ -99,7 +101,7 @@ def is_decided_and_journaled(grace, arguments):
     conserved(summary)
     equal(summary["dropped"], 0, "dropped")
     equal(summary["rejected"], {"not_finite": 1, "malformed_json": 1}, "reasons")
-    check(struct.unpack_from("<Q", ring.memory, 64)[0] >> 63, "the ring was not closed")
+    check(ring.positions[8] >> 63, "the ring was not closed")
     values = []
     for chunk in grace.journal_chunks():
         if chunk["kind"] != "shared":

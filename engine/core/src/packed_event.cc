@@ -55,6 +55,57 @@ constexpr bool needs_escape(char c) noexcept {
   return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
 }
 
+std::uint64_t load8(const char* at) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+// True where some byte of the word needs_escape(). The tests for a byte of zero and for one below n
+// are exact for whole words: H. Warren, Hacker's Delight, 2nd edition, 6-1.
+constexpr bool any_needs_escape(std::uint64_t word) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto below = [&](std::uint64_t bytes, std::uint64_t bound) {
+    return (bytes - kOnes * bound) & ~bytes & kHighs;
+  };
+  return (below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1)) != 0;
+}
+
+// Copies a short text by two words that overlap: texts of events are names, and a call of memcpy
+// costs more than the bytes.
+void copy(char* to, const char* from, std::size_t size) noexcept {
+  if (size >= 8 && size <= 16) [[likely]] {
+    const std::uint64_t first = load8(from);
+    const std::uint64_t last = load8(from + size - 8);
+    std::memcpy(to, &first, sizeof first);
+    std::memcpy(to + size - 8, &last, sizeof last);
+  } else if (size >= 4 && size < 8) {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::memcpy(&first, from, sizeof first);
+    std::memcpy(&last, from + size - 4, sizeof last);
+    std::memcpy(to, &first, sizeof first);
+    std::memcpy(to + size - 4, &last, sizeof last);
+  } else if (size < 4) {
+    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  } else {
+    std::memcpy(to, from, size);
+  }
+}
+
+// Length of the longest prefix that is known to need no escapes: all of the text as a rule.
+std::size_t plain_prefix(std::string_view text) noexcept {
+  const std::size_t size = text.size();
+  std::size_t at = 0;
+  if (size >= 8) {
+    while (at + 8 <= size && !any_needs_escape(load8(text.data() + at))) at += 8;
+    if (at + 8 > size && !any_needs_escape(load8(text.data() + size - 8))) return size;
+  }
+  while (at < size && !needs_escape(text[at])) ++at;
+  return at;
+}
+
 // Writes behind `at`; the caller has made sure of the room.
 class Out {
  public:
@@ -63,7 +114,7 @@ class Out {
   [[nodiscard]] char* at() const noexcept { return at_; }
   void byte(char c) noexcept { *at_++ = c; }
   void raw(std::string_view text) noexcept {
-    std::memcpy(at_, text.data(), text.size());
+    copy(at_, text.data(), text.size());
     at_ += text.size();
   }
   template <typename Number>
@@ -72,8 +123,7 @@ class Out {
   }
   void quoted(std::string_view text) noexcept {
     byte('"');
-    std::size_t plain = 0;
-    while (plain < text.size() && !needs_escape(text[plain])) ++plain;
+    const std::size_t plain = plain_prefix(text);
     raw(text.substr(0, plain));
     for (const char c : text.substr(plain)) {
       if (needs_escape(c)) {

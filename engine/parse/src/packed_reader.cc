@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include "packed_detail.h"
 #include "text_scan.h"
 
 namespace grace::parse {
@@ -163,15 +164,24 @@ std::optional<RejectReason> PackedReader::read_fields(const Header& header, core
 std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t begin,
                                                       std::uint32_t size) {
   const char* const text = chunk_->text() + begin_ + begin;
+  const auto shift = [&](Span& span) { span = {span.begin + begin, span.end + begin}; };
+  const auto shift_all = [&] {
+    shift(fields_.spans[static_cast<std::size_t>(field)]);
+    for (Span& session : fields_.session) shift(session);
+  };
+  const bool plain = field == Field::kLabels ? read_plain_labels(text, size, fields_)
+                                             : read_plain_payload(text, size, fields_);
+  if (plain) [[likely]] {
+    shift_all();
+    return std::nullopt;
+  }
   if (!tools_.index.build(text, size + 1)) return RejectReason::kMalformedJson;
   tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
   const WalkResult result = tools_.walker.walk_value(
       field, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
   if (result != WalkResult::kOk) return reason_of(result, tools_.walker);
   if (!fields_.has(field)) return std::nullopt;  // null
-  const auto shift = [&](Span& span) { span = {span.begin + begin, span.end + begin}; };
-  shift(fields_.spans[static_cast<std::size_t>(field)]);
-  for (Span& session : fields_.session) shift(session);
+  shift_all();
   return std::nullopt;
 }
 
