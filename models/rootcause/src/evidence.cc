@@ -38,18 +38,21 @@ std::size_t count_nonzero(std::span<const Point> points) noexcept {
 
 }  // namespace
 
-Cut cut_series(std::vector<Point> points, std::int64_t at_ns, const RootCauseConfig& config) {
-  std::erase_if(points, [&](const Point& point) { return point.ts_ns > at_ns; });
-  std::sort(points.begin(), points.end());
-  if (points.size() > config.history_max) {
-    points.erase(points.begin(), points.end() - config.history_max);
-  }
+Cut cut_series(const std::vector<Point>& points, std::int64_t at_ns,
+               const RootCauseConfig& config) {
+  const auto end = std::partition_point(points.begin(), points.end(),
+                                        [&](const Point& point) { return point.ts_ns <= at_ns; });
+  const auto begin =
+      end - std::min<std::ptrdiff_t>(end - points.begin(),
+                                     static_cast<std::ptrdiff_t>(config.history_max));
   Cut cut;
+  if (begin == end) return cut;
   std::vector<std::int64_t> gaps;
-  for (std::size_t i = 1; i < points.size(); ++i) {
+  gaps.reserve(static_cast<std::size_t>(end - begin));
+  for (auto at = begin + 1; at != end; ++at) {
     // In order, so not negative; but it may be more than a signed difference holds.
-    const std::uint64_t gap = static_cast<std::uint64_t>(points[i].ts_ns) -
-                              static_cast<std::uint64_t>(points[i - 1].ts_ns);
+    const std::uint64_t gap =
+        static_cast<std::uint64_t>(at->ts_ns) - static_cast<std::uint64_t>((at - 1)->ts_ns);
     gaps.push_back(static_cast<std::int64_t>(
         std::min<std::uint64_t>(gap, std::numeric_limits<std::int64_t>::max())));
   }
@@ -62,13 +65,12 @@ Cut cut_series(std::vector<Point> points, std::int64_t at_ns, const RootCauseCon
   const std::int64_t pace = std::min<std::int64_t>(cut.step_ns, INT64_C(1) << 55);
   const std::int64_t length =
       std::max(config.window_ns_min, pace * static_cast<std::int64_t>(config.window_samples));
-  const auto begin = std::partition_point(points.begin(), points.end(), [&](const Point& point) {
+  const auto window = std::partition_point(begin, end, [&](const Point& point) {
     return static_cast<std::uint64_t>(at_ns) - static_cast<std::uint64_t>(point.ts_ns) >=
            static_cast<std::uint64_t>(length);
   });
-  cut.window.assign(begin, points.end());
-  points.erase(begin, points.end());
-  cut.baseline = std::move(points);
+  cut.baseline.assign(begin, window);
+  cut.window.assign(window, end);
   return cut;
 }
 

@@ -23,8 +23,8 @@ struct Cut {
   std::int64_t step_ns = 0;     // median pace
 };
 
-// Sorts, leaves out what is later than `at_ns`, keeps the newest history_max and cuts.
-[[nodiscard]] Cut cut_series(std::vector<Point> points, std::int64_t at_ns,
+// Leaves out what is later than `at_ns`, keeps the newest history_max and cuts. `points` ascend.
+[[nodiscard]] Cut cut_series(const std::vector<Point>& points, std::int64_t at_ns,
                              const RootCauseConfig& config);
 
 // Median of a non-empty range, which is left in another order.

@@ -33,6 +33,17 @@ namespace {
   return false;
 }
 
+// Letters neither before nor behind it.
+[[nodiscard]] bool contains_word(std::string_view name, std::string_view word) noexcept {
+  const auto letter = [&](std::size_t i) { return lower(name[i]) >= 'a' && lower(name[i]) <= 'z'; };
+  for (std::size_t at = 0; at + word.size() <= name.size(); ++at) {
+    const std::size_t end = at + word.size();
+    if (!matches_at(name, at, word) || (at > 0 && letter(at - 1))) continue;
+    if (end == name.size() || !letter(end)) return true;
+  }
+  return false;
+}
+
 [[nodiscard]] bool starts_with(std::string_view name, std::string_view word) noexcept {
   return name.size() >= word.size() && matches_at(name, 0, word);
 }
@@ -82,8 +93,18 @@ BadDirection bad_direction(MetricKind kind, std::string_view name) noexcept {
   return BadDirection::kBoth;
 }
 
-bool is_mean(std::string_view name) noexcept {
+bool names_mean(std::string_view name) noexcept {
   return contains_any(name, {"average", "avg", "mean"});
+}
+
+bool names_quantile(std::string_view name) noexcept {
+  if (contains_any(name, {"median", "quantile", "percentile"})) return true;
+  if (contains_word(name, "max") || contains_word(name, "min")) return true;
+  for (std::size_t at = 0; at + 2 < name.size(); ++at) {
+    const auto digit = [&](std::size_t i) { return name[i] >= '0' && name[i] <= '9'; };
+    if (lower(name[at]) == 'p' && digit(at + 1) && digit(at + 2)) return true;
+  }
+  return false;
 }
 
 bool same_trouble(MetricKind alarm, MetricKind kind) noexcept {

@@ -33,18 +33,23 @@ struct KindEvidence {
 class RootCauseRanker {
  public:
   RootCauseRanker(const RootCauseModel& model, std::int64_t at_ns)
-      : config_(model.config_), services_(model.services_), at_ns_(at_ns) {}
+      : model_(model), config_(model.config_), services_(model.services_), at_ns_(at_ns) {}
 
-  [[nodiscard]] core::Result<RootCauseRanking> run(const std::optional<Symptom>& symptom) {
-    if (symptom) {
-      alarm_ = metric_kind(symptom->metric);
-      if (!services_.contains(symptom->service)) {
-        return core::make_error(
-            core::ErrorCode::kNotFound,
-            "no edge and no sample names the symptom's service '" + symptom->service + "'");
-      }
+  [[nodiscard]] core::Result<RootCauseRanking> run(const std::vector<Symptom>& symptoms) {
+    std::vector<std::string_view> asked;
+    for (const Symptom& symptom : symptoms) {
+      const auto known = services_.find(symptom.service);
+      if (known == services_.end()) continue;
+      asked.push_back(known->first);
+      if (symptom.metric.empty()) any_kind_ = true;
+      alarms_.push_back(metric_kind(symptom.metric));
     }
-    choose(symptom);
+    if (asked.empty() && !symptoms.empty()) {
+      return core::make_error(
+          core::ErrorCode::kNotFound,
+          "no edge and no sample names the symptom's service '" + symptoms.front().service + "'");
+    }
+    choose(std::move(asked));
     for (Node& node : nodes_) judge(node);
     for (std::size_t kind = 0; kind < kMetricKindCount; ++kind) take_off_noise(kind);
     for (const std::size_t kind : {kLatency, kAvailability}) weigh_by_share(kind);
@@ -64,22 +69,29 @@ class RootCauseRanker {
     double score = 0.0;
     const KindEvidence* strongest = nullptr;
   };
+  struct Measured {
+    const RootCauseModel::Series* series = nullptr;
+    Cut cut;
+  };
+  using Instances = std::vector<Measured>;  // of one name
 
-  // Everything, or what the symptom's service depends on and itself.
-  void choose(const std::optional<Symptom>& symptom) {
+  // Everything, or what the alarmed services depend on and themselves, the nearest first.
+  void choose(std::vector<std::string_view> found) {
     std::map<std::string_view, std::size_t> index;
-    std::vector<std::string_view> found;
-    if (symptom) {
-      std::set<std::string_view> seen{symptom->service};
-      found.push_back(services_.find(symptom->service)->first);
-      for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found.empty()) {
+      for (const auto& [name, service] : services_) found.push_back(name);
+    } else {
+      std::sort(found.begin(), found.end());
+      found.erase(std::unique(found.begin(), found.end()), found.end());
+      std::set<std::string_view> seen(found.begin(), found.end());
+      for (std::size_t i = 0; i < found.size() && found.size() < config_.scope_max; ++i) {
         for (const std::string& callee : services_.find(found[i])->second.callees) {
-          if (seen.insert(callee).second) found.push_back(callee);
+          if (found.size() < config_.scope_max && seen.insert(callee).second) {
+            found.push_back(callee);
+          }
         }
       }
       std::sort(found.begin(), found.end());
-    } else {
-      for (const auto& [name, service] : services_) found.push_back(name);
     }
     for (const std::string_view name : found) {
       index.emplace(name, nodes_.size());
@@ -89,29 +101,60 @@ class RootCauseRanker {
     }
     for (Node& node : nodes_) {
       for (const std::string& callee : node.service->callees) {
-        node.callees.push_back(index.at(callee));
+        const auto in_scope = index.find(callee);
+        if (in_scope != index.end()) node.callees.push_back(in_scope->second);
       }
     }
   }
 
   void judge(Node& node) {
-    std::vector<std::pair<std::string_view, Cut>> means, traffic;
-    for (const auto& [metric, series] : node.service->series) {
-      if (series.kind == MetricKind::kTemplate) continue;
-      Cut cut = cut_series(series.points, at_ns_, config_);
-      node.step_ns = std::max(node.step_ns, cut.step_ns);
-      const bool rare = series.kind == MetricKind::kErrors && counts_rare(cut);
-      const Evidence evidence =
-          rare ? presence_evidence(cut, series.bad) : level_evidence(cut, series.bad, config_);
-      keep(node, series.kind, metric, evidence, rare ? config_.count_half : level_half(cut));
-      if (series.kind == MetricKind::kTraffic) {
-        traffic.emplace_back(metric, std::move(cut));
-      } else if (series.kind == MetricKind::kLatency || series.kind == MetricKind::kAvailability) {
-        means.emplace_back(metric, std::move(cut));
+    std::vector<Instances> means;
+    std::vector<Cut> traffic;
+    const auto& all = node.service->series;
+    for (auto first = all.begin(); first != all.end();) {
+      const auto last = std::find_if(first, all.end(), [&](const auto& entry) {
+        return entry.first.first != first->first.first;
+      });
+      Instances same_name;
+      for (; first != last; ++first) {
+        const RootCauseModel::Series& series = first->second;
+        if (series.kind == MetricKind::kTemplate) continue;
+        Cut cut = cut_series(series.points, at_ns_, config_);
+        node.step_ns = std::max(node.step_ns, cut.step_ns);
+        if (!model_.has_say(series.kind)) continue;
+        if (series.kind == MetricKind::kTraffic) {
+          traffic.push_back(std::move(cut));
+        } else {
+          same_name.push_back({&series, std::move(cut)});
+        }
+      }
+      if (same_name.empty()) continue;
+      judge_instances(node, same_name);
+      const MetricKind kind = same_name.front().series->kind;
+      if (kind == MetricKind::kLatency || kind == MetricKind::kAvailability) {
+        means.push_back(std::move(same_name));
       }
     }
     judge_templates(node);
-    for (const auto& [metric, cut] : means) measure_excess(node, metric, cut, traffic);
+    for (const Instances& mean : means) measure_excess(node, mean, traffic);
+  }
+
+  // The oddest of m instances is so much odder by chance alone: Bonferroni's bound on its
+  // probability is m times one instance's, so ln m goes off. One instance loses nothing.
+  void judge_instances(Node& node, const Instances& instances) const {
+    const auto judged =
+        std::count_if(instances.begin(), instances.end(),
+                      [](const Measured& each) { return !each.cut.window.empty(); });
+    const double chance = judged > 1 ? exact_log(static_cast<double>(judged)) : 0.0;
+    for (const Measured& each : instances) {
+      const RootCauseModel::Series& series = *each.series;
+      const bool rare = series.kind == MetricKind::kErrors && counts_rare(each.cut);
+      Evidence evidence = rare ? presence_evidence(each.cut, series.bad)
+                               : level_evidence(each.cut, series.bad, config_);
+      evidence.nats = std::max(0.0, evidence.nats - chance);
+      keep(node, series.kind, series.name->first, evidence,
+           rare ? config_.count_half : level_half(each.cut));
+    }
   }
 
   [[nodiscard]] double level_half(const Cut& cut) const noexcept {
@@ -131,49 +174,91 @@ class RootCauseRanker {
   // seen.
   void judge_templates(Node& node) {
     std::set<std::int64_t> logged;
-    for (const auto& [metric, series] : node.service->series) {
+    for (const auto& [name, series] : node.service->series) {
       if (series.kind != MetricKind::kTemplate) continue;
-      for (const RootCauseModel::Point& point : series.points) {
+      for (const Point& point : series.points) {
         if (point.ts_ns <= at_ns_ && point.value > 0) logged.insert(point.ts_ns);
         if (logged.size() > config_.history_max) logged.erase(logged.begin());
       }
     }
     std::vector<Point> moments;
-    for (const std::int64_t ts_ns : logged) moments.push_back({ts_ns, 0.0});
+    for (const std::int64_t ts_ns : logged) moments.push_back({ts_ns, 0.0, 0.0F});
     const Cut frame = cut_series(moments, at_ns_, config_);
     if (frame.baseline.size() < config_.baseline_samples_min) return;
     node.step_ns = std::max(node.step_ns, frame.step_ns);
-    for (const auto& [metric, series] : node.service->series) {
+    for (const auto& [name, series] : node.service->series) {
       if (series.kind != MetricKind::kTemplate) continue;
-      std::set<std::int64_t> present;
-      for (const RootCauseModel::Point& point : series.points) {
-        if (point.value > 0) present.insert(point.ts_ns);
-      }
       Cut cut = frame;
-      for (Point& point : cut.baseline) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
-      for (Point& point : cut.window) point.value = present.contains(point.ts_ns) ? 1.0 : 0.0;
-      keep(node, series.kind, metric, presence_evidence(cut, series.bad), config_.count_half);
+      mark_present(series.points, cut.baseline);
+      mark_present(series.points, cut.window);
+      keep(node, series.kind, name.first, presence_evidence(cut, series.bad), config_.count_half);
     }
   }
 
-  // Deviation of a mean times the requests it is the mean of, over the window. The traffic series
-  // with the most samples at the same moments counts; of several means, one that is named so.
-  void measure_excess(Node& node, std::string_view metric, const Cut& cut,
-                      const std::vector<std::pair<std::string_view, Cut>>& traffic) {
-    const RootCauseModel::Series& series = node.service->series.find(metric)->second;
-    if (cut.baseline.size() < config_.baseline_samples_min) return;
-    if (series.kind == MetricKind::kLatency && !is_mean(metric)) return;
-    std::optional<double>& excess = node.excess[static_cast<std::size_t>(series.kind)];
-    std::vector<double> values;
-    for (const Point& point : cut.baseline) values.push_back(point.value);
-    const double usual = median_of(values);
-    const double sign = series.bad == BadDirection::kDown ? -1.0 : 1.0;
+  // Both ascend.
+  static void mark_present(const std::vector<Point>& lines, std::vector<Point>& moments) {
+    auto line = lines.begin();
+    for (Point& moment : moments) {
+      while (line != lines.end() &&
+             (line->ts_ns < moment.ts_ns || (line->ts_ns == moment.ts_ns && !(line->value > 0)))) {
+        ++line;
+      }
+      moment.value = line != lines.end() && line->ts_ns == moment.ts_ns ? 1.0 : 0.0;
+    }
+  }
+
+  // Deviation of a mean times the requests it is the mean of, over the window, of all instances
+  // together. What is a mean by its name was averaged before it came here, so it is a mean over the
+  // service's requests and not over the samples that were counted; of several instances nobody
+  // says whose the requests were.
+  void measure_excess(Node& node, const Instances& instances,
+                      const std::vector<Cut>& traffic) const {
+    const RootCauseModel::Series& named = *instances.front().series;
+    const bool counted = std::any_of(instances.begin(), instances.end(), [](const Measured& each) {
+      return std::any_of(each.cut.window.begin(), each.cut.window.end(),
+                         [](const Point& point) { return point.requests > 0; });
+    });
+    if (named.kind == MetricKind::kLatency && !named.is_mean && !(counted && !named.is_quantile)) {
+      return;
+    }
+    const double sign = named.bad == BadDirection::kDown ? -1.0 : 1.0;
+    std::optional<double> sum;
+    for (const Measured& each : instances) {
+      if (each.cut.baseline.size() < config_.baseline_samples_min) continue;
+      std::vector<double> values;
+      for (const Point& point : each.cut.baseline) values.push_back(point.value);
+      const double usual = median_of(values);
+      std::optional<double> part;
+      if (!counted || (named.is_mean && instances.size() == 1)) {
+        part = by_traffic(each.cut.window, sign, usual, traffic);
+      }
+      if (!part && counted) part = by_count(each.cut.window, sign, usual);
+      if (part) sum = sum.value_or(0.0) + *part;
+    }
+    if (!sum) return;
+    std::optional<double>& excess = node.excess[static_cast<std::size_t>(named.kind)];
+    excess = std::max({excess.value_or(0.0), *sum, 0.0});
+  }
+
+  [[nodiscard]] static double by_count(const std::vector<Point>& window, double sign,
+                                       double usual) noexcept {
+    double sum = 0.0;
+    for (const Point& point : window) {
+      sum += sign * (point.value - usual) * static_cast<double>(point.requests);
+    }
+    return sum;
+  }
+
+  // By the traffic series with the most samples at the same moments.
+  [[nodiscard]] static std::optional<double> by_traffic(const std::vector<Point>& window,
+                                                        double sign, double usual,
+                                                        const std::vector<Cut>& traffic) {
     std::size_t most = 0;
     double best = 0.0;
-    for (const auto& [name, requests] : traffic) {
+    for (const Cut& requests : traffic) {
       double sum = 0.0;
       std::size_t matched = 0;
-      for (const Point& point : cut.window) {
+      for (const Point& point : window) {
         const auto at =
             std::lower_bound(requests.window.begin(), requests.window.end(), point.ts_ns,
                              [](const Point& p, std::int64_t ts_ns) { return p.ts_ns < ts_ns; });
@@ -186,7 +271,8 @@ class RootCauseRanker {
         best = sum;
       }
     }
-    if (most > 0) excess = std::max({excess.value_or(0.0), best, 0.0});
+    if (most == 0) return std::nullopt;
+    return best;
   }
 
   // What moves half of all services moves them together: it names none of them.
@@ -248,7 +334,10 @@ class RootCauseRanker {
     if (kind == MetricKind::kTraffic || kind == MetricKind::kContext) weight = 0.0;
     if (kind == MetricKind::kResource) weight = config_.resource_weight;
     if (kind == MetricKind::kOther) weight = config_.unknown_weight;
-    if (alarm_ && !same_trouble(*alarm_, kind)) weight *= config_.other_trouble;
+    const bool spoken_of = any_kind_ || alarms_.empty() ||
+                           std::any_of(alarms_.begin(), alarms_.end(),
+                                       [&](MetricKind alarm) { return same_trouble(alarm, kind); });
+    if (!spoken_of) weight *= config_.other_trouble;
     return weight;
   }
 
@@ -301,16 +390,18 @@ class RootCauseRanker {
     return ranking;
   }
 
+  const RootCauseModel& model_;
   const RootCauseConfig& config_;
   const std::map<std::string, RootCauseModel::Service, std::less<>>& services_;
   const std::int64_t at_ns_;
-  std::optional<MetricKind> alarm_;
+  std::vector<MetricKind> alarms_;
+  bool any_kind_ = false;  // an alarm speaks of every kind
   std::vector<Node> nodes_;
 };
 
 core::Result<RootCauseRanking> RootCauseModel::rank(std::int64_t at_ns,
-                                                    const std::optional<Symptom>& symptom) const {
-  return RootCauseRanker(*this, at_ns).run(symptom);
+                                                    const std::vector<Symptom>& symptoms) const {
+  return RootCauseRanker(*this, at_ns).run(symptoms);
 }
 
 }  // namespace grace::models

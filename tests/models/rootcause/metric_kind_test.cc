@@ -49,8 +49,18 @@ TEST(MetricKind, AnAlarmOfErrorsSpeaksOfAvailability) {
   EXPECT_TRUE(same_trouble(MetricKind::kErrors, MetricKind::kAvailability));
   EXPECT_TRUE(same_trouble(MetricKind::kLatency, MetricKind::kSelfTime));
   EXPECT_FALSE(same_trouble(MetricKind::kLatency, MetricKind::kErrors));
-  EXPECT_TRUE(is_mean("latency_average") && is_mean("AVG_time") && is_mean("x_mean_ms"));
-  EXPECT_FALSE(is_mean("latency_p99"));
+  EXPECT_TRUE(names_mean("latency_average") && names_mean("AVG_time") && names_mean("x_mean_ms"));
+  EXPECT_FALSE(names_mean("latency_p99"));
+}
+
+TEST(MetricKind, KnowsNamesOfOrderStatistics) {
+  for (const char* name :
+       {"latency_p99", "P50_ms", "max_latency", "latency.min", "median_ms", "latency_quantile"}) {
+    EXPECT_TRUE(names_quantile(name)) << name;
+  }
+  for (const char* name : {"latency_ms", "admin_latency", "http2_latency", "climax_ms", "p9", ""}) {
+    EXPECT_FALSE(names_quantile(name)) << name;
+  }
 }
 
 }  // namespace

@@ -28,7 +28,10 @@ enum class BadDirection : std::uint8_t { kUp = 0, kDown, kBoth };
 [[nodiscard]] MetricKind metric_kind(std::string_view name) noexcept;
 [[nodiscard]] BadDirection bad_direction(MetricKind kind, std::string_view name) noexcept;
 // The name says that it is a mean: "average", "avg" or "mean" in it.
-[[nodiscard]] bool is_mean(std::string_view name) noexcept;
+[[nodiscard]] bool names_mean(std::string_view name) noexcept;
+// The name says that it is an order statistic, of which a mean says little: "p50", "p99_9", "max",
+// "min", "median", "quantile" or "percentile" in it.
+[[nodiscard]] bool names_quantile(std::string_view name) noexcept;
 // Kinds that an alarm of kind `alarm` speaks of: itself, and errors with availability.
 [[nodiscard]] bool same_trouble(MetricKind alarm, MetricKind kind) noexcept;
 
