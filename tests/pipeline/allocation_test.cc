@@ -294,8 +294,12 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
                                 std::uint64_t{config.agentic_spine.services_max} * 4096 +
                                 std::uint64_t{engine.triggers.recent_max} * 8192 +
                                 std::uint64_t{engine.triggers.correlate.incidents_max} * 16384;
+  const models::RootCauseConfig& causes = engine.triggers.correlate.root_cause;
+  const std::uint64_t root_causes = std::uint64_t{causes.series_max} * 14 * 1024 +
+                                    std::uint64_t{causes.services_max} * 1024 +
+                                    std::uint64_t{causes.edges_max} * 256;
   return chunks + rings + items + parsers + proactive + core::kPartitionCount * per_partition +
-         ordered + (16ULL << 20);
+         ordered + root_causes + (16ULL << 20);
 }
 
 // More series, services, actors and patterns than any table holds.
@@ -336,6 +340,8 @@ TEST(Memory, StaysBelowTheBoundThatFollowsFromTheConfiguration) {
       config.agentic_spine.services_max = 256;
       config.engine.triggers.recent_max = 512;
       config.engine.triggers.correlate.incidents_max = 64;
+      config.engine.triggers.correlate.root_cause.series_max = 512;
+      config.engine.triggers.correlate.root_cause.services_max = 256;
       bound = memory_bound_bytes(config);
     };
     // Relaxed: no other thread runs here.

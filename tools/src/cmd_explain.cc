@@ -122,6 +122,27 @@ void print_trigger(const parse::JsonValue& record, ingest::JournalReader* journa
   }
 }
 
+// Where the incident began, as probable as the services' own metrics and logs make it.
+void print_root_cause(const parse::JsonValue& payload) {
+  const parse::JsonValue& evidence = payload["root_cause_evidence"];
+  if (evidence["decided_by"].as_string().empty()) return;  // a ledger of an older engine
+  std::cout << "  root cause by " << evidence["decided_by"].as_string() << '\n';
+  for (const parse::JsonValue& suspect : evidence["ranking"].array()) {
+    std::cout << "      " << number(suspect["probability"].as_double()) << "  "
+              << suspect["service"].as_string();
+    if (!suspect["metric"].as_string().empty()) {
+      std::cout << ", by " << suspect["metric"].as_string() << " since "
+                << suspect["onset"].as_string();
+    }
+    std::cout << '\n';
+  }
+  if (evidence["others"].as_double() > 0) {
+    std::cout << "      " << number(evidence["others"].as_double()) << "  other services\n";
+  }
+  std::cout << "      " << number(evidence["none_of_these"].as_double())
+            << "  none of these services\n";
+}
+
 // Contributions in log-odds: they sum to the incident's confidence.
 void print_incident(const parse::JsonValue& record) {
   const parse::JsonValue& payload = record["payload"];
@@ -140,6 +161,7 @@ void print_incident(const parse::JsonValue& record) {
   }
   std::cout << "  sum of log-odds " << number(sum) << " = confidence "
             << number(1.0 / (1.0 + std::exp(-sum))) << '\n';
+  print_root_cause(payload);
 }
 
 // What would have let a stopped trigger act.

@@ -134,6 +134,8 @@ void read_correlate(const toml::table& node, AppConfig& config, ConfigErrors& er
   table.get("quiet_resolve", correlate.quiet_resolve);
   table.get("group_wait", correlate.group_wait);
   table.get("critical_group_wait", correlate.critical_group_wait);
+  table.get("root_cause_series_max", correlate.root_cause.series_max);
+  table.get("root_cause_history_max", correlate.root_cause.history_max);
   correlate::OutcomeConfig& outcome = config.engine.triggers.outcome;
   table.get("forecast_grace", outcome.forecast_grace);
   table.get("prevented_hold", outcome.prevented_hold);

@@ -9,6 +9,9 @@ using core::ErrorCode;
 using core::make_error;
 using core::Result;
 
+constexpr std::uint32_t kRootCauseHistoryMax = 65'536;
+constexpr std::uint32_t kRootCauseSeriesMax = 1'048'576;
+
 template <typename Number>
 tl::unexpected<core::Error> refused(const char* field, Number value, const char* wanted) {
   return make_error(ErrorCode::kConfig,
@@ -47,6 +50,13 @@ Result<CorrelateConfig> validated(CorrelateConfig config) {
   if (config.triggers_per_incident_max < 1) {
     return refused("correlate.triggers_per_incident_max", config.triggers_per_incident_max,
                    "at least 1");
+  }
+  const models::RootCauseConfig& causes = config.root_cause;
+  if (causes.history_max < 1 || causes.history_max > kRootCauseHistoryMax) {
+    return refused("correlate.root_cause_history_max", causes.history_max, "from 1 to 65536");
+  }
+  if (causes.series_max < 1 || causes.series_max > kRootCauseSeriesMax) {
+    return refused("correlate.root_cause_series_max", causes.series_max, "from 1 to 1048576");
   }
   return config;
 }

@@ -48,7 +48,10 @@ std::string_view to_string(IncidentEvent event) noexcept {
 
 Correlator::Correlator(CorrelateConfig config, const core::Topology& topology,
                        const core::LearnedState& learned)
-    : config_(config), topology_(topology), learned_(learned) {}
+    : config_(config),
+      topology_(topology),
+      learned_(learned),
+      cause_finder_(config_.root_cause, topology) {}
 
 std::optional<Correlator::Duplicate> Correlator::find_duplicate(std::uint64_t fingerprint) const {
   const auto number = by_fingerprint_.find(fingerprint);
@@ -86,7 +89,7 @@ std::optional<IncidentChange> Correlator::merge_duplicate(const core::Trigger& t
   return IncidentChange{IncidentEvent::kUpdated,
                         member->opinion.trigger_id + " was reported again, " +
                             (surer ? "with more confidence" : "with a higher impact"),
-                        open.incident};
+                        open.incident, open.causes};
 }
 
 Correlator::Member Correlator::member_of(const core::Trigger& trigger) {
@@ -97,6 +100,7 @@ Correlator::Member Correlator::member_of(const core::Trigger& trigger) {
   member.type = finding.type;
   member.service = finding.service;
   member.diagnosis_code = finding.diagnosis_code;
+  member.alarm = alarm_of(finding);
   member.impact = finding.impact;
   member.suggested_playbooks = finding.suggested_playbooks;
   member.predicted_ts_ns = finding.predicted_ts_ns;
@@ -165,7 +169,7 @@ void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& change
     refresh(open);
     changes.push_back({IncidentEvent::kUpdated,
                        trigger.trigger_id + (trigger.weak ? " supports it" : " joined"),
-                       open.incident});
+                       open.incident, open.causes});
     return;
   }
   if (trigger.weak) {
@@ -194,7 +198,8 @@ void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& change
   if (!open.stands_alone) absorb_weak(open);
   refresh(open);
   ++opened_count_;
-  changes.push_back({IncidentEvent::kOpened, "opened by " + trigger.trigger_id, open.incident});
+  changes.push_back(
+      {IncidentEvent::kOpened, "opened by " + trigger.trigger_id, open.incident, open.causes});
 }
 
 void Correlator::join(Case& open, const core::Trigger& trigger) {
@@ -262,7 +267,8 @@ void Correlator::resolve(std::map<std::uint64_t, Case>::iterator at, core::Incid
   by_id_.erase(closed.incident.incident_id);
   closed.incident.state = state;
   closed.incident.resolved_ts_ns = std::max(now_ns, closed.incident.opened_ts_ns);
-  changes.push_back({IncidentEvent::kResolved, std::move(reason), std::move(closed.incident)});
+  changes.push_back({IncidentEvent::kResolved, std::move(reason), std::move(closed.incident),
+                     std::move(closed.causes)});
   cases_.erase(at);
 }
 

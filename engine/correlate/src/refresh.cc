@@ -1,10 +1,11 @@
 // What an incident says about itself, derived anew from its members whenever they change.
 #include <algorithm>
 #include <array>
-#include <tuple>
 #include <utility>
 
 #include "grace/core/assert.h"
+#include "grace/core/hash.h"
+#include "grace/core/time.h"
 #include "grace/correlate/correlator.h"
 
 namespace grace::correlate {
@@ -13,13 +14,6 @@ namespace {
 // Services among which the root cause is sought, in order of joining. Each pair costs a search of
 // the dependency graph.
 constexpr std::size_t kRootCandidatesMax = 16;
-
-struct Candidate {
-  std::string service;
-  std::int64_t onset_ts_ns = 0;
-  double confidence = 0.0;
-  std::size_t dependents = 0;  // other candidates that depend on it
-};
 
 // Lower comes first. Diagnostics look but heal nothing; a playbook that was suggested for another
 // service may be right for the root cause, but less surely so.
@@ -38,7 +32,15 @@ struct Ballot {
 
 }  // namespace
 
-std::string Correlator::root_cause_of(const Case& open) const {
+struct Correlator::Candidate {
+  std::string service;
+  std::int64_t onset_ts_ns = 0;
+  double confidence = 0.0;
+  std::size_t dependents = 0;  // other candidates that depend on it
+  double probability = 0.0;    // as ranked; 0: less probable than none of them
+};
+
+std::vector<Correlator::Candidate> Correlator::candidates_of(const Case& open) const {
   std::vector<Candidate> candidates;
   for (const Member& member : open.members) {
     if (member.weak) continue;
@@ -49,10 +51,9 @@ std::string Correlator::root_cause_of(const Case& open) const {
       known->onset_ts_ns = std::min(known->onset_ts_ns, member.onset_ts_ns);
       known->confidence = std::max(known->confidence, member.opinion.confidence);
     } else if (candidates.size() < kRootCandidatesMax) {
-      candidates.push_back({member.service, member.onset_ts_ns, member.opinion.confidence, 0});
+      candidates.push_back({member.service, member.onset_ts_ns, member.opinion.confidence, 0, 0.0});
     }
   }
-  GRACE_ASSERT(!candidates.empty(), "an incident without a trigger that may act");
   for (Candidate& cause : candidates) {
     for (const Candidate& symptom : candidates) {
       if (cause.service == symptom.service) continue;
@@ -63,13 +64,71 @@ std::string Correlator::root_cause_of(const Case& open) const {
       }
     }
   }
+  return candidates;
+}
+
+void Correlator::rank_causes(Case& open) {
+  std::vector<models::Symptom> alarms;
+  std::uint64_t hash = 0;
+  for (const Member& member : open.members) {
+    if (member.weak) continue;
+    const models::Symptom alarm{member.service, member.alarm};
+    if (std::find(alarms.begin(), alarms.end(), alarm) != alarms.end()) continue;
+    hash = core::combine(core::combine(hash, core::hash_bytes(alarm.service)),
+                         core::hash_bytes(alarm.metric));
+    alarms.push_back(alarm);
+  }
+  const std::int64_t now_ns = std::max(now_ns_, open.incident.updated_ts_ns);
+  // Asked for again when other alarms ask or there may be news; past the share of a period the
+  // last answer stands.
+  const bool is_recent =
+      open.ranked_ts_ns != 0 && now_ns - open.ranked_ts_ns < CauseFinder::kRankPeriodNs;
+  if (is_recent && hash == open.ranked_alarms) return;
+  if (!cause_finder_.may_rank(now_ns)) return;
+  open.ranked_alarms = hash;
+  open.ranked_ts_ns = now_ns;
+  open.ranked.clear();
+  open.causes = {};
+  const auto ranking = cause_finder_.rank(now_ns, alarms);
+  if (!ranking) return;
+  open.causes.none = ranking->none;
+  for (const models::RankedService& ranked : ranking->services) {
+    if (open.causes.suspects.size() < kSuspectsMax) {
+      open.causes.suspects.push_back(
+          {ranked.service, ranked.probability, ranked.strongest_metric, ranked.onset_ns});
+    } else {
+      open.causes.others += ranked.probability;
+    }
+    const bool has_alarm = std::any_of(alarms.begin(), alarms.end(), [&](const auto& alarm) {
+      return alarm.service == ranked.service;
+    });
+    if (has_alarm) open.ranked.emplace_back(ranked.service, ranked.probability);
+  }
+}
+
+void Correlator::find_root_cause(Case& open) {
+  std::vector<Candidate> candidates = candidates_of(open);
+  GRACE_ASSERT(!candidates.empty(), "an incident without a trigger that may act");
+  if (!open.stands_alone) rank_causes(open);  // a directive speaks about the engine itself
+  open.causes.decides = false;
+  for (Candidate& candidate : candidates) {
+    const auto ranked = std::find_if(open.ranked.begin(), open.ranked.end(), [&](const auto& each) {
+      return each.first == candidate.service;
+    });
+    if (ranked == open.ranked.end() || !(ranked->second > open.causes.none)) continue;
+    candidate.probability = ranked->second;
+    open.causes.decides = true;
+  }
   const auto before = [](const Candidate& a, const Candidate& b) {
+    if (a.probability != b.probability) return a.probability > b.probability;
     if (a.dependents != b.dependents) return a.dependents > b.dependents;
     if (a.onset_ts_ns != b.onset_ts_ns) return a.onset_ts_ns < b.onset_ts_ns;
     if (a.confidence != b.confidence) return a.confidence > b.confidence;
     return a.service < b.service;
   };
-  return std::min_element(candidates.begin(), candidates.end(), before)->service;
+  open.incident.root_cause =
+      std::min_element(candidates.begin(), candidates.end(), before)->service;
+  open.incident.service = open.incident.root_cause;
 }
 
 void Correlator::refresh_playbooks(Case& open) const {
@@ -106,7 +165,7 @@ void Correlator::refresh_playbooks(Case& open) const {
   }
 }
 
-void Correlator::refresh(Case& open) const {
+void Correlator::refresh(Case& open) {
   core::Incident& incident = open.incident;
   incident.trigger_ids.clear();
   incident.impact = core::Impact::kLow;
@@ -133,8 +192,7 @@ void Correlator::refresh(Case& open) const {
   Fused fused = fuse(opinions, learned_.weights(), config_.shared_evidence_min);
   incident.confidence = fused.confidence;
   incident.contributions = std::move(fused.contributions);
-  incident.root_cause = root_cause_of(open);
-  incident.service = incident.root_cause;
+  find_root_cause(open);
   refresh_playbooks(open);
 }
 

@@ -226,6 +226,7 @@ void TriggerManager::on_tick(std::int64_t now_ns) {
 }
 
 void TriggerManager::on_observation(const core::Observation& observation) {
+  correlator_.on_observation(observation);
   outcomes_.on_observation(observation);
 }
 

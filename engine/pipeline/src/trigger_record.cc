@@ -45,6 +45,27 @@ void write_contributions(core::JsonWriter& json, const core::Incident& incident)
   json.end_array();
 }
 
+// "root_cause" with what it rests on beside it; the probabilities sum to one.
+void write_root_cause(core::JsonWriter& json, const correlate::IncidentChange& change) {
+  const correlate::CauseRanking& ranking = change.causes;
+  json.field("root_cause", change.incident.root_cause);
+  json.key("root_cause_evidence").begin_object();
+  json.field("decided_by", ranking.decides ? "ranking" : "dependents and onset");
+  json.key("ranking").begin_array();
+  for (const correlate::Suspect& suspect : ranking.suspects) {
+    json.begin_object();
+    json.field("service", suspect.service);
+    json.field("probability", suspect.probability);
+    if (!suspect.metric.empty()) json.field("metric", suspect.metric);
+    if (suspect.onset_ts_ns != 0) json.field("onset", core::format_rfc3339(suspect.onset_ts_ns));
+    json.end_object();
+  }
+  json.end_array();
+  json.field("others", ranking.others);
+  json.field("none_of_these", ranking.none);
+  json.end_object();
+}
+
 std::vector<std::string_view> sources_of(const core::Incident& incident) {
   std::vector<std::string_view> sources;
   for (const core::Contribution& part : incident.contributions) {
@@ -138,7 +159,7 @@ void record_incident(core::RecordSink& records, const correlate::IncidentChange&
   json.array_field("services", incident.services);
   json.array_field("trigger_ids", incident.trigger_ids);
   json.array_field("sources", sources_of(incident));
-  json.field("root_cause", incident.root_cause);
+  write_root_cause(json, change);
   json.array_field("suggested_playbooks", incident.suggested_playbooks);
   json.field("proactive_only", incident.proactive_only);
   json.field("reason", change.reason);

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "grace/core/error.h"
+#include "grace/models/root_cause.h"
 
 namespace grace::correlate {
 
@@ -27,6 +28,8 @@ struct CorrelateConfig {
   // Two findings rest on the same events when this share of the smaller one's evidence is common.
   double shared_evidence_min = 0.5;
   // --- cost ---
+  // How root causes are ranked, and what is kept for it: the defaults of `grace score rootcause`.
+  models::RootCauseConfig root_cause;
   std::uint32_t incidents_max = 1024;  // open at a time; the quietest one makes room
   std::uint32_t triggers_per_incident_max =
       256;                        // further ones are counted, and merged as duplicates

@@ -5,12 +5,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "grace/core/learned_state.h"
 #include "grace/core/run.h"
 #include "grace/core/topology.h"
 #include "grace/core/trigger.h"
+#include "grace/correlate/cause_finder.h"
+#include "grace/correlate/cause_ranking.h"
 #include "grace/correlate/correlate_config.h"
 #include "grace/correlate/fusion.h"
 
@@ -33,6 +36,7 @@ struct IncidentChange {
   IncidentEvent event = IncidentEvent::kOpened;
   std::string reason;  // one line
   core::Incident incident;
+  CauseRanking causes{};  // what incident.root_cause rests on
 };
 
 // Groups triggers into incidents, fuses their confidence and says when an incident may act.
@@ -47,8 +51,11 @@ struct IncidentChange {
 // too. Weak triggers never act, alone or among themselves.
 // Duplicates: while an incident is open, a fingerprint in it is counted once. A duplicate that is
 // surer than the first raises the first's part in the incident.
-// Root cause: the service that most of the incident's other services depend on; then the earliest
-// onset (first evidence); then the highest confidence; then by name. `Incident::service` is it.
+// Root cause: of the services with a trigger that may act, the one that CauseFinder ranks first, if
+// it is more probable than "none of these"; `IncidentChange::causes` says how the ranking went.
+// Else, and among equals, the one that most of the incident's other services depend on; then the
+// earliest onset (first evidence); then the highest confidence; then by name. `Incident::service`
+// is it.
 // Playbooks: each source votes once for a playbook, with its highest confidence for it. Suggested
 // for the root cause first, then those suggested for other services only, then diagnostics; ties
 // by order of suggestion.
@@ -87,6 +94,10 @@ class Correlator {
   // Appends what changed; that can be two: the quietest incident is resolved to make room.
   void add(core::Trigger& trigger, std::vector<IncidentChange>& changes);
 
+  // What partitions see, for the search of root causes.
+  void on_observation(const core::Observation& observation) {
+    cause_finder_.on_observation(observation);
+  }
   // Moves time on: resolves quiet incidents.
   void on_tick(std::int64_t now_ns, std::vector<IncidentChange>& changes);
   // A verified run heals its incident; runs under way keep it from being announced again.
@@ -103,6 +114,7 @@ class Correlator {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
   [[nodiscard]] std::uint64_t opened_count() const noexcept { return opened_count_; }
   [[nodiscard]] std::size_t weak_count() const noexcept { return weak_.size(); }
+  [[nodiscard]] const CauseFinder& cause_finder() const noexcept { return cause_finder_; }
 
  private:
   // What an incident keeps of a trigger.
@@ -112,6 +124,7 @@ class Correlator {
     core::TriggerType type = core::TriggerType::kPatternDetected;
     std::string service;
     std::string diagnosis_code;
+    std::string alarm;  // alarm_of() its finding
     core::Impact impact = core::Impact::kLow;
     std::vector<std::string> suggested_playbooks;
     std::int64_t onset_ts_ns = 0;
@@ -123,6 +136,11 @@ class Correlator {
     core::Incident incident;
     std::vector<Member> members;  // in order of joining
     bool stands_alone = false;    // a directive's
+    CauseRanking causes;
+    // How probable the services with alarms are, as ranked when `ranked_alarms` asked.
+    std::vector<std::pair<std::string, double>> ranked;
+    std::uint64_t ranked_alarms = 0;  // hash
+    std::int64_t ranked_ts_ns = 0;    // 0: not ranked yet
     bool announced = false;
     double announced_confidence = 0.0;
     core::Impact announced_impact = core::Impact::kLow;
@@ -140,9 +158,12 @@ class Correlator {
   [[nodiscard]] const Case* best_case(const core::Trigger& trigger) const;
   void join(Case& open, const core::Trigger& trigger);
   void absorb_weak(Case& open);
-  void refresh(Case& open) const;
+  void refresh(Case& open);
   void refresh_playbooks(Case& open) const;
-  [[nodiscard]] std::string root_cause_of(const Case& open) const;
+  struct Candidate;  // for the root cause
+  [[nodiscard]] std::vector<Candidate> candidates_of(const Case& open) const;
+  void rank_causes(Case& open);
+  void find_root_cause(Case& open);
   void make_room(std::vector<IncidentChange>& changes);
   void resolve(std::map<std::uint64_t, Case>::iterator at, core::IncidentState state,
                std::int64_t now_ns, std::string reason, std::vector<IncidentChange>& changes);
@@ -151,6 +172,7 @@ class Correlator {
   CorrelateConfig config_;
   const core::Topology& topology_;
   const core::LearnedState& learned_;
+  CauseFinder cause_finder_;
   std::int64_t now_ns_ = 0;
   std::uint64_t next_number_ = 0;
   std::map<std::uint64_t, Case> cases_;  // by opening order
