@@ -4,7 +4,6 @@
 #include <map>
 
 #include "engine_fixture.h"
-#include "stream.h"
 
 namespace grace::testing {
 namespace {
@@ -50,46 +49,6 @@ TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
         EXPECT_EQ(summary.counts.accepted, reference.counts.accepted);
         EXPECT_EQ(summary.counts.rejected, reference.counts.rejected);
       }
-    }
-  }
-}
-
-// Three services that depend on each other; the deepest grows slow and takes the others along, and
-// the first begins to fail.
-std::string slow_dependency() {
-  Stream stream;
-  tools::Random random(11);
-  stream.topology("web", "edge", R"(["api"])").topology("api", "core", R"(["db"])");
-  stream.topology("db", "data");
-  for (int step = 0; step < 3 * 360; ++step, stream.pass(10 * kNsPerSecond)) {
-    const double slower = step > 3 * 340 ? 400.0 : 0.0;
-    for (const char* name : {"web", "api", "db"}) {
-      stream.metric(name, "core", "latency_ms", 100.0 + 3.0 * random.normal() + slower);
-    }
-    const bool fails = step > 3 * 342 && step % 2 == 0;
-    stream.action("web", "checkout", "web", "edge", fails ? "timeout" : "success");
-  }
-  return stream.text();
-}
-
-TEST(DecisionDigest, CoversHowRootCausesAreRanked) {
-  const std::string stream = slow_dependency();
-  std::string reference;
-  for (const std::size_t workers : {1, 2, 4}) {
-    for (const std::size_t chunk_bytes : {4096, 257 * 1024}) {
-      RunOptions options;
-      options.workers = workers;
-      options.chunk_bytes = chunk_bytes;
-      std::size_t series = 0;
-      options.look = [&](const pipeline::OrderedView& view) {
-        series = view.triggers.correlator().cause_finder().series_count();
-        EXPECT_GT(view.triggers.correlator().opened_count(), 0U) << "nothing was ranked";
-      };
-      const tools::Summary summary = run_stream(stream, options);
-      EXPECT_GE(series, 6U) << "three latencies; errors, lines and the failing line of web";
-      if (reference.empty()) reference = summary.decision_digest;
-      EXPECT_EQ(summary.decision_digest, reference)
-          << workers << " workers, chunks of " << chunk_bytes;
     }
   }
 }

@@ -142,9 +142,9 @@ class RootCauseRanker {
   // The oddest of m instances is so much odder by chance alone: Bonferroni's bound on its
   // probability is m times one instance's, so ln m goes off. One instance loses nothing.
   void judge_instances(Node& node, const Instances& instances) const {
-    const auto judged =
-        std::count_if(instances.begin(), instances.end(),
-                      [](const Measured& each) { return !each.cut.window.empty(); });
+    const auto judged = std::count_if(instances.begin(), instances.end(), [](const Measured& each) {
+      return !each.cut.window.empty();
+    });
     const double chance = judged > 1 ? exact_log(static_cast<double>(judged)) : 0.0;
     for (const Measured& each : instances) {
       const RootCauseModel::Series& series = *each.series;

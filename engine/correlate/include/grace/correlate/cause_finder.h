@@ -39,9 +39,9 @@ class CauseFinder {
   static constexpr std::size_t kServicesRankedMax = 4096;  // 0.1 ms each
 
   struct Counters {
-    std::uint64_t evicted = 0;   // keys that made room
-    std::uint64_t refused = 0;   // observations of keys, or keys' services, that found no room
-    std::uint64_t deferred = 0;  // rankings that were not made: the period had its share
+    std::uint64_t evicted = 0;        // keys that made room
+    std::uint64_t refused = 0;        // observations of keys, or keys' services, that found no room
+    std::uint64_t deferred = 0;       // rankings that were not made: the period had its share
     std::uint64_t edges_refused = 0;  // dependencies beyond the model's bounds, at the last reading
   };
   CauseFinder(const models::RootCauseConfig& config, const core::Topology& topology);
