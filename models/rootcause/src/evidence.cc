@@ -13,6 +13,9 @@ using core::exact_log;
 // A series that has been constant is said to move by a hundredth of its level, not by an infinity
 // of deviations; likewise one whose tail begins within a quarter of its usual deviation.
 constexpr double kRelativeUnit = 0.01;
+// Trouble begins with the first sample that is half as surprising as the strongest ones: of samples
+// that are all far out, which is the farthest is noise.
+constexpr double kOnsetPart = 0.5;
 constexpr double kSmallestUnit = 1e-9;
 constexpr double kMadToSd = 1.4826;
 // The upper tenth of the deviations is the tail, which Hill's estimator needs three of.
@@ -135,8 +138,8 @@ Evidence level_evidence(const Cut& cut, BadDirection bad, const RootCauseConfig&
   std::nth_element(sorted.begin(), agreed, sorted.end(), std::greater<>());
   Evidence evidence{*agreed, 0};
   if (evidence.nats > 0) {
-    const auto first =
-        std::find_if(nats.begin(), nats.end(), [&](double each) { return each >= evidence.nats; });
+    const auto first = std::find_if(
+        nats.begin(), nats.end(), [&](double each) { return each >= kOnsetPart * evidence.nats; });
     evidence.onset_ns = cut.window[static_cast<std::size_t>(first - nats.begin())].ts_ns;
   }
   return evidence;

@@ -361,10 +361,22 @@ class RootCauseRanker {
         if (!may_explain(node, *node.strongest, other, *other.strongest)) continue;
         theirs = std::max(theirs, other.own_score);
       }
-      const double explainable = node.kinds[static_cast<std::size_t>(MetricKind::kErrors)].score +
-                                 node.kinds[static_cast<std::size_t>(MetricKind::kTemplate)].score;
-      node.score = node.own_score - config_.explained * std::min(explainable, theirs);
+      // Calls of a callee that fail or hang are errors of their caller, whatever the callee itself
+      // shows: nats of one kind and of another do not compare. So as far as the callee is likely to
+      // be in trouble, errors say nothing against their caller.
+      const double errors = node.kinds[static_cast<std::size_t>(MetricKind::kErrors)].score;
+      const double lines = node.kinds[static_cast<std::size_t>(MetricKind::kTemplate)].score;
+      node.score = node.own_score - errors * trouble_of(theirs) -
+                   config_.explained * std::min(lines, theirs);
     }
+  }
+
+  // 0 up to half of none_score, which is the most that services show in ordinary times
+  // (bench/quality); 1 from none_score on, where a service is more probable than no cause.
+  [[nodiscard]] double trouble_of(double score) const noexcept {
+    const double ordinary = 0.5 * std::max(0.0, config_.none_score);
+    if (score <= ordinary) return 0.0;
+    return score < config_.none_score ? (score - ordinary) / (config_.none_score - ordinary) : 1.0;
   }
 
   [[nodiscard]] RootCauseRanking answer() const {

@@ -39,7 +39,7 @@ struct RootCauseConfig {
   double share_min = 0.001;
   // Kinds that the alarm does not speak of count this much.
   double other_trouble = 0.3;
-  // Part of a service's errors and odd log lines that a callee in trouble explains.
+  // Part of a service's odd log lines that a callee in trouble explains.
   double explained = 0.5;
   // Weight of memory, disk, threads and queues, and of metrics of no known kind.
   double resource_weight = 0.0;
