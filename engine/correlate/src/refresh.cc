@@ -15,6 +15,12 @@ namespace {
 // the dependency graph.
 constexpr std::size_t kRootCandidatesMax = 16;
 
+// What is judged ends so long after the first evidence: five samples by the minute, the window of
+// the model ...
+constexpr std::int64_t kBeginningNs = 5 * core::kNsPerMinute;
+// ... but not before the bin is closed in which the incident was opened.
+constexpr std::int64_t kOpeningNs = core::kNsPerMinute;
+
 // Lower comes first. Diagnostics look but heal nothing; a playbook that was suggested for another
 // service may be right for the root cause, but less surely so.
 enum class Rank : std::uint8_t { kForRoot = 0, kForOthers, kDiagnostic };
@@ -67,6 +73,17 @@ std::vector<Correlator::Candidate> Correlator::candidates_of(const Case& open) c
   return candidates;
 }
 
+// An incident is judged by its beginning. As it goes on, its trouble becomes part of the past that
+// the window is judged against, and who was first is no longer in the window.
+std::int64_t Correlator::ranked_until(const Case& open) {
+  const std::int64_t opened_ns = open.incident.opened_ts_ns;
+  std::int64_t onset_ns = opened_ns;
+  for (const Member& member : open.members) {
+    if (!member.weak) onset_ns = std::min(onset_ns, member.onset_ts_ns);
+  }
+  return std::max(onset_ns + kBeginningNs, opened_ns + kOpeningNs);
+}
+
 void Correlator::rank_causes(Case& open) {
   std::vector<models::Symptom> alarms;
   std::uint64_t hash = 0;
@@ -79,17 +96,18 @@ void Correlator::rank_causes(Case& open) {
     alarms.push_back(alarm);
   }
   const std::int64_t now_ns = std::max(now_ns_, open.incident.updated_ts_ns);
+  const std::int64_t at_ns = std::min(now_ns, ranked_until(open));
   // Asked for again when other alarms ask or there may be news; past the share of a period the
   // last answer stands.
   const bool is_recent =
-      open.ranked_ts_ns != 0 && now_ns - open.ranked_ts_ns < CauseFinder::kRankPeriodNs;
+      open.ranked_ts_ns != 0 && at_ns - open.ranked_ts_ns < CauseFinder::kRankPeriodNs;
   if (is_recent && hash == open.ranked_alarms) return;
   if (!cause_finder_.may_rank(now_ns)) return;
   open.ranked_alarms = hash;
-  open.ranked_ts_ns = now_ns;
+  open.ranked_ts_ns = at_ns;
   open.ranked.clear();
   open.causes = {};
-  const auto ranking = cause_finder_.rank(now_ns, alarms);
+  const auto ranking = cause_finder_.rank(at_ns, alarms);
   if (!ranking) return;
   open.causes.none = ranking->none;
   for (const models::RankedService& ranked : ranking->services) {

@@ -140,7 +140,7 @@ class Correlator {
     // How probable the services with alarms are, as ranked when `ranked_alarms` asked.
     std::vector<std::pair<std::string, double>> ranked;
     std::uint64_t ranked_alarms = 0;  // hash
-    std::int64_t ranked_ts_ns = 0;    // 0: not ranked yet
+    std::int64_t ranked_ts_ns = 0;    // as things were then; 0: not ranked yet
     bool announced = false;
     double announced_confidence = 0.0;
     core::Impact announced_impact = core::Impact::kLow;
@@ -162,6 +162,7 @@ class Correlator {
   void refresh_playbooks(Case& open) const;
   struct Candidate;  // for the root cause
   [[nodiscard]] std::vector<Candidate> candidates_of(const Case& open) const;
+  [[nodiscard]] static std::int64_t ranked_until(const Case& open);
   void rank_causes(Case& open);
   void find_root_cause(Case& open);
   void make_room(std::vector<IncidentChange>& changes);
