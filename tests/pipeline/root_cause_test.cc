@@ -23,6 +23,12 @@ const std::map<std::string, std::vector<std::string>>& calls() {
   return kCalls;
 }
 
+int callers_of(const std::string& service) {
+  return static_cast<int>(std::count_if(calls().begin(), calls().end(), [&](const auto& each) {
+    return std::find(each.second.begin(), each.second.end(), service) != each.second.end();
+  }));
+}
+
 // Hops over which trouble of `root` reaches each service that depends on it, itself at 0.
 std::map<std::string, int> reach_of(const std::string& root) {
   std::map<std::string, int> reach{{root, 0}};
@@ -40,9 +46,13 @@ std::map<std::string, int> reach_of(const std::string& root) {
   return reach;
 }
 
-// Three hours; near the end `root` grows slow and fails, and a minute later a hop its callers do.
+// What the root itself shows; who depends on it grows slow and fails.
+enum class Trouble { kSlowAndFails, kSlow, kFails };
+
+// Three hours; near the end `root` is in trouble, and a minute later a hop its callers are.
 // Without a root nothing happens, but an upstream subsystem says that something did.
-std::string cascade(const std::string& root, std::uint64_t seed) {
+std::string cascade(const std::string& root, std::uint64_t seed,
+                    Trouble trouble = Trouble::kSlowAndFails) {
   Stream stream;
   tools::Random random(seed);
   for (const auto& [service, callees] : calls()) {
@@ -58,9 +68,14 @@ std::string cascade(const std::string& root, std::uint64_t seed) {
     for (const auto& [service, callees] : calls()) {
       const auto hit = reach.find(service);
       const bool troubled = hit != reach.end() && step >= kFaultStep + 6 * hit->second;
-      stream.metric(service, "shop", "latency_ms",
-                    100.0 + 3.0 * random.normal() + (troubled ? 400.0 : 0.0));
-      const bool fails = troubled && step % 2 == 0;
+      const bool slow = troubled && !(service == root && trouble == Trouble::kFails);
+      // One sample a call; each caller calls once a step.
+      for (int call = 0; call < std::max(1, callers_of(service)); ++call) {
+        stream.metric(service, "shop", "latency_ms",
+                      100.0 + 3.0 * random.normal() + (slow ? 400.0 : 0.0));
+      }
+      const bool fails =
+          troubled && step % 2 == 0 && !(service == root && trouble == Trouble::kSlow);
       stream.action("client", "serve", service, "shop", fails ? "timeout" : "success");
     }
     if (root.empty() && step == kFaultStep) {
@@ -117,27 +132,40 @@ void expect_same(const LedgerEntry& incident, const LedgerEntry& expected) {
   }
 }
 
+// In every incident of several services.
+void expect_named(const std::string& root, Trouble trouble) {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    SCOPED_TRACE(root + ", seed " + std::to_string(seed));
+    std::size_t cascades = 0;
+    for (const LedgerEntry& incident : incidents_of(cascade(root, seed, trouble))) {
+      // Before its callers have joined it may be too early to tell.
+      if (services_of(incident).size() < 2 || incident.at("result") == "resolved") continue;
+      ++cascades;
+      const std::vector<Ranked> ranking = ranking_of(incident);
+      ASSERT_FALSE(ranking.empty()) << incident.text;
+      EXPECT_EQ(ranking.front().service, root) << incident.text;
+      EXPECT_GT(ranking.front().probability, none_of(incident)) << incident.text;
+      if (services_of(incident).contains(root)) {
+        EXPECT_EQ(incident.payload()["root_cause"].as_string(), root) << incident.text;
+      }
+    }
+    EXPECT_GE(cascades, 1U);
+  }
+}
+
 TEST(RootCauseOfARun, TheDependencyThatFailsFirstIsTheMostProbable) {
   for (const char* root : {"db", "cache", "search", "api"}) {
-    for (const std::uint64_t seed : {1, 2, 3}) {
-      SCOPED_TRACE(std::string(root) + ", seed " + std::to_string(seed));
-      const std::vector<LedgerEntry> incidents = incidents_of(cascade(root, seed));
-      std::size_t cascades = 0;
-      for (const LedgerEntry& incident : incidents) {
-        // Before its callers have joined it may be too early to tell.
-        if (services_of(incident).size() < 2 || incident.at("result") == "resolved") continue;
-        ++cascades;
-        const std::vector<Ranked> ranking = ranking_of(incident);
-        ASSERT_FALSE(ranking.empty()) << incident.text;
-        EXPECT_EQ(ranking.front().service, root) << incident.text;
-        EXPECT_GT(ranking.front().probability, none_of(incident)) << incident.text;
-        if (services_of(incident).contains(root)) {
-          EXPECT_EQ(incident.payload()["root_cause"].as_string(), root) << incident.text;
-        }
-      }
-      EXPECT_GE(cascades, 1U);
-    }
+    expect_named(root, Trouble::kSlowAndFails);
   }
+}
+
+// Errors are surer evidence than a latency, but not of who began.
+TEST(RootCauseOfARun, ASlowDependencyIsNamedAndNotTheCallersThatTimeOut) {
+  for (const char* root : {"db", "cache", "search", "api"}) expect_named(root, Trouble::kSlow);
+}
+
+TEST(RootCauseOfARun, AFailingDependencyIsNamedAndNotTheCallersThatAreSlowAsWell) {
+  for (const char* root : {"db", "cache", "search", "api"}) expect_named(root, Trouble::kFails);
 }
 
 TEST(RootCauseOfARun, TheProbabilitiesSumToOne) {
