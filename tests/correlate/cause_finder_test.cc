@@ -351,6 +351,42 @@ TEST_F(RootCauseOfIncident, NamesNobodyWhoHasNoAlarm) {
   EXPECT_EQ(change.causes.suspects.front().service, "db") << "and yet it is shown";
 }
 
+// Half an hour later the database's trouble is what is usual, and its caller's has just begun.
+TEST_F(RootCauseOfIncident, IsSoughtWhereTheIncidentBegan) {
+  for (const char* name : {"web", "api"}) seen.metric(correlator, name, "latency_ms", 0.0);
+  seen.metric(correlator, "db", "latency_ms", 300.0);
+  std::vector<IncidentChange> changes;
+  core::Trigger first = Observed::trigger(core::TriggerType::kHealthDegradation, "db", 0.85);
+  core::Trigger second = Observed::trigger(core::TriggerType::kHealthDegradation, "api", 0.85);
+  first.finding.evidence.push_back({1, kEnd - kTrouble * kNsPerMinute + 30 * kNsPerSecond, ""});
+  correlator.on_tick(kEnd, changes);
+  correlator.add(first, changes);
+  correlator.add(second, changes);
+  const IncidentChange opened = changes.back();
+  ASSERT_EQ(opened.incident.root_cause, "db");
+  ASSERT_TRUE(opened.causes.decides);
+  for (int minute = 1; minute <= 30; ++minute) {
+    for (const char* name : {"web", "api", "db"}) {
+      core::Observation bin;
+      bin.ts_ns = kEnd + minute * kNsPerMinute;
+      bin.order_key = Observed::key(std::string(name) + "/latency_ms");
+      bin.service = name;
+      bin.name = "latency_ms";
+      bin.role = core::MetricRole::kLatency;
+      bin.value = std::string_view(name) == "db" || minute > 26 ? 325.0 : 25.0;
+      bin.count = 6;
+      correlator.on_observation(bin);
+    }
+  }
+  core::Trigger surer = Observed::trigger(core::TriggerType::kHealthDegradation, "api", 0.95);
+  surer.created_ts_ns = kEnd + 30 * kNsPerMinute;
+  const IncidentChange later = correlator.merge_duplicate(surer, true).value();
+  EXPECT_EQ(later.incident.root_cause, "db");
+  EXPECT_TRUE(later.causes.decides);
+  EXPECT_EQ(later.causes.suspects.front().service, "db");
+  EXPECT_EQ(later.causes.suspects.front().onset_ts_ns, opened.causes.suspects.front().onset_ts_ns);
+}
+
 TEST_F(RootCauseOfIncident, ARankingIsKeptForTenSeconds) {
   for (const char* name : {"web", "api", "db"}) seen.metric(correlator, name, "latency_ms", 0.0);
   std::vector<IncidentChange> changes;

@@ -15,9 +15,9 @@ namespace {
 // the dependency graph.
 constexpr std::size_t kRootCandidatesMax = 16;
 
-// What is judged ends so long after the first evidence: five samples by the minute, the window of
-// the model ...
-constexpr std::int64_t kBeginningNs = 5 * core::kNsPerMinute;
+// What is judged ends so long after the first evidence: the model's window is five samples by the
+// minute, and the minute under way counts, so that the evidence is still in it ...
+constexpr std::int64_t kBeginningNs = 4 * core::kNsPerMinute;
 // ... but not before the bin is closed in which the incident was opened.
 constexpr std::int64_t kOpeningNs = core::kNsPerMinute;
 

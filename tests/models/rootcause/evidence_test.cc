@@ -55,6 +55,15 @@ TEST(Cut, TimesAtTheEndsOfTheirRangeDoNotOverflow) {
   EXPECT_EQ(cut.window.size() + cut.baseline.size(), 3U);
 }
 
+TEST(LevelEvidence, BeginsWithTheFirstSampleThatIsFarOut) {
+  std::vector<double> values = noisy(60);
+  for (const double value : {101.0, 500.0, 505.0, 502.0, 510.0}) values.push_back(value);
+  const RootCauseConfig config;
+  const Evidence evidence =
+      level_evidence(cut_series(minutes(values, kAt), kAt, config), BadDirection::kUp, config);
+  EXPECT_EQ(evidence.onset_ns, kAt - 3 * kNsPerMinute) << "not where it was the farthest out";
+}
+
 TEST(Surprise, GrowsWithTheDeviationAndOnlyInItsDirection) {
   const std::vector<Point> points = minutes(noisy(200), kAt);
   const Surprise up(points, 1.0);

@@ -134,6 +134,27 @@ TEST(RootCause, ALogLineOfItsOwnBeatsErrorsThatACalleeExplains) {
   EXPECT_EQ(first(system.rank()), "codes");
 }
 
+double score_of(const RootCauseRanking& ranking, std::string_view service) {
+  const auto at = std::find_if(ranking.services.begin(), ranking.services.end(),
+                               [&](const RankedService& each) { return each.service == service; });
+  return at == ranking.services.end() ? -1.0 : at->score;
+}
+
+TEST(RootCause, TheTimeoutsOfACallerDoNotOutvoteTheSlowCallee) {
+  const auto recorded = [](double slower_ms) {
+    RecordedSystem made;
+    made.calls("web", "db").service("db", slower_ms, 0.0, 4).service("web", slower_ms, 0.0, 4);
+    for (int before = 0; before < RecordedSystem::kMinutes; ++before) {
+      made.add(before, "web", "errors", before < 4 ? 6.0 : 0.0);
+    }
+    return made;
+  };
+  EXPECT_EQ(first(recorded(200.0).rank()), "db");
+  // A callee that is as ever explains nothing.
+  EXPECT_EQ(first(recorded(0.0).rank()), "web");
+  EXPECT_GT(score_of(recorded(0.0).rank(), "web"), 5.0);
+}
+
 TEST(RootCause, ACalleeThatFellIllLaterExplainsNothing) {
   const auto recorded = [](int callee_since) {
     RecordedSystem made;
@@ -142,13 +163,8 @@ TEST(RootCause, ACalleeThatFellIllLaterExplainsNothing) {
     made.log("web", "Failed#2", 0, 1, 5).log("db", "Failed#3", 0, 1, callee_since);
     return made;
   };
-  const auto score_of_web = [](const RootCauseRanking& ranking) {
-    return std::find_if(ranking.services.begin(), ranking.services.end(),
-                        [](const RankedService& each) { return each.service == "web"; })
-        ->score;
-  };
   EXPECT_EQ(first(recorded(5).rank()), "db");
-  EXPECT_GT(score_of_web(recorded(2).rank()), score_of_web(recorded(5).rank()) + 1.0);
+  EXPECT_GT(score_of(recorded(2).rank(), "web"), score_of(recorded(5).rank(), "web") + 1.0);
 }
 
 TEST(RootCause, LinesThatVanishWithTheCallsAreNotTheServicesFault) {
