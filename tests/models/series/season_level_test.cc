@@ -1,0 +1,147 @@
+#include "grace/models/season_level.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "grace/core/hash.h"
+
+namespace grace::models {
+namespace {
+
+constexpr std::int64_t kMinuteNs = 60'000'000'000;
+constexpr int kDay = 1440;
+
+// Normal noise by the sum of twelve uniforms, the same everywhere.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : state_(seed) {}
+  double normal() {
+    double sum = -6.0;
+    for (int i = 0; i < 12; ++i) {
+      state_ = core::combine(state_, 1);
+      sum += static_cast<double>(state_ >> 11U) * 0x1p-53;
+    }
+    return sum;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// A daily wave of half the level, noise of a fiftieth, from minute to minute.
+class Wave {
+ public:
+  explicit Wave(std::uint64_t seed, double noise = 0.02) : dice_(seed), noise_(noise) {}
+  double at(int minute, double factor = 1.0) {
+    const double turn = 6.283185307179586 * minute / kDay;
+    return factor * 100.0 * (1.0 + 0.5 * std::cos(turn)) * (1.0 + noise_ * dice_.normal());
+  }
+
+ private:
+  Dice dice_;
+  double noise_;
+};
+
+SeasonLevel::Residual play(SeasonLevel& level, Wave& wave, int from, int to, double factor = 1.0) {
+  SeasonLevel::Residual last;
+  for (int m = from; m < to; ++m) last = level.step(m * kMinuteNs, wave.at(m, factor));
+  return last;
+}
+
+TEST(SeasonLevel, FindsTheDailyWaveAndTakesItOut) {
+  SeasonLevel level;
+  Wave wave(1);
+  play(level, wave, 0, kDay);
+  double residual = 0.0;
+  for (int m = kDay; m < 3 * kDay; ++m) {
+    const double value = wave.at(m);
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, value);
+    EXPECT_TRUE(level.seasonal());
+    residual += std::fabs(value - r.expected) / r.expected;
+    if (r.settled) {
+      EXPECT_LT(std::fabs(r.mean_z), 6.0) << m;
+    }
+  }
+  // Mean of |normal| is 0.8 deviations of the noise; the first day's own noise adds a little.
+  EXPECT_LT(residual / (2 * kDay), 1.5 * 0.8 * 0.02);
+}
+
+TEST(SeasonLevel, AShiftIsFarOutWithinThreeBinsAndTeachesNothing) {
+  SeasonLevel level;
+  Wave wave(2);
+  play(level, wave, 0, 3 * kDay);
+  const SeasonLevel::Residual shifted = play(level, wave, 3 * kDay, 3 * kDay + 3, 1.5);
+  EXPECT_GT(shifted.mean_z, 6.0);
+  EXPECT_GT(shifted.departure, SeasonLevel::kHoldDeparture);
+  const SeasonLevel::Residual later = play(level, wave, 3 * kDay + 3, 3 * kDay + 30, 1.5);
+  EXPECT_NEAR(later.departure, 0.5, 0.1);
+}
+
+TEST(SeasonLevel, WhatHasLastedIsTheNewLevelAndLeavesNoGhostTheNextDay) {
+  SeasonLevel level;
+  Wave wave(3);
+  play(level, wave, 0, 3 * kDay);
+  const int end = 3 * kDay + 300;
+  const SeasonLevel::Residual settled = play(level, wave, 3 * kDay, end, 1.5);
+  EXPECT_LT(std::fabs(settled.departure), SeasonLevel::kHoldDeparture);
+  play(level, wave, end, 4 * kDay);  // back, and learned again
+  for (int m = 4 * kDay; m < 4 * kDay + 600; ++m) {
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, wave.at(m));
+    EXPECT_FALSE(std::fabs(r.mean_z) >= 6.0 && std::fabs(r.departure) >= 0.1) << m;
+  }
+}
+
+TEST(SeasonLevel, ASlowChangeOfTheWholeIsFollowed) {
+  SeasonLevel level;
+  Wave wave(4);
+  play(level, wave, 0, 3 * kDay);
+  // As a weekend begins: 40% less within twelve hours.
+  for (int m = 3 * kDay; m < 4 * kDay; ++m) {
+    const double factor = 1.0 - 0.4 * std::min(1.0, (m - 3 * kDay) / 720.0);
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, wave.at(m, factor));
+    EXPECT_FALSE(std::fabs(r.mean_z) >= 6.0 && std::fabs(r.departure) >= 0.1) << m;
+  }
+}
+
+TEST(SeasonLevel, RelearnMovesTheLevelAtOnce) {
+  SeasonLevel level;
+  Wave wave(5);
+  play(level, wave, 0, 2 * kDay);
+  level.relearn(2 * kDay * kMinuteNs, 600.0);  // four times the 150 that is usual then
+  const SeasonLevel::Residual r = level.step((2 * kDay + 1) * kMinuteNs, 600.0);
+  EXPECT_NEAR(r.expected, 600.0, 10.0);
+  EXPECT_LT(std::fabs(r.mean_z), 3.0);
+}
+
+TEST(SeasonLevel, WhatCrossesZeroHasAnAddedLevel) {
+  SeasonLevel level;
+  Dice dice(6);
+  SeasonLevel::Residual r;
+  for (int m = 0; m < 3 * kDay; ++m) {
+    const double wave = 10.0 * std::sin(6.283185307179586 * m / kDay);
+    r = level.step(m * kMinuteNs, wave + 0.5 * dice.normal());
+    if (level.seasonal() && r.settled) {
+      EXPECT_LT(std::fabs(r.mean_z), 6.5) << m;
+    }
+  }
+  EXPECT_NEAR(r.unit, 0.55, 0.2);
+}
+
+TEST(SeasonLevel, ConstantsZerosAndGapsStayFinite) {
+  for (const double constant : {0.0, 1e-20, 5.0, -3.0, 1e20}) {
+    SeasonLevel level;
+    for (int m = 0; m < 3 * kDay; m += 1 + m % 7) {
+      const SeasonLevel::Residual r = level.step(m * kMinuteNs, constant);
+      ASSERT_TRUE(std::isfinite(r.expected) && std::isfinite(r.mean_z) && r.unit > 0.0);
+      ASSERT_NEAR(r.now, 0.0, 1e-3);  // the shape is kept in floats
+    }
+    const SeasonLevel::Residual r = level.step(90LL * kDay * kMinuteNs, constant + 1.0);
+    ASSERT_TRUE(std::isfinite(r.now) && std::isfinite(r.departure));
+  }
+}
+
+static_assert(sizeof(SeasonLevel) <= 1024, "what the header promises");
+
+}  // namespace
+}  // namespace grace::models
