@@ -20,8 +20,6 @@ constexpr std::size_t kSymbolsSpare = 1024;
 constexpr double kHealthMarginShare = 0.2;
 constexpr double kUnusualDeviation = 3.0;
 constexpr std::uint8_t kUnusualRun = 3;
-// Drift must also be beyond what the series usually varies.
-constexpr double kDriftDeviations = 2.0;
 
 std::int64_t floor_to(std::int64_t ts_ns, std::int64_t bin_ns) {
   const std::int64_t rest = ts_ns % bin_ns;
@@ -30,14 +28,6 @@ std::int64_t floor_to(std::int64_t ts_ns, std::int64_t bin_ns) {
 
 std::size_t share_of(std::size_t total) {
   return std::max<std::size_t>(1, total / core::kPartitionCount);
-}
-
-bool worse_upwards(MetricRole role) {
-  return role == MetricRole::kLatency || role == MetricRole::kErrors ||
-         role == MetricRole::kSaturation || role == MetricRole::kOther;
-}
-bool worse_downwards(MetricRole role) {
-  return role == MetricRole::kHealth || role == MetricRole::kOther;
 }
 
 }  // namespace
@@ -55,7 +45,9 @@ ProactivePartition::ProactivePartition(const ProactiveConfig& config)
 
 const RichModel* ProactivePartition::rich_of(std::uint64_t route_key) noexcept {
   const SeriesSlot* const slot = table_.find(route_key);
-  return slot == nullptr ? nullptr : rich(table_.model(slot->model));
+  if (slot == nullptr) return nullptr;
+  const RichSeries* const series = rich(table_.model(slot->model));
+  return series == nullptr ? nullptr : &series->forecast;
 }
 
 void ProactivePartition::on_event(const core::Event& event, core::FindingSink& sink) {
@@ -149,16 +141,17 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
 
   const bool warm = model.bins > config_.warmup_bins;
   if (warm) earn_rich(model);
-  if (RichModel* const r = rich(model); r != nullptr) {
+  RichSeries* const r = rich(model);
+  if (r != nullptr) {
     const std::int64_t of_day = slot.bin_start_ns - floor_to(slot.bin_start_ns, kNsPerDay);
-    r->step(bin.mean, gap, static_cast<double>(of_day) / static_cast<double>(kNsPerDay),
-            model.trend, model.baseline);
-    r->learn_hour(static_cast<std::size_t>(of_day / core::kNsPerHour),
-                  floor_to(slot.bin_start_ns, kNsPerDay) / kNsPerDay, bin.mean);
+    r->forecast.step(bin.mean, gap, static_cast<double>(of_day) / static_cast<double>(kNsPerDay),
+                     model.trend, model.baseline);
+    r->residual = r->season.step(slot.bin_start_ns, bin.mean);
   }
   observe(model, bin, sink);
   if (!warm) return;
   check_forecast(model, bin, event, sink);
+  if (r != nullptr) check_shift(model, *r, bin, event, sink);
   check_drift(model, bin, event, sink);
 }
 
@@ -198,7 +191,15 @@ void ProactivePartition::earn_rich(SeriesModel& model) {
   } else {
     return;
   }
-  pool_[model.rich] = std::make_unique<RichModel>(model.key, horizon_bins_);
+  pool_[model.rich] = std::make_unique<RichSeries>(model.key, horizon_bins_);
+}
+
+bool ProactivePartition::is_forecast(const SeriesModel& model, bool up) noexcept {
+  const MetricRole role = model.role;
+  if (model.has_range || role == MetricRole::kOther) return true;
+  return up ? role == MetricRole::kLatency || role == MetricRole::kErrors ||
+                  role == MetricRole::kSaturation
+            : role == MetricRole::kHealth;
 }
 
 ProactivePartition::Range ProactivePartition::range_of(const SeriesModel& model) const noexcept {
@@ -231,15 +232,15 @@ ProactivePartition::Range ProactivePartition::range_of(const SeriesModel& model)
 ProactivePartition::Outlook ProactivePartition::outlook(const SeriesModel& model, double bound,
                                                         bool up, std::int64_t end_ns) noexcept {
   Outlook result;
-  const RichModel* const r = rich(model);
-  const bool calibrated = r != nullptr && r->ready();
+  const RichSeries* const r = rich(model);
+  const bool calibrated = r != nullptr && r->forecast.ready();
   const double sign = up ? 1.0 : -1.0;
   double going_on = 0.0;
   double staying = 0.0;
   double previous = model.trend.level;
   std::uint32_t previous_bins = 0;
   for (std::size_t i = 0; i < kHorizonCount; ++i) {
-    const Prediction p = calibrated ? r->forecast(i) : model.trend.forecast(horizons_[i]);
+    const Prediction p = calibrated ? r->forecast.forecast(i) : model.trend.forecast(horizons_[i]);
     going_on = std::max(going_on, normal_cdf(sign * (p.mean - bound) / p.sd));
     staying = std::max(staying, normal_cdf(sign * (model.trend.level - bound) / p.sd));
     if (result.crossing_ns == 0 && sign * (p.mean - bound) > 0) {
@@ -273,64 +274,8 @@ void ProactivePartition::check_forecast(SeriesModel& model, const Closed& bin,
       report_forecast(model, bin, event, range, found, up, sink);
     }
   };
-  if (worse_upwards(model.role) || range.configured) check(true, range.high, model.forecast_up);
-  if (worse_downwards(model.role) || range.configured) check(false, range.low, model.forecast_down);
-}
-
-void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,
-                                     const core::Event& event, core::FindingSink& sink) {
-  RichModel* const r = rich(model);
-  double expected = model.baseline.center;
-  if (r != nullptr) {
-    const std::int64_t start_ns = bin.end_ns - bin_ns_;
-    const std::int64_t of_day = start_ns - floor_to(start_ns, kNsPerDay);
-    expected = r->hour_mean(static_cast<std::size_t>(of_day / core::kNsPerHour), expected);
-  }
-  const double size = std::max(std::fabs(expected), model.baseline.scale());
-  const double away = model.trend.level - expected;
-  if (std::fabs(away) < config_.drift_departure * size ||
-      std::fabs(away) < kDriftDeviations * model.baseline.scale()) {
-    model.drift.held_bins = 0;
-    return;
-  }
-  if (model.drift.held_bins < 0xffff) ++model.drift.held_bins;
-  if (model.drift.held_bins < config_.drift_bins) return;
-
-  // Mean of the last bins, its standard error, and the probability that the true departure is as
-  // large as configured; a departure that has lasted n bins lasts one more by the rule of
-  // succession.
-  const std::uint32_t n =
-      std::min({config_.drift_bins, static_cast<std::uint32_t>(kRecentBins), model.bins});
-  double sum = 0.0;
-  double low = model.recent_back(0), high = low;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    const double value = model.recent_back(i);
-    sum += value;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  const double mean = sum / n;
-  const double error = model.trend.scale() / std::sqrt(static_cast<double>(n));
-  const double beyond = std::fabs(mean - expected) - config_.drift_departure * size;
-  const double probability =
-      succession(model.drift.held_bins) * normal_cdf(beyond / std::max(error, 1e-12));
-  if (probability < core::kFindingFloor) return;
-
-  const bool worse =
-      away > 0 ? model.role == MetricRole::kLatency || model.role == MetricRole::kErrors ||
-                     model.role == MetricRole::kSaturation
-               : model.role == MetricRole::kHealth || model.role == MetricRole::kDemand;
-  const bool quiet =
-      model.drift.fired_size > 0 && bin.end_ns - model.drift.fired_ts_ns < refire_.quiet_ns;
-  if (worse && !quiet) {
-    model.drift.fired_size = static_cast<float>(std::fabs(mean - expected) / size);
-    model.drift.fired_ts_ns = bin.end_ns;
-    report_drift(model, bin, event, mean, expected, probability, sink);
-  }
-  // Told or not (a change for the better is no finding), this is the new normal.
-  model.baseline.relearn(mean, low, high, n);
-  model.drift.held_bins = 0;
-  if (r != nullptr) r->forget_hours();
+  if (is_forecast(model, true)) check(true, range.high, model.forecast_up);
+  if (is_forecast(model, false)) check(false, range.low, model.forecast_down);
 }
 
 }  // namespace grace::proactive

@@ -7,7 +7,7 @@
 #include "grace/core/symbol_table.h"
 #include "grace/proactive/proactive.h"
 #include "refire.h"
-#include "rich_model.h"
+#include "rich_series.h"
 #include "series_table.h"
 
 namespace grace::proactive {
@@ -63,20 +63,26 @@ class ProactivePartition final : public core::PartitionDetector {
   void close_bin(SeriesSlot& slot, const core::Event& event, core::FindingSink& sink);
   void observe(const SeriesModel& model, const Closed& bin, core::FindingSink& sink) const;
   void earn_rich(SeriesModel& model);
-  [[nodiscard]] RichModel* rich(const SeriesModel& model) noexcept {
+  [[nodiscard]] RichSeries* rich(const SeriesModel& model) noexcept {
     return model.rich == kNoIndex ? nullptr : pool_[model.rich].get();
   }
 
+  // Whether the forecaster looks at this end of the range at all.
+  [[nodiscard]] static bool is_forecast(const SeriesModel& model, bool up) noexcept;
   [[nodiscard]] Range range_of(const SeriesModel& model) const noexcept;
   [[nodiscard]] Outlook outlook(const SeriesModel& model, double bound, bool up,
                                 std::int64_t end_ns) noexcept;
   void check_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
                       core::FindingSink& sink);
+  void check_shift(SeriesModel& model, RichSeries& rich, const Closed& bin,
+                   const core::Event& event, core::FindingSink& sink);
   void check_drift(SeriesModel& model, const Closed& bin, const core::Event& event,
                    core::FindingSink& sink);
   void report_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
                        const Range& range, const Outlook& outlook, bool up,
                        core::FindingSink& sink);
+  void report_shift(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
+                    const core::Event& event, double probability, core::FindingSink& sink);
   void report_drift(const SeriesModel& model, const Closed& bin, const core::Event& event,
                     double recent, double expected, double probability, core::FindingSink& sink);
   void add_common(core::Finding& finding, const SeriesModel& model, const core::Event& event) const;
@@ -89,7 +95,7 @@ class ProactivePartition final : public core::PartitionDetector {
   const std::size_t rich_max_;
   SeriesTable table_;
   core::SymbolTable symbols_;
-  std::vector<std::unique_ptr<RichModel>> pool_;  // null: taken back, listed in free_
+  std::vector<std::unique_ptr<RichSeries>> pool_;  // null: taken back, listed in free_
   std::vector<std::uint32_t> free_;
   std::uint64_t late_count_ = 0;
   std::uint64_t refused_count_ = 0;

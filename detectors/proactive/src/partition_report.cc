@@ -149,13 +149,60 @@ void ProactivePartition::report_forecast(SeriesModel& model, const Closed& bin,
                           core::json_quoted(core::format_rfc3339(
                               outlook.crossing_ns / core::kNsPerSecond * core::kNsPerSecond)));
   }
-  if (const RichModel* const r = rich(model); r != nullptr && r->ready()) {
+  if (const RichSeries* const r = rich(model); r != nullptr && r->forecast.ready()) {
     const std::size_t last = kHorizonCount - 1;
-    metadata.emplace_back("trend_forecast", json_number(r->trend_mean(last)));
-    metadata.emplace_back("neural_forecast", json_number(r->neural_mean(last)));
-    metadata.emplace_back("neural_weight", json_number(r->neural_weight(last)));
-    metadata.emplace_back("interval90_half_width", json_number(r->half_width90(last)));
+    metadata.emplace_back("trend_forecast", json_number(r->forecast.trend_mean(last)));
+    metadata.emplace_back("neural_forecast", json_number(r->forecast.neural_mean(last)));
+    metadata.emplace_back("neural_weight", json_number(r->forecast.neural_weight(last)));
+    metadata.emplace_back("interval90_half_width", json_number(r->forecast.half_width90(last)));
   }
+  sink.finding(std::move(finding));
+}
+
+// The series is outside already; the forecast is that it is so again within the horizon.
+void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries& rich,
+                                      const Closed& bin, const core::Event& event,
+                                      double probability, core::FindingSink& sink) {
+  const models::SeasonLevel::Residual& r = rich.residual;
+  const bool up = r.departure > 0;
+  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
+  const std::string window = core::format_duration(horizon_ns);
+  const std::string predicted_time = core::format_rfc3339(bin.end_ns + horizon_ns);
+  const double room = std::max(models::SeasonLevel::kHoldDeparture * std::fabs(r.expected),
+                               models::SeasonLevel::kHoldMeanZ * r.unit);
+
+  core::Finding finding;
+  finding.type = core::TriggerType::kAnomalyForecast;
+  finding.diagnosis_code = diagnosis_of(model.role, up);
+  finding.confidence = probability;
+  finding.impact = std::fabs(r.departure) >= config_.range_margin      ? Impact::kHigh
+                   : std::fabs(r.departure) >= config_.drift_departure ? Impact::kMedium
+                                                                       : Impact::kLow;
+  finding.predicted_ts_ns = bin.end_ns + horizon_ns;
+  finding.suggested_playbooks = playbooks_of(model.role);
+  add_common(finding, model, event);
+  finding.reasoning.push_back(subject_of(model.role, model.metric) + " is " +
+                              percent_text(std::fabs(r.departure)) + (up ? " above" : " below") +
+                              " what is usual" +
+                              (rich.season.seasonal() ? " at this time of the day" : ""));
+  finding.reasoning.push_back("Usual: " + quantity_text(r.expected, model.metric) +
+                              ", last bin: " + quantity_text(bin.mean, model.metric));
+  finding.reasoning.push_back(
+      "The mean of the last bins is " + number_text(std::round(10.0 * std::fabs(r.mean_z)) / 10.0) +
+      " of its deviations away, threshold " + number_text(kShiftDeviations));
+  finding.reasoning.push_back("Probability of being outside again within " + window + ": " +
+                              percent_text(probability));
+  auto& metadata = finding.metadata;
+  metadata.emplace_back("ml_model", "\"season_level\"");
+  metadata.emplace_back("predicted_time", core::json_quoted(predicted_time));
+  metadata.emplace_back("forecast_window", core::json_quoted(window));
+  metadata.emplace_back("current_value", json_number(bin.mean));
+  metadata.emplace_back("expected", json_number(r.expected));
+  metadata.emplace_back("departure", json_number(r.departure));
+  metadata.emplace_back("deviations", json_number(r.mean_z));
+  metadata.emplace_back("seasonal", rich.season.seasonal() ? "true" : "false");
+  metadata.emplace_back("range_low", json_number(r.expected - room));
+  metadata.emplace_back("range_high", json_number(r.expected + room));
   sink.finding(std::move(finding));
 }
 

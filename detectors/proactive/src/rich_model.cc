@@ -242,20 +242,4 @@ double RichModel::trend_width(std::size_t index) const noexcept {
   return unit.forecast(horizons_[index]).sd;
 }
 
-double RichModel::hour_mean(std::size_t hour, double fallback) const noexcept {
-  const Hour& slot = hours_[hour];
-  return slot.days >= 2 ? static_cast<double>(slot.mean) : fallback;
-}
-
-void RichModel::learn_hour(std::size_t hour, std::int64_t day, double value) noexcept {
-  Hour& slot = hours_[hour];
-  const auto today = static_cast<std::uint8_t>(day & 0xff);
-  if (slot.count == 0 || slot.last_day != today) {
-    if (slot.days < 255) ++slot.days;
-    slot.last_day = today;
-  }
-  if (slot.count < 600) ++slot.count;  // ten days of minutes
-  slot.mean += (static_cast<float>(value) - slot.mean) / static_cast<float>(slot.count);
-}
-
 }  // namespace grace::proactive

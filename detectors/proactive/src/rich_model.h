@@ -72,11 +72,6 @@ class RichModel {
   }
   [[nodiscard]] bool ready() const noexcept { return ready_; }
 
-  // Mean of the hour of the day, once it was seen on two days; else `fallback`.
-  [[nodiscard]] double hour_mean(std::size_t hour, double fallback) const noexcept;
-  void learn_hour(std::size_t hour, std::int64_t day, double value) noexcept;
-  void forget_hours() noexcept { hours_ = {}; }
-
  private:
   static constexpr double kHalfWidth = 1.6448536269514722;
   static constexpr std::size_t kHistory = 128;
@@ -90,12 +85,6 @@ class RichModel {
     double center = 0.0;
     double day_fraction = 0.0;
     std::array<double, kHorizonCount> trend{}, neural{}, combined{};
-  };
-  struct Hour {
-    float mean = 0.0F;
-    std::uint16_t count = 0;
-    std::uint8_t days = 0;
-    std::uint8_t last_day = 0;
   };
 
   void append(double value, double day_fraction, const TrendModel& trend,
@@ -124,7 +113,6 @@ class RichModel {
   std::array<double, kHorizonCount> trend_loss_{};  // discounted
   std::array<double, kHorizonCount> neural_loss_{};
   std::array<double, kHorizonCount> width_{};  // 90% half width in sigmas
-  std::array<Hour, 24> hours_{};
 };
 
 static_assert(sizeof(RichModel) <= 13 * 1024, "what the configuration promises: about 12 KiB");

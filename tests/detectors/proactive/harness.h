@@ -155,4 +155,21 @@ inline std::string metadata(const core::Finding& f, std::string_view key) {
   return {};
 }
 
+inline const std::int64_t kStart = at("2025-01-15T00:00:00Z");
+
+// `truth(minute)` each minute, with noise.
+template <typename Truth>
+void run(Engine& engine, MetricEvent& series, int from, int to, Truth truth, double noise_sd,
+         Dice& noise) {
+  for (int minute = from; minute < to; ++minute) {
+    for (int part = 0; part < 4; ++part) {
+      engine.metric(series, kStart + minute * kMinute + part * 15 * kSecond,
+                    truth(minute + 0.25 * part) + noise_sd * noise.normal());
+    }
+  }
+}
+inline double ramp(double minute, double begin, double from, double per_minute) {
+  return minute < begin ? from : from + per_minute * (minute - begin);
+}
+
 }  // namespace grace::proactive::test

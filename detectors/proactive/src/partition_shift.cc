@@ -1,0 +1,133 @@
+// Departures from what is usual at this time: at once (anomaly_forecast) and lasting (drift).
+#include <algorithm>
+#include <cmath>
+
+#include "numeric.h"
+#include "partition.h"
+
+namespace grace::proactive {
+namespace {
+
+using core::MetricRole;
+using models::SeasonLevel;
+
+// Drift must also be beyond what the series usually varies.
+constexpr double kDriftDeviations = 2.0;
+// A departure that came in one step, most of it, is a jump; others may be a movement that the
+// forecaster reports with what it leads to, and it is given this many bins for that.
+constexpr double kJumpShare = 0.6;
+constexpr std::uint32_t kJumpBins = 4;
+constexpr std::uint16_t kPatienceBins = 6;
+constexpr double kConfidenceMax = 0.99;
+
+bool is_worse(MetricRole role, bool up) {
+  if (up) {
+    return role == MetricRole::kLatency || role == MetricRole::kErrors ||
+           role == MetricRole::kSaturation;
+  }
+  return role == MetricRole::kHealth || role == MetricRole::kDemand;
+}
+
+// Probability that a mean this many deviations out is no chance: at least this much for any noise
+// with one peak (Vysochanskij and Petunin 1980, "Justification of the 3 sigma rule for unimodal
+// distributions": P(|x| >= z) <= 4 / (9 z^2)).
+double shift_probability(double z) {
+  return std::min(1.0 - 4.0 / (9.0 * z * z), kConfidenceMax);
+}
+
+bool jumped(const SeriesModel& model, double expected) {
+  const std::uint32_t count = std::min<std::uint32_t>(kJumpBins, model.bins - 1);
+  double step = 0.0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    step = std::max(step, std::fabs(model.recent_back(i) - model.recent_back(i + 1)));
+  }
+  return step >= kJumpShare * std::fabs(model.recent_back(0) - expected);
+}
+
+}  // namespace
+
+// A surge of demand is a load to come, but only where the day is known can it be told from a
+// morning. Where a person has set the range, that is what counts.
+void ProactivePartition::check_shift(SeriesModel& model, RichSeries& rich, const Closed& bin,
+                                     const core::Event& event, core::FindingSink& sink) {
+  const SeasonLevel::Residual& r = rich.residual;
+  const bool up = r.departure > 0;
+  const bool surge = up && model.role == MetricRole::kDemand && rich.season.seasonal();
+  const bool told = !model.has_range && (is_worse(model.role, up) || surge);
+  // Before the day is known only what would be drift if it lasted is worth a word.
+  const double enough =
+      rich.season.seasonal() ? SeasonLevel::kHoldDeparture : config_.drift_departure;
+  if (!told || !r.settled || std::fabs(r.mean_z) < kShiftDeviations ||
+      std::fabs(r.departure) < enough || (r.mean_z > 0) != up) {
+    rich.shifted_bins = 0;
+    return;
+  }
+  if (rich.shifted_bins < 0xffff) ++rich.shifted_bins;
+  const bool waits = is_forecast(model, up) && rich.shifted_bins <= kPatienceBins;
+  if (waits && !jumped(model, r.expected)) return;
+  // One memory of what was told for both: a forecast that came true is not told again, nor a shift
+  // while it lasts.
+  FireState& state = up ? model.forecast_up : model.forecast_down;
+  const bool told_lately = state.fired_size > 0 && bin.end_ns - state.held_ts_ns < refire_.quiet_ns;
+  state.held_ts_ns = bin.end_ns;
+  if (told_lately) return;
+  const double probability = shift_probability(r.mean_z);
+  state.fired_size = static_cast<float>(odds(probability));
+  state.fired_ts_ns = bin.end_ns;
+  report_shift(model, rich, bin, event, probability, sink);
+}
+
+void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,
+                                     const core::Event& event, core::FindingSink& sink) {
+  RichSeries* const r = rich(model);
+  double expected = model.baseline.center;
+  double size = std::max(std::fabs(expected), model.baseline.scale());
+  double away = model.trend.level - expected;
+  bool clear = std::fabs(away) >= kDriftDeviations * model.baseline.scale();
+  if (r != nullptr) {
+    expected = r->residual.expected;
+    size = std::max(std::fabs(expected), r->residual.unit);
+    away = r->residual.departure * size;
+    clear = r->residual.settled && std::fabs(r->residual.mean_z) >= SeasonLevel::kHoldMeanZ;
+  }
+  if (!clear || std::fabs(away) < config_.drift_departure * size) {
+    model.drift.held_bins = 0;
+    return;
+  }
+  if (model.drift.held_bins < 0xffff) ++model.drift.held_bins;
+  if (model.drift.held_bins < config_.drift_bins) return;
+
+  // Mean of the last bins, its standard error, and the probability that the true departure is as
+  // large as configured; a departure that has lasted n bins lasts one more by the rule of
+  // succession.
+  const std::uint32_t n =
+      std::min({config_.drift_bins, static_cast<std::uint32_t>(kRecentBins), model.bins});
+  double sum = 0.0;
+  double low = model.recent_back(0), high = low;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const double value = model.recent_back(i);
+    sum += value;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  const double mean = sum / n;
+  const double error = model.trend.scale() / std::sqrt(static_cast<double>(n));
+  const double beyond = std::fabs(mean - expected) - config_.drift_departure * size;
+  const double probability =
+      succession(model.drift.held_bins) * normal_cdf(beyond / std::max(error, 1e-12));
+  if (probability < core::kFindingFloor) return;
+
+  const bool quiet =
+      model.drift.fired_size > 0 && bin.end_ns - model.drift.fired_ts_ns < refire_.quiet_ns;
+  if (is_worse(model.role, away > 0) && !quiet) {
+    model.drift.fired_size = static_cast<float>(std::fabs(mean - expected) / size);
+    model.drift.fired_ts_ns = bin.end_ns;
+    report_drift(model, bin, event, mean, expected, probability, sink);
+  }
+  // Told or not (a change for the better is no finding), this is the new normal.
+  model.baseline.relearn(mean, low, high, n);
+  model.drift.held_bins = 0;
+  if (r != nullptr) r->season.relearn(bin.end_ns - bin_ns_, mean);
+}
+
+}  // namespace grace::proactive
