@@ -140,18 +140,23 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
       unusual ? static_cast<std::uint8_t>(std::min(model.unusual_run + 1, 255)) : std::uint8_t{0};
 
   const bool warm = model.bins > config_.warmup_bins;
-  if (warm) earn_rich(model);
+  if (warm) earn_rich(slot.model);
   RichSeries* const r = rich(model);
   if (r != nullptr) {
     const std::int64_t of_day = slot.bin_start_ns - floor_to(slot.bin_start_ns, kNsPerDay);
     r->forecast.step(bin.mean, gap, static_cast<double>(of_day) / static_cast<double>(kNsPerDay),
                      model.trend, model.baseline);
     r->residual = r->season.step(slot.bin_start_ns, bin.mean);
+    r->liveness.step(model.recent_back(0) == model.recent_back(1), gap,
+                     floor_to(event.ts_ns, bin_ns_));
   }
   observe(model, bin, sink);
   if (!warm) return;
   check_forecast(model, bin, event, sink);
-  if (r != nullptr) check_shift(model, *r, bin, event, sink);
+  if (r != nullptr) {
+    check_shift(model, *r, bin, event, sink);
+    check_frozen(model, *r, event, sink);
+  }
   check_drift(model, bin, event, sink);
 }
 
@@ -178,7 +183,8 @@ void ProactivePartition::observe(const SeriesModel& model, const Closed& bin,
 
 // A rich model is earned by a role or by being unusual for a while; it lasts as long as the series.
 // When the pool is empty, the light model goes on alone.
-void ProactivePartition::earn_rich(SeriesModel& model) {
+void ProactivePartition::earn_rich(std::uint32_t index) {
+  SeriesModel& model = table_.model(index);
   if (model.rich != kNoIndex) return;
   if (model.role == MetricRole::kOther && model.unusual_run < kUnusualRun) return;
   if (!free_.empty()) {
@@ -191,7 +197,7 @@ void ProactivePartition::earn_rich(SeriesModel& model) {
   } else {
     return;
   }
-  pool_[model.rich] = std::make_unique<RichSeries>(model.key, horizon_bins_);
+  pool_[model.rich] = std::make_unique<RichSeries>(model.key, index, horizon_bins_);
 }
 
 bool ProactivePartition::is_forecast(const SeriesModel& model, bool up) noexcept {

@@ -27,6 +27,8 @@ class ProactivePartition final : public core::PartitionDetector {
   explicit ProactivePartition(const ProactiveConfig& config);
 
   void on_event(const core::Event& event, core::FindingSink& sink) override;
+  // Looks once a bin which series have stopped.
+  void on_tick(const core::Tick& tick, core::FindingSink& sink) override;
   [[nodiscard]] bool wants(core::EventKind kind) const override {
     return kind == core::EventKind::kMetric;
   }
@@ -62,7 +64,7 @@ class ProactivePartition final : public core::PartitionDetector {
   void open_bin(SeriesSlot& slot, const core::Event& event) const noexcept;
   void close_bin(SeriesSlot& slot, const core::Event& event, core::FindingSink& sink);
   void observe(const SeriesModel& model, const Closed& bin, core::FindingSink& sink) const;
-  void earn_rich(SeriesModel& model);
+  void earn_rich(std::uint32_t index);
   [[nodiscard]] RichSeries* rich(const SeriesModel& model) noexcept {
     return model.rich == kNoIndex ? nullptr : pool_[model.rich].get();
   }
@@ -83,6 +85,10 @@ class ProactivePartition final : public core::PartitionDetector {
                        core::FindingSink& sink);
   void report_shift(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
                     const core::Event& event, double probability, core::FindingSink& sink);
+  void check_frozen(const SeriesModel& model, RichSeries& rich, const core::Event& event,
+                    core::FindingSink& sink) const;
+  void report_silence(const SeriesModel& model, const char* diagnosis, std::string reason,
+                      double probability, std::int64_t ts_ns, core::FindingSink& sink) const;
   void report_drift(const SeriesModel& model, const Closed& bin, const core::Event& event,
                     double recent, double expected, double probability, core::FindingSink& sink);
   void add_common(core::Finding& finding, const SeriesModel& model, const core::Event& event) const;

@@ -10,15 +10,34 @@ namespace grace::proactive {
 // last bins is this many of its own deviations out (bench/quality/generated.md).
 inline constexpr double kShiftDeviations = 6.0;
 
+// Whether a series still says something: samples that stop, and a value that stands still.
+struct Liveness {
+  std::int64_t open_bin_ns = 0;    // begin of the bin that is open
+  std::uint32_t regular_bins = 0;  // in a row with a sample; one may be left out
+  std::uint32_t bins = 0;          // compared with the one before, the current run not counted
+  std::uint32_t repeats = 0;       // of them, equal to the one before
+  std::uint32_t same_run = 0;      // equal ones in a row up to now
+  std::uint32_t same_run_max = 0;  // before that
+  bool stop_told = false;
+  bool frozen_told = false;
+
+  // One closed bin; `same`: equal to the one before it, `gap`: bins without a sample before it.
+  void step(bool same, std::int64_t gap, std::int64_t next_bin_ns) noexcept;
+  // The value stands still, and by chance it would do so less than once in a billion times.
+  [[nodiscard]] bool frozen() const noexcept;
+};
+
 // What a series has once it earned a rich model: forecasts, and what is usual at this time.
 struct RichSeries {
-  RichSeries(std::uint64_t key, std::uint32_t horizon_bins) noexcept
-      : forecast(key, horizon_bins) {}
+  RichSeries(std::uint64_t key, std::uint32_t model_index, std::uint32_t horizon_bins) noexcept
+      : forecast(key, horizon_bins), model(model_index) {}
 
   RichModel forecast;
   models::SeasonLevel season;
   models::SeasonLevel::Residual residual;  // of the last bin
-  std::uint16_t shifted_bins = 0;          // in a row, waiting for the forecaster included
+  Liveness liveness;
+  std::uint32_t model;             // of the series' table
+  std::uint16_t shifted_bins = 0;  // in a row, waiting for the forecaster included
 };
 static_assert(sizeof(RichSeries) <= 14 * 1024, "what docs/ARCHITECTURE.md counts a rich model as");
 

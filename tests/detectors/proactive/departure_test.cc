@@ -1,4 +1,4 @@
-// Departures from what is usual at this time.
+// Departures from what is usual at this time, and series that say nothing any more.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -63,6 +63,54 @@ TEST(Shift, ADailyWaveIsNeitherDriftNorAnomalyAndABrokenOneIs) {
   ASSERT_FALSE(broken.empty());
   for (const auto& f : broken) EXPECT_GE(f.ts_ns, kStart + 2 * 1440 * kMinute);
   EXPECT_LE(broken[0].ts_ns, kStart + (2 * 1440 + 4) * kMinute);
+}
+
+// Two series, a sample a minute; the first does as `value` says (NaN: no sample) after 13 hours.
+template <typename Value>
+std::vector<core::Finding> run_silence(int regular_minutes, Value value) {
+  Engine engine;
+  engine.keep_observations = false;
+  Dice noise(23);
+  MetricEvent series("api", "cpu_percent"), other("db", "cpu_percent");
+  for (int minute = 0; minute < regular_minutes + 60; ++minute) {
+    const std::int64_t t = kStart + minute * kMinute;
+    engine.tick(t);
+    engine.metric(other, t, 40.0 + noise.normal());
+    const double usual = 40.0 + noise.normal();
+    const double now = minute < regular_minutes ? usual : value(usual);
+    if (!std::isnan(now)) engine.metric(series, t, now);
+  }
+  return engine.findings;
+}
+
+TEST(Silence, ARegularSeriesThatStopsIsToldOnceAfterThreeBins) {
+  const auto nothing = [](double) { return std::nan(""); };
+  const auto found = run_silence(800, nothing);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].diagnosis_code, "telemetry_stopped");
+  EXPECT_EQ(found[0].type, TriggerType::kAnomalyForecast);
+  EXPECT_EQ(found[0].service, "api");
+  EXPECT_EQ(found[0].ts_ns, kStart + (799 + 4) * kMinute);
+  EXPECT_GT(found[0].confidence, 0.9);
+  EXPECT_EQ(found[0].evidence.size(), 1U);
+  EXPECT_TRUE(run_silence(300, nothing).empty()) << "half a day is needed to know it";
+}
+
+TEST(Silence, AValueThatStandsStillIsToldOnceUnlessItOftenDoes) {
+  const auto found = run_silence(800, [](double) { return 41.5; });
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].diagnosis_code, "telemetry_frozen");
+  EXPECT_LE(found[0].ts_ns, kStart + (800 + 7) * kMinute);
+  EXPECT_TRUE(run_silence(800, [](double usual) { return usual; }).empty());
+
+  Engine coarse;  // a third of its values repeat the one before
+  Dice noise(24);
+  MetricEvent series("api", "cpu_percent");
+  for (int minute = 0; minute < 892; ++minute) {
+    const double value = minute < 880 ? std::floor(40.0 + 3.0 * noise.uniform()) : 41.0;
+    coarse.metric(series, kStart + minute * kMinute, value);
+  }
+  EXPECT_TRUE(coarse.findings.empty());
 }
 
 TEST(Drift, IsToldOnceAndTheBaselineRelearns) {

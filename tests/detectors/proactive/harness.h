@@ -71,6 +71,15 @@ class Engine final : public core::FindingSink {
     const std::vector<core::Observation> news = now_;
     for (const core::Observation& o : news) ordered_->on_observation(o, sequence_, *this);
   }
+  // The watermark moves to `to_ns`, for every partition.
+  void tick(std::int64_t to_ns) {
+    sequence_ += 100;
+    const core::Tick tick{sequence_, to_ns, watermark_ns_};
+    watermark_ns_ = to_ns;
+    for (const auto& partition : partitions_) {
+      if (partition != nullptr) partition->on_tick(tick, *this);
+    }
+  }
   void deploy(const std::string& service, std::int64_t ts_ns) {
     core::Event event;
     event.kind = core::EventKind::kControl;
@@ -133,6 +142,7 @@ class Engine final : public core::FindingSink {
   std::array<std::unique_ptr<core::PartitionDetector>, core::kPartitionCount> partitions_;
   std::vector<core::Observation> now_;
   std::uint64_t sequence_ = 0;
+  std::int64_t watermark_ns_ = 0;
 };
 
 // Everything a finding says, on one line: equal lines, equal findings.

@@ -1,0 +1,110 @@
+// Series that say nothing any more: no samples, or always the same value.
+#include <algorithm>
+#include <string>
+
+#include "grace/core/json_writer.h"
+#include "grace/core/time.h"
+#include "numeric.h"
+#include "partition.h"
+#include "text.h"
+
+namespace grace::proactive {
+namespace {
+
+// Half a day of minutes: what comes and goes more often than that is not missed.
+constexpr std::uint32_t kRegularBins = 720;
+constexpr std::int64_t kStoppedBins = 3;
+constexpr std::uint32_t kFrozenBins = 5;
+constexpr double kChanceMax = 1e-9;
+// The rest is for what was taken out of service on purpose, which the series does not tell.
+constexpr double kSilenceConfidence = 0.95;
+
+}  // namespace
+
+void Liveness::step(bool same, std::int64_t gap, std::int64_t next_bin_ns) noexcept {
+  open_bin_ns = next_bin_ns;
+  stop_told = false;
+  regular_bins = gap > 1 ? 0 : regular_bins + 1;
+  if (same && gap == 0) {
+    ++same_run;
+    return;
+  }
+  // A run counts once it is over, so that it is judged by what was before it.
+  bins += same_run + 1;
+  repeats += same_run;
+  same_run_max = std::max(same_run_max, same_run);
+  same_run = 0;
+  frozen_told = false;
+}
+
+bool Liveness::frozen() const noexcept {
+  if (bins < kRegularBins || same_run < kFrozenBins || same_run <= 2 * same_run_max) return false;
+  const double part = (static_cast<double>(repeats) + 1.0) / (static_cast<double>(bins) + 2.0);
+  double chance = 1.0;
+  for (std::uint32_t i = 0; i < same_run && chance >= kChanceMax; ++i) chance *= part;
+  return chance < kChanceMax;
+}
+
+void ProactivePartition::check_frozen(const SeriesModel& model, RichSeries& rich,
+                                      const core::Event& event, core::FindingSink& sink) const {
+  Liveness& liveness = rich.liveness;
+  if (liveness.frozen_told || !liveness.frozen()) return;
+  liveness.frozen_told = true;
+  report_silence(model, "telemetry_frozen",
+                 std::string(model.metric) + " has been exactly " +
+                     quantity_text(model.recent_back(0), model.metric) + " for " +
+                     std::to_string(liveness.same_run + 1) + " bins, and never for more than " +
+                     std::to_string(liveness.same_run_max + 1) + " before",
+                 kSilenceConfidence, event.ts_ns, sink);
+}
+
+void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {
+  if (tick.watermark_ns / bin_ns_ == tick.previous_ns / bin_ns_) return;
+  for (const std::unique_ptr<RichSeries>& entry : pool_) {
+    if (entry == nullptr) continue;
+    Liveness& liveness = entry->liveness;
+    // The open bin has a sample; whole bins after it.
+    const std::int64_t missing = (tick.watermark_ns - liveness.open_bin_ns) / bin_ns_ - 1;
+    if (missing < kStoppedBins || liveness.stop_told) continue;
+    liveness.stop_told = true;  // or is not worth telling
+    if (liveness.regular_bins < kRegularBins) continue;
+    const SeriesModel& model = table_.model(entry->model);
+    report_silence(model, "telemetry_stopped",
+                   "No sample of " + std::string(model.metric) + " for " +
+                       core::format_duration(missing * bin_ns_) + ", after " +
+                       std::to_string(liveness.regular_bins) + " bins without such a gap",
+                   kSilenceConfidence * succession(liveness.regular_bins), tick.watermark_ns, sink);
+  }
+}
+
+void ProactivePartition::report_silence(const SeriesModel& model, const char* diagnosis,
+                                        std::string reason, double probability, std::int64_t ts_ns,
+                                        core::FindingSink& sink) const {
+  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
+  const std::string window = core::format_duration(horizon_ns);
+  core::Finding finding;
+  finding.type = core::TriggerType::kAnomalyForecast;
+  finding.diagnosis_code = diagnosis;
+  finding.confidence = probability;
+  finding.impact = core::Impact::kMedium;
+  finding.predicted_ts_ns = ts_ns + horizon_ns;
+  finding.suggested_playbooks = {"investigate_root_cause"};
+  finding.service = model.service;
+  finding.domain = model.domain;
+  finding.what = model.metric;
+  finding.ts_ns = ts_ns;
+  finding.reasoning.push_back(std::move(reason));
+  finding.reasoning.push_back("Nothing says that this ends within " + window);
+  finding.metadata.emplace_back("metric", core::json_quoted(model.metric));
+  finding.metadata.emplace_back("ml_model", "\"liveness\"");
+  finding.metadata.emplace_back("predicted_time",
+                                core::json_quoted(core::format_rfc3339(finding.predicted_ts_ns)));
+  finding.metadata.emplace_back("forecast_window", core::json_quoted(window));
+  const Sample& sample = model.samples[(model.bins - 1) % kSampleCount];
+  finding.evidence.push_back({sample.sequence, sample.ts_ns,
+                              "last closed bin of " + std::string(model.metric) + ", mean " +
+                                  quantity_text(model.recent_back(0), model.metric)});
+  sink.finding(std::move(finding));
+}
+
+}  // namespace grace::proactive
