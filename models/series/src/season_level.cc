@@ -16,6 +16,8 @@ constexpr double kLevelGain = 1.0 / 120.0;  // two hours of minutes
 constexpr double kSpreadGain = 1.0 / 720.0;
 constexpr double kMeanGain = 1.0 / 8.0;
 constexpr double kRecentGain = 1.0 / 3.0;
+constexpr double kSwingGain = 1.0 / 16.0;
+constexpr double kSwingSpreadMin = 0.1;    // that of sixteen independent normal steps
 constexpr double kMeanSpreadMin = 0.1;     // the mean of eight independent residuals has 0.26
 constexpr std::uint32_t kEarlySteps = 20;  // taken as they are
 constexpr double kClip = 3.0;
@@ -75,6 +77,8 @@ void SeasonLevel::begin_scale(const Shape& shape) noexcept {
   seasonal_ = shape.known;
   steps_ = held_ = 0;
   spread_ = mean_ = mean_spread_ = 0.0;
+  now_ = away_ = swing_ = swing_away_ = swing_usual_ = swing_spread_ = 0.0;
+  mean_tail_ = pair_tail_ = swing_tail_ = TailRate(kTailFrom);
   multiplies_ = false;
   if (!seasonal_) return;
   double low = shape.value;
@@ -117,15 +121,50 @@ SeasonLevel::Residual SeasonLevel::step(std::int64_t time_ns, double value) noex
   mean_ += kMeanGain * (out.now - mean_);
   out.mean_z = mean_ / std::max(mean_spread_, kMeanSpreadMin);
 
+  const bool one_sided = out.now * now_ > 0.0;
+  out.pair = !one_sided ? 0.0 : out.now > 0.0 ? std::min(out.now, now_) : std::max(out.now, now_);
+  judge_swing(value - out.expected, out);
+  out.mean_chance = mean_tail_.chance(magnitude(out.mean_z));
+  out.pair_chance = pair_tail_.chance(magnitude(out.pair));
+  out.swing_chance = swing_tail_.chance(out.swing_z);
+
   const bool far_out = out.settled && magnitude(out.mean_z) >= kHoldMeanZ &&
                        magnitude(out.departure) >= kHoldDeparture;
   if (!far_out) {
     held_ = 0;
+    if (out.settled) learn_tails(out);
     learn(shape, value, out);
   } else if (++held_ >= kHoldMax) {
     relearn(time_ns, recent_);
   }
   return out;
+}
+
+// Variability, apart from the level: a shift is one step, a series that swings makes many. The mean
+// absolute step stands for von Neumann's mean square one (1941, "Distribution of the ratio of the
+// mean square successive difference to the variance").
+void SeasonLevel::judge_swing(double away, Residual& out) noexcept {
+  const double step = std::min(magnitude(out.now - now_), kNowMax);
+  now_ = out.now;
+  const bool early = steps_ <= kEarlySteps;
+  const double swing_gain = std::max(kSwingGain, early ? 1.0 / (steps_ + 1) : 0.0);
+  swing_ += swing_gain * (step - swing_);
+  swing_away_ += swing_gain * (magnitude(away - away_) - swing_away_);
+  away_ = away;
+  const double more = swing_ - swing_usual_;
+  out.swing_z = std::max(0.0, more / std::max(swing_spread_, kSwingSpreadMin));
+  out.swing = swing_away_ / std::max(magnitude(out.expected), out.unit);
+  // What is far out teaches nothing: the unit grows with it, over half a day, until it is not.
+  if (out.settled && out.swing_z >= kHoldMeanZ) return;
+  const double gain = std::max(kSpreadGain, 1.0 / (steps_ + 1));
+  swing_usual_ += gain * more;
+  swing_spread_ += gain * (kMeanAbsToSd * magnitude(more) - swing_spread_);
+}
+
+void SeasonLevel::learn_tails(const Residual& residual) noexcept {
+  mean_tail_.add(magnitude(residual.mean_z));
+  pair_tail_.add(magnitude(residual.pair));
+  swing_tail_.add(residual.swing_z);
 }
 
 void SeasonLevel::learn(const Shape& shape, double value, const Residual& residual) noexcept {

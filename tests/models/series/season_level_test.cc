@@ -104,6 +104,40 @@ TEST(SeasonLevel, ASlowChangeOfTheWholeIsFollowed) {
   }
 }
 
+TEST(SeasonLevel, TwoFarValuesOfOneSideAreAPairAndOneIsNone) {
+  SeasonLevel level;
+  Wave wave(7);
+  play(level, wave, 0, 3 * kDay);
+  const SeasonLevel::Residual lone = play(level, wave, 3 * kDay, 3 * kDay + 1, 1.5);
+  EXPECT_LT(lone.pair, 3.0);
+  EXPECT_EQ(lone.pair_chance, 1.0);
+  const SeasonLevel::Residual both = play(level, wave, 3 * kDay + 1, 3 * kDay + 2, 1.5);
+  EXPECT_GE(both.pair, 6.0);
+  EXPECT_LT(both.pair_chance, 1e-6);
+}
+
+TEST(SeasonLevel, SwingingIsToldFromAShift) {
+  SeasonLevel level;
+  Wave wave(8);
+  double usual = 0.0;
+  for (int m = 0; m < 3 * kDay; ++m) {
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, wave.at(m));
+    if (r.settled) usual = std::max(usual, r.swing_z);
+  }
+  EXPECT_LT(usual, 6.0);
+  SeasonLevel shifting = level;
+  for (int m = 3 * kDay; m < 3 * kDay + 30; ++m) {
+    EXPECT_LT(shifting.step(m * kMinuteNs, wave.at(m, 1.5)).swing_z, 6.0) << m;
+  }
+  SeasonLevel::Residual r;
+  for (int m = 3 * kDay; m < 3 * kDay + 18; ++m) {
+    r = level.step(m * kMinuteNs, wave.at(m, m / 3 % 2 == 0 ? 1.3 : 0.7));
+  }
+  EXPECT_GE(r.swing_z, 6.0);
+  EXPECT_LT(r.swing_chance, 1e-5);
+  EXPECT_GT(r.swing, 0.1);
+}
+
 TEST(SeasonLevel, RelearnMovesTheLevelAtOnce) {
   SeasonLevel level;
   Wave wave(5);

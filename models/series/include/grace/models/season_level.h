@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "grace/models/tail_rate.h"
+
 namespace grace::models {
 
 // What a series should be now: the shape of its day, learned online, times (or plus) a level that
@@ -32,12 +34,23 @@ class SeasonLevel {
     double now = 0.0;       // the residual in deviations, within +-kNowMax
     double mean_z = 0.0;    // mean of the last ones, fading over eight, in deviations of such means
     double departure = 0.0;  // of the last three values from `expected`, relative to its size
-    bool settled = false;    // the deviations may be used
+    // The smaller one of the last two residuals; 0 when they have not one sign.
+    double pair = 0.0;
+    // Mean step from residual to residual, fading over sixteen, in deviations of such means from
+    // what it usually is; and the step itself, relative to the size of `expected`.
+    double swing_z = 0.0;
+    double swing = 0.0;
+    // How often |mean_z|, |pair| and swing_z are as large or larger by chance: see TailRate.
+    double mean_chance = 1.0;
+    double pair_chance = 1.0;
+    double swing_chance = 1.0;
+    bool settled = false;  // the deviations may be used
   };
   static constexpr double kNowMax = 10.0;
   static constexpr double kHoldMeanZ = 4.0;
   static constexpr double kHoldDeparture = 0.1;
   static constexpr std::uint32_t kHoldMax = 60;
+  static constexpr double kTailFrom = 3.0;  // deviations beyond which tails are learned
 
   Residual step(std::int64_t time_ns, double value) noexcept;
   // The level moves so that `value` is what is expected at `time_ns`.
@@ -62,6 +75,8 @@ class SeasonLevel {
   void begin_scale(const Shape& shape) noexcept;
   void learn(const Shape& shape, double value, const Residual& residual) noexcept;
   void set_level(const Shape& shape, double value) noexcept;
+  void judge_swing(double away, Residual& out) noexcept;
+  void learn_tails(const Residual& residual) noexcept;
 
   std::array<Period, kPeriodsDay> periods_{};
   std::int64_t open_ = -1;  // quarters of an hour since the epoch; -1: none
@@ -78,6 +93,15 @@ class SeasonLevel {
   double spread_ = 0.0;  // of residuals; relative to what is expected where the level multiplies
   double mean_ = 0.0;
   double mean_spread_ = 0.0;
+  double now_ = 0.0;   // the last residual
+  double away_ = 0.0;  // the same in units of the series
+  double swing_ = 0.0;
+  double swing_away_ = 0.0;
+  double swing_usual_ = 0.0;
+  double swing_spread_ = 0.0;
+  TailRate mean_tail_{kTailFrom};
+  TailRate pair_tail_{kTailFrom};
+  TailRate swing_tail_{kTailFrom};
 };
 
 }  // namespace grace::models
