@@ -34,6 +34,16 @@ using core::exact_exp;
   return (static_cast<double>(runs) + 1.0) / (static_cast<double>(runs) + 2.0);
 }
 
+// Probability that what happens is no chance, when it comes by chance in a part `chance` of all
+// bins: Bayes' rule, where a failing series always shows it (the local false discovery rate of
+// Efron 2004, "Large-scale simultaneous hypothesis testing"). A series is taken to begin to fail
+// once a fortnight: as often as what is told about it is worth while.
+[[nodiscard]] inline double no_chance(double chance, std::int64_t bin_ns) noexcept {
+  constexpr double kFortnightNs = 14.0 * 86'400e9;
+  const double prior = static_cast<double>(bin_ns) / kFortnightNs;
+  return std::min(prior / (prior + chance), 0.99);
+}
+
 inline constexpr double kNormal90 = 1.6448536269514722;     // half width of a 90% interval
 inline constexpr double kMeanAbsToSd = 1.2533141373155001;  // sqrt(pi / 2), normal distribution
 

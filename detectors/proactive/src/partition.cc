@@ -155,6 +155,7 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
   check_forecast(model, bin, event, sink);
   if (r != nullptr) {
     check_shift(model, *r, bin, event, sink);
+    check_swing(model, *r, bin, event, sink);
     check_frozen(model, *r, event, sink);
   }
   check_drift(model, bin, event, sink);

@@ -83,6 +83,10 @@ class ProactivePartition final : public core::PartitionDetector {
   void report_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
                        const Range& range, const Outlook& outlook, bool up,
                        core::FindingSink& sink);
+  void check_swing(const SeriesModel& model, RichSeries& rich, const Closed& bin,
+                   const core::Event& event, core::FindingSink& sink) const;
+  void report_swing(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
+                    const core::Event& event, double probability, core::FindingSink& sink) const;
   void report_shift(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
                     const core::Event& event, double probability, core::FindingSink& sink);
   void check_frozen(const SeriesModel& model, RichSeries& rich, const core::Event& event,

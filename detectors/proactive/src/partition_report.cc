@@ -206,6 +206,38 @@ void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries
   sink.finding(std::move(finding));
 }
 
+void ProactivePartition::report_swing(const SeriesModel& model, const RichSeries& rich,
+                                      const Closed& bin, const core::Event& event,
+                                      double probability, core::FindingSink& sink) const {
+  const models::SeasonLevel::Residual& r = rich.residual;
+  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
+  const std::string window = core::format_duration(horizon_ns);
+  const std::string predicted_time = core::format_rfc3339(bin.end_ns + horizon_ns);
+  core::Finding finding;
+  finding.type = core::TriggerType::kAnomalyForecast;
+  finding.diagnosis_code = "metric_unstable";
+  finding.confidence = probability;
+  finding.impact = r.swing >= config_.range_margin ? Impact::kHigh : Impact::kMedium;
+  finding.predicted_ts_ns = bin.end_ns + horizon_ns;
+  finding.suggested_playbooks = {"investigate_root_cause"};
+  add_common(finding, model, event);
+  finding.reasoning.push_back(subject_of(model.role, model.metric) + " swings by " +
+                              percent_text(r.swing) + " of what is usual from bin to bin");
+  finding.reasoning.push_back(
+      "The mean step of the last bins is " + number_text(std::round(10.0 * r.swing_z) / 10.0) +
+      " of its deviations above what it usually is, threshold " + number_text(kShiftDeviations));
+  finding.reasoning.push_back("Probability that this is no chance: " + percent_text(probability));
+  auto& metadata = finding.metadata;
+  metadata.emplace_back("ml_model", "\"season_level_swing\"");
+  metadata.emplace_back("predicted_time", core::json_quoted(predicted_time));
+  metadata.emplace_back("forecast_window", core::json_quoted(window));
+  metadata.emplace_back("current_value", json_number(bin.mean));
+  metadata.emplace_back("expected", json_number(r.expected));
+  metadata.emplace_back("swing", json_number(r.swing));
+  metadata.emplace_back("deviations", json_number(r.swing_z));
+  sink.finding(std::move(finding));
+}
+
 void ProactivePartition::report_drift(const SeriesModel& model, const Closed& bin,
                                       const core::Event& event, double recent, double expected,
                                       double probability, core::FindingSink& sink) {

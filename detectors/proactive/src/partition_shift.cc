@@ -28,13 +28,6 @@ bool is_worse(MetricRole role, bool up) {
   return role == MetricRole::kHealth || role == MetricRole::kDemand;
 }
 
-// Probability that a mean this many deviations out is no chance: at least this much for any noise
-// with one peak (Vysochanskij and Petunin 1980, "Justification of the 3 sigma rule for unimodal
-// distributions": P(|x| >= z) <= 4 / (9 z^2)).
-double shift_probability(double z) {
-  return std::min(1.0 - 4.0 / (9.0 * z * z), kConfidenceMax);
-}
-
 bool jumped(const SeriesModel& model, double expected) {
   const std::uint32_t count = std::min<std::uint32_t>(kJumpBins, model.bins - 1);
   double step = 0.0;
@@ -57,8 +50,16 @@ void ProactivePartition::check_shift(SeriesModel& model, RichSeries& rich, const
   // Before the day is known only what would be drift if it lasted is worth a word.
   const double enough =
       rich.season.seasonal() ? SeasonLevel::kHoldDeparture : config_.drift_departure;
-  if (!told || !r.settled || std::fabs(r.mean_z) < kShiftDeviations ||
-      std::fabs(r.departure) < enough || (r.mean_z > 0) != up) {
+  double probability = 0.0;
+  if (told && r.settled && std::fabs(r.departure) >= enough) {
+    if ((r.mean_z > 0) == up && std::fabs(r.mean_z) >= kShiftDeviations) {
+      probability = no_chance(r.mean_chance, bin_ns_);
+    }
+    if ((r.pair > 0) == up && std::fabs(r.pair) >= kShiftDeviations) {
+      probability = std::max(probability, no_chance(r.pair_chance, bin_ns_));
+    }
+  }
+  if (probability < kShiftProbability) {
     rich.shifted_bins = 0;
     return;
   }
@@ -71,10 +72,25 @@ void ProactivePartition::check_shift(SeriesModel& model, RichSeries& rich, const
   const bool told_lately = state.fired_size > 0 && bin.end_ns - state.held_ts_ns < refire_.quiet_ns;
   state.held_ts_ns = bin.end_ns;
   if (told_lately) return;
-  const double probability = shift_probability(r.mean_z);
   state.fired_size = static_cast<float>(odds(probability));
   state.fired_ts_ns = bin.end_ns;
   report_shift(model, rich, bin, event, probability, sink);
+}
+
+// A series that swings as it never did: a fault that leaves the mean where it is.
+void ProactivePartition::check_swing(const SeriesModel& model, RichSeries& rich, const Closed& bin,
+                                     const core::Event& event, core::FindingSink& sink) const {
+  const SeasonLevel::Residual& r = rich.residual;
+  if (model.has_range || model.role == MetricRole::kOther || model.role == MetricRole::kCapacity ||
+      !r.settled || r.swing_z < kShiftDeviations || r.swing < SeasonLevel::kHoldDeparture) {
+    return;
+  }
+  const double probability = no_chance(r.swing_chance, bin_ns_);
+  if (probability < kShiftProbability) return;
+  const bool told_lately =
+      rich.swing_held_ns != 0 && bin.end_ns - rich.swing_held_ns < refire_.quiet_ns;
+  rich.swing_held_ns = bin.end_ns;
+  if (!told_lately) report_swing(model, rich, bin, event, probability, sink);
 }
 
 void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,

@@ -14,7 +14,7 @@ namespace {
 // Half a day of minutes: what comes and goes more often than that is not missed.
 constexpr std::uint32_t kRegularBins = 720;
 constexpr std::int64_t kStoppedBins = 3;
-constexpr std::uint32_t kFrozenBins = 5;
+constexpr std::uint32_t kFrozenBins = 3;
 constexpr double kChanceMax = 1e-9;
 // The rest is for what was taken out of service on purpose, which the series does not tell.
 constexpr double kSilenceConfidence = 0.95;

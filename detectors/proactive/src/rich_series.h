@@ -9,6 +9,8 @@ namespace grace::proactive {
 // A departure of a tenth or more from what is usual at this time is reported when the mean of the
 // last bins is this many of its own deviations out (bench/quality/generated.md).
 inline constexpr double kShiftDeviations = 6.0;
+// And that it is no chance at least this probable (no_chance).
+inline constexpr double kShiftProbability = 0.9;
 
 // Whether a series still says something: samples that stop, and a value that stands still.
 struct Liveness {
@@ -36,6 +38,7 @@ struct RichSeries {
   models::SeasonLevel season;
   models::SeasonLevel::Residual residual;  // of the last bin
   Liveness liveness;
+  std::int64_t swing_held_ns = 0;  // last bin in which it swung as it never did; 0: never
   std::uint32_t model;             // of the series' table
   std::uint16_t shifted_bins = 0;  // in a row, waiting for the forecaster included
 };

@@ -65,6 +65,30 @@ TEST(Shift, ADailyWaveIsNeitherDriftNorAnomalyAndABrokenOneIs) {
   EXPECT_LE(broken[0].ts_ns, kStart + (2 * 1440 + 4) * kMinute);
 }
 
+TEST(Swing, ASeriesThatSwingsAsItNeverDidIsToldOnce) {
+  const auto play = [](double size) {
+    Engine engine;
+    engine.keep_observations = false;
+    Dice noise(25);
+    MetricEvent series("api", "requests_rps");
+    for (int minute = 0; minute < 460; ++minute) {
+      const double swing = minute < 400 ? 0.0 : minute % 2 == 0 ? size : -size;
+      engine.metric(series, kStart + minute * kMinute,
+                    900.0 * (1.0 + swing) * (1.0 + 0.03 * noise.normal()));
+    }
+    return engine.findings;
+  };
+  const auto found = play(0.25);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].type, TriggerType::kAnomalyForecast);
+  EXPECT_EQ(found[0].diagnosis_code, "metric_unstable");
+  EXPECT_GE(found[0].confidence, 0.9);
+  EXPECT_LE(found[0].ts_ns, kStart + 410 * kMinute);
+  EXPECT_EQ(metadata(found[0], "ml_model"), "\"season_level_swing\"");
+  EXPECT_GT(std::stod(metadata(found[0], "swing")), 0.1);
+  EXPECT_TRUE(play(0.03).empty()) << "as much as it always does";
+}
+
 // Two series, a sample a minute; the first does as `value` says (NaN: no sample) after 13 hours.
 template <typename Value>
 std::vector<core::Finding> run_silence(int regular_minutes, Value value) {
