@@ -146,6 +146,7 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
     const std::int64_t of_day = slot.bin_start_ns - floor_to(slot.bin_start_ns, kNsPerDay);
     r->forecast.step(bin.mean, gap, static_cast<double>(of_day) / static_cast<double>(kNsPerDay),
                      model.trend, model.baseline);
+    r->bands.come(bin.end_ns / bin_ns_, bin.mean, band_scale_);
     r->residual = r->season.step(slot.bin_start_ns, bin.mean);
     r->liveness.step(model.recent_back(0) == model.recent_back(1), gap,
                      floor_to(event.ts_ns, bin_ns_));
@@ -263,6 +264,10 @@ ProactivePartition::Outlook ProactivePartition::outlook(const SeriesModel& model
   const double lasts =
       model.trend.persistence(up, sign * model.baseline.deviation(model.trend.level));
   result.at_horizon = previous;
+  if (calibrated) {
+    const double sd = r->forecast.forecast(kHorizonCount - 1).sd;
+    result.futures = {previous, model.trend.level, sd, lasts};
+  }
   result.probability = std::min(lasts * going_on + (1.0 - lasts) * staying, 0.99);
   return result;
 }
@@ -273,11 +278,18 @@ void ProactivePartition::check_forecast(SeriesModel& model, const Closed& bin,
   const auto check = [&](bool up, double bound, FireState& state) {
     if (!std::isfinite(bound)) return;
     if (!up && !range.configured && bound == 0.0 && model.baseline.low >= 0) return;
-    const Outlook found = outlook(model, bound, up, bin.end_ns);
+    Outlook found = outlook(model, bound, up, bin.end_ns);
     if (found.probability < core::kFindingFloor) {
       note_absent(state, bin.end_ns, refire_);
-    } else if (note_present(state, odds(found.probability), bin.end_ns, config_.confirm_bins,
-                            refire_)) {
+      return;
+    }
+    // As those that are told are: of the first bins of a departure.
+    if (found.futures.sd > 0 && state.held_bins <= horizon_bins_) {
+      found.half_width90 = band_scale_.value() * found.futures.half_width();
+      rich(model)->bands.put(bin.end_ns / bin_ns_ + horizon_bins_, found.at_horizon,
+                             found.half_width90);
+    }
+    if (note_present(state, odds(found.probability), bin.end_ns, config_.confirm_bins, refire_)) {
       report_forecast(model, bin, event, range, found, up, sink);
     }
   };

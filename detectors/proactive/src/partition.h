@@ -58,6 +58,8 @@ class ProactivePartition final : public core::PartitionDetector {
     double probability = 0.0;
     double at_horizon = 0.0;       // forecast mean
     std::int64_t crossing_ns = 0;  // when the mean crosses the bound; 0: not within the horizon
+    Futures futures;               // at the horizon
+    double half_width90 = 0.0;     // around at_horizon; 0: not calibrated
   };
 
   SeriesSlot* create(const core::Event& event);
@@ -107,6 +109,7 @@ class ProactivePartition final : public core::PartitionDetector {
   core::SymbolTable symbols_;
   std::vector<std::unique_ptr<RichSeries>> pool_;  // null: taken back, listed in free_
   std::vector<std::uint32_t> free_;
+  BandScale band_scale_;
   std::uint64_t late_count_ = 0;
   std::uint64_t refused_count_ = 0;
 };

@@ -154,7 +154,9 @@ void ProactivePartition::report_forecast(SeriesModel& model, const Closed& bin,
     metadata.emplace_back("trend_forecast", json_number(r->forecast.trend_mean(last)));
     metadata.emplace_back("neural_forecast", json_number(r->forecast.neural_mean(last)));
     metadata.emplace_back("neural_weight", json_number(r->forecast.neural_weight(last)));
-    metadata.emplace_back("interval90_half_width", json_number(r->forecast.half_width90(last)));
+  }
+  if (outlook.half_width90 > 0) {
+    metadata.emplace_back("interval90_half_width", json_number(outlook.half_width90));
   }
   sink.finding(std::move(finding));
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "band.h"
 #include "grace/models/season_level.h"
 #include "rich_model.h"
 
@@ -38,6 +39,7 @@ struct RichSeries {
   models::SeasonLevel season;
   models::SeasonLevel::Residual residual;  // of the last bin
   Liveness liveness;
+  PendingBands bands;              // of forecasts that leave the range
   std::int64_t swing_held_ns = 0;  // last bin in which it swung as it never did; 0: never
   std::uint32_t model;             // of the series' table
   std::uint16_t shifted_bins = 0;  // in a row, waiting for the forecaster included

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "band.h"
 #include "harness.h"
 #include "numeric.h"
 #include "ordered.h"
@@ -246,6 +247,50 @@ TEST(RiskModel, LearnsFromWhatOtherSourcesThenFoundUnlessOurOwnActionIntervened)
   EXPECT_LT(errors_weight_after(nothing), start);
   EXPECT_EQ(errors_weight_after(own_forecast), errors_weight_after(nothing));
   EXPECT_GT(errors_weight_after(healed), errors_weight_after(nothing));
+}
+
+TEST(Futures, TheBandHoldsNineTenthsOfBoth) {
+  EXPECT_NEAR((Futures{20.0, 10.0, 2.0, 1.0}.half_width()), 2.0 * kNormal90, 1e-3);
+  EXPECT_NEAR((Futures{10.0, 10.0, 2.0, 0.3}.half_width()), 2.0 * kNormal90, 1e-3);
+  // Half of what may happen lies 10 below, and nine tenths must be within.
+  const double half = Futures{20.0, 10.0, 2.0, 0.5}.half_width();
+  EXPECT_NEAR(half, 10.0 + 2.0 * 0.8416, 0.01);  // 80% of that half
+  EXPECT_NEAR((Futures{0.0, 10.0, 2.0, 0.5}.half_width()), half, 1e-9) << "the same downwards";
+  EXPECT_GT((Futures{20.0, 10.0, 2.0, 0.1}.half_width()), half);
+}
+
+TEST(BandScale, CoverageTendsToNineTenthsWhateverTheErrors) {
+  for (const double size : {0.3, 1.0, 5.0}) {
+    testing::Dice dice(31);
+    BandScale scale;
+    PendingBands bands;
+    int within = 0;
+    for (std::int64_t bin = 0; bin < 6000; ++bin) {
+      const double error = size * dice.normal() * dice.normal();  // heavier than normal
+      bands.come(bin, error, scale);
+      if (bin >= 1000) within += std::fabs(error) <= scale.value();
+      bands.put(bin + 15, 0.0, scale.value());
+    }
+    EXPECT_GE(within, 4300) << size;  // of 5000: .88 with room for the delay
+    EXPECT_LE(within, 4700) << size;
+  }
+}
+
+TEST(PendingBands, ABandIsJudgedOnceAndAtItsBinOnly) {
+  BandScale scale;
+  PendingBands bands;
+  bands.put(100, 50.0, 1.0);
+  bands.come(99, 0.0, scale);
+  bands.come(164, 0.0, scale);  // the same slot, another bin
+  EXPECT_EQ(scale.value(), 1.0);
+  bands.come(100, 0.0, scale);
+  const double wider = scale.value();
+  EXPECT_GT(wider, 1.0);
+  bands.come(100, 0.0, scale);
+  EXPECT_EQ(scale.value(), wider);
+  bands.put(101, 50.0, 1.0);
+  bands.come(101, 50.5, scale);
+  EXPECT_LT(scale.value(), wider);
 }
 
 }  // namespace
