@@ -37,10 +37,10 @@ using core::exact_exp;
 // Probability that what happens is no chance, when it comes by chance in a part `chance` of all
 // bins: Bayes' rule, where a failing series always shows it (the local false discovery rate of
 // Efron 2004, "Large-scale simultaneous hypothesis testing"). A series is taken to begin to fail
-// once a fortnight: as often as what is told about it is worth while.
+// once in thirty days.
 [[nodiscard]] inline double no_chance(double chance, std::int64_t bin_ns) noexcept {
-  constexpr double kFortnightNs = 14.0 * 86'400e9;
-  const double prior = static_cast<double>(bin_ns) / kFortnightNs;
+  constexpr double kThirtyDaysNs = 30.0 * 86'400e9;
+  const double prior = static_cast<double>(bin_ns) / kThirtyDaysNs;
   return std::min(prior / (prior + chance), 0.99);
 }
 

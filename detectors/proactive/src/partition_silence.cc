@@ -14,8 +14,9 @@ namespace {
 // Half a day of minutes: what comes and goes more often than that is not missed.
 constexpr std::uint32_t kRegularBins = 720;
 constexpr std::int64_t kStoppedBins = 3;
-constexpr std::uint32_t kFrozenBins = 3;
-constexpr double kChanceMax = 1e-9;
+constexpr std::uint32_t kFrozenRepeats = 2;
+constexpr double kFrozenProbability = 0.98;
+constexpr double kChanceMin = 1e-12;  // less is not told apart
 // The rest is for what was taken out of service on purpose, which the series does not tell.
 constexpr double kSilenceConfidence = 0.95;
 
@@ -37,25 +38,27 @@ void Liveness::step(bool same, std::int64_t gap, std::int64_t next_bin_ns) noexc
   frozen_told = false;
 }
 
-bool Liveness::frozen() const noexcept {
-  if (bins < kRegularBins || same_run < kFrozenBins || same_run <= 2 * same_run_max) return false;
+double Liveness::chance_of_run() const noexcept {
+  if (bins < kRegularBins || same_run < kFrozenRepeats || same_run <= 2 * same_run_max) return 1.0;
   const double part = (static_cast<double>(repeats) + 1.0) / (static_cast<double>(bins) + 2.0);
   double chance = 1.0;
-  for (std::uint32_t i = 0; i < same_run && chance >= kChanceMax; ++i) chance *= part;
-  return chance < kChanceMax;
+  for (std::uint32_t i = 0; i < same_run && chance > kChanceMin; ++i) chance *= part;
+  return chance;
 }
 
 void ProactivePartition::check_frozen(const SeriesModel& model, RichSeries& rich,
                                       const core::Event& event, core::FindingSink& sink) const {
   Liveness& liveness = rich.liveness;
-  if (liveness.frozen_told || !liveness.frozen()) return;
+  if (liveness.frozen_told) return;
+  const double probability = no_chance(liveness.chance_of_run(), bin_ns_);
+  if (probability < kFrozenProbability) return;
   liveness.frozen_told = true;
   report_silence(model, "telemetry_frozen",
                  std::string(model.metric) + " has been exactly " +
                      quantity_text(model.recent_back(0), model.metric) + " for " +
                      std::to_string(liveness.same_run + 1) + " bins, and never for more than " +
                      std::to_string(liveness.same_run_max + 1) + " before",
-                 kSilenceConfidence, event.ts_ns, sink);
+                 kSilenceConfidence * probability, event.ts_ns, sink);
 }
 
 void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {

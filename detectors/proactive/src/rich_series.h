@@ -26,8 +26,9 @@ struct Liveness {
 
   // One closed bin; `same`: equal to the one before it, `gap`: bins without a sample before it.
   void step(bool same, std::int64_t gap, std::int64_t next_bin_ns) noexcept;
-  // The value stands still, and by chance it would do so less than once in a billion times.
-  [[nodiscard]] bool frozen() const noexcept;
+  // How often the value would stand still for so long by chance, if each repeat were one of its
+  // own; 1 where that says nothing: too short, or not twice as long as it did before.
+  [[nodiscard]] double chance_of_run() const noexcept;
 };
 
 // What a series has once it earned a rich model: forecasts, and what is usual at this time.

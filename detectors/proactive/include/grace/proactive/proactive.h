@@ -77,7 +77,7 @@ struct ProactiveConfig {
   // Series over all partitions; past it the least recently seen is evicted and counted. Memory: at
   // most 512 bytes a series plus its names, taken as series appear. At least core::kPartitionCount.
   std::size_t series_max = 1'000'000;
-  // Rich models (neural member, calibrated intervals) over all partitions; about 12 KiB each, taken
+  // Rich models (neural member, calibrated intervals) over all partitions; about 14 KiB each, taken
   // as series earn them. 0: none, every series lives on its light model.
   std::size_t rich_models_max = 4096;
   // Services the ordered part keeps (capacity join and risk), and demand and capacity series of
