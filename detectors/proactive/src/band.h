@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 
 #include "numeric.h"
 #include "trend_model.h"
@@ -48,11 +49,13 @@ class PendingBands {
  public:
   // About the bin with this number; an older band of the same slot is forgotten.
   void put(std::int64_t bin, double mean, double half_width) noexcept {
+    if (bin > last_) last_ = bin;
     bands_[slot_of(bin)] = {static_cast<float>(mean), static_cast<float>(half_width),
                             static_cast<std::uint32_t>(bin)};
   }
   // Judges the band of this bin, if there was one.
   void come(std::int64_t bin, double value, BandScale& scale) noexcept {
+    if (bin > last_) return;  // nearly always, and without touching the bands
     Band& band = bands_[slot_of(bin)];
     if (band.half_width <= 0.0F || band.bin != static_cast<std::uint32_t>(bin)) return;
     const double away = value - static_cast<double>(band.mean);
@@ -71,6 +74,7 @@ class PendingBands {
   static std::size_t slot_of(std::int64_t bin) noexcept {
     return static_cast<std::size_t>(bin & (kSlots - 1));
   }
+  std::int64_t last_ = std::numeric_limits<std::int64_t>::min();  // bin that a band is about
   std::array<Band, kSlots> bands_{};
 };
 

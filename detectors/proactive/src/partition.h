@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -110,6 +111,7 @@ class ProactivePartition final : public core::PartitionDetector {
   std::vector<std::unique_ptr<RichSeries>> pool_;  // null: taken back, listed in free_
   std::vector<std::uint32_t> free_;
   BandScale band_scale_;
+  std::int64_t silence_check_ns_ = std::numeric_limits<std::int64_t>::min();  // watermark of it
   std::uint64_t late_count_ = 0;
   std::uint64_t refused_count_ = 0;
 };

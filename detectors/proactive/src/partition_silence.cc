@@ -62,7 +62,9 @@ void ProactivePartition::check_frozen(const SeriesModel& model, RichSeries& rich
 }
 
 void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {
-  if (tick.watermark_ns / bin_ns_ == tick.previous_ns / bin_ns_) return;
+  // Ticks come each second, for every partition: without a division until a bin is over.
+  if (tick.watermark_ns < silence_check_ns_) return;
+  silence_check_ns_ = (tick.watermark_ns / bin_ns_ + 1) * bin_ns_;
   for (const std::unique_ptr<RichSeries>& entry : pool_) {
     if (entry == nullptr) continue;
     Liveness& liveness = entry->liveness;
