@@ -66,7 +66,9 @@ void publish_all(Publisher& publisher, const std::vector<tools::TypedEvents::Eve
         },
         event);
     ASSERT_EQ(status, PublishStatus::kOk);
-    if (++in_batch % batch == 0) ASSERT_EQ(publisher.flush(), PublishStatus::kOk);
+    if (++in_batch % batch == 0) {
+      ASSERT_EQ(publisher.flush(), PublishStatus::kOk);
+    }
   }
   ASSERT_EQ(publisher.flush(), PublishStatus::kOk);
 }

