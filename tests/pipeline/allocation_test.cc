@@ -295,9 +295,9 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
                                 std::uint64_t{engine.triggers.recent_max} * 8192 +
                                 std::uint64_t{engine.triggers.correlate.incidents_max} * 16384;
   const models::RootCauseConfig& causes = engine.triggers.correlate.root_cause;
-  const std::uint64_t root_causes = std::uint64_t{causes.series_max} * 14 * 1024 +
-                                    std::uint64_t{causes.services_max} * 1024 +
-                                    std::uint64_t{causes.edges_max} * 256;
+  const std::uint64_t root_causes =
+      std::uint64_t{causes.series_max} * (std::uint64_t{causes.history_max} * 27 + 512) +
+      std::uint64_t{causes.services_max} * 1024 + std::uint64_t{causes.edges_max} * 256;
   return chunks + rings + items + parsers + proactive + core::kPartitionCount * per_partition +
          ordered + root_causes + (16ULL << 20);
 }

@@ -29,6 +29,7 @@ struct CorrelateConfig {
   double shared_evidence_min = 0.5;
   // --- cost ---
   // How root causes are ranked, and what is kept for it: the defaults of `grace score rootcause`.
+  // history_max is at most 65,536, series_max 1,048,576.
   models::RootCauseConfig root_cause;
   std::uint32_t incidents_max = 1024;  // open at a time; the quietest one makes room
   std::uint32_t triggers_per_incident_max =

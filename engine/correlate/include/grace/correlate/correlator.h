@@ -52,7 +52,8 @@ struct IncidentChange {
 // Duplicates: while an incident is open, a fingerprint in it is counted once. A duplicate that is
 // surer than the first raises the first's part in the incident.
 // Root cause: of the services with a trigger that may act, the one that CauseFinder ranks first, if
-// it is more probable than "none of these"; `IncidentChange::causes` says how the ranking went.
+// it is more probable than "none of these"; `IncidentChange::causes` says how the ranking went. The
+// incident is judged by its beginning, until four minutes after the first evidence.
 // Else, and among equals, the one that most of the incident's other services depend on; then the
 // earliest onset (first evidence); then the highest confidence; then by name. `Incident::service`
 // is it.
