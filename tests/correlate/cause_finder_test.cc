@@ -267,6 +267,20 @@ TEST(CauseFinder, ServicesBeyondTheModelsBoundAreCounted) {
   EXPECT_EQ(finder.counters().edges_refused, 1U);
 }
 
+TEST(CauseFinder, ItsBoundsAreBoundedThemselves) {
+  EXPECT_TRUE(validated(CorrelateConfig{}).has_value());
+  CorrelateConfig config;
+  config.root_cause.series_max = 1'048'577;
+  EXPECT_EQ(validated(config).error().message,
+            "correlate.root_cause_series_max = 1048577: must be from 1 to 1048576");
+  config.root_cause.series_max = 1;
+  EXPECT_TRUE(validated(config).has_value());
+  for (const std::uint32_t refused : {0U, 65'537U}) {
+    config.root_cause.history_max = refused;
+    EXPECT_FALSE(validated(config).has_value()) << refused;
+  }
+}
+
 TEST(CauseFinder, ReadsFromAFindingWhatItAlarmsAbout) {
   core::Finding finding;
   finding.type = core::TriggerType::kAnomalyForecast;
