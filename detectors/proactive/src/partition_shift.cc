@@ -4,6 +4,7 @@
 
 #include "numeric.h"
 #include "partition.h"
+#include "text.h"
 
 namespace grace::proactive {
 namespace {
@@ -26,6 +27,14 @@ bool is_worse(MetricRole role, bool up) {
            role == MetricRole::kSaturation;
   }
   return role == MetricRole::kHealth || role == MetricRole::kDemand;
+}
+
+// What fills up is near its end sooner than a tenth of its level away: of a percentage the room
+// that is left counts where it is the smaller part. In (0, 1].
+double share_of_room(const SeriesModel& model, const SeasonLevel::Residual& r) {
+  if (model.role != MetricRole::kSaturation || !is_percent(model.metric)) return 1.0;
+  if (r.departure < 0 || r.expected <= 50.0) return 1.0;
+  return std::max(100.0 - r.expected, 1.0) / r.expected;
 }
 
 bool jumped(const SeriesModel& model, double expected) {
@@ -51,7 +60,7 @@ void ProactivePartition::check_shift(SeriesModel& model, RichSeries& rich, const
   const double enough =
       rich.season.seasonal() ? SeasonLevel::kHoldDeparture : config_.drift_departure;
   double probability = 0.0;
-  if (told && r.settled && std::fabs(r.departure) >= enough) {
+  if (told && r.settled && std::fabs(r.departure) >= enough * share_of_room(model, r)) {
     if ((r.mean_z > 0) == up && std::fabs(r.mean_z) >= kShiftDeviations) {
       probability = no_chance(r.mean_chance, bin_ns_);
     }

@@ -65,6 +65,23 @@ TEST(Shift, ADailyWaveIsNeitherDriftNorAnomalyAndABrokenOneIs) {
   EXPECT_LE(broken[0].ts_ns, kStart + (2 * 1440 + 4) * kMinute);
 }
 
+TEST(Shift, APercentageThatFillsUpIsToldWhileThereIsRoom) {
+  Engine engine;
+  engine.keep_observations = false;
+  Dice noise(26);
+  MetricEvent series("api", "memory_usage_percent");
+  constexpr int kLeak = 2 * 1440;
+  for (int minute = 0; minute < kLeak + 720; ++minute) {
+    const double level = 65.0 + 0.045 * std::max(0, minute - kLeak);
+    engine.metric(series, kStart + minute * kMinute, level + noise.normal());
+  }
+  const auto found = engine.of(TriggerType::kAnomalyForecast);
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].diagnosis_code, "saturation_forecast");
+  EXPECT_GT(found[0].ts_ns, kStart + kLeak * kMinute);
+  EXPECT_LT(found[0].ts_ns, kStart + (kLeak + 300) * kMinute);  // 78%
+}
+
 TEST(Swing, ASeriesThatSwingsAsItNeverDidIsToldOnce) {
   const auto play = [](double size) {
     Engine engine;
