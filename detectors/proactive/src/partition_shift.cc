@@ -19,7 +19,6 @@ constexpr double kDriftDeviations = 2.0;
 constexpr double kJumpShare = 0.6;
 constexpr std::uint32_t kJumpBins = 4;
 constexpr std::uint16_t kPatienceBins = 6;
-constexpr double kConfidenceMax = 0.99;
 
 bool is_worse(MetricRole role, bool up) {
   if (up) {
