@@ -71,6 +71,7 @@ void SegmentKeeper::run() {
     const Result<void> done = step_until_done();
     std::unique_lock lock(mutex_);
     if (!stop_) error_ = done ? std::nullopt : std::optional<Error>(done.error());
+    stats_.rounds += 1;
     changed_.wait_for(lock, config_.keep_interval, [this] { return stop_; });
     if (stop_) return;
   }

@@ -16,7 +16,7 @@ class KeeperTest : public LogTest {
   void SetUp() override {
     LogTest::SetUp();
     config_.compress_after_segments = 1;
-    config_.keep_interval = std::chrono::hours(1);  // the writer's own has one look and no more
+    config_.keep_interval = std::chrono::hours(1);  // see wait_for_keeper()
     now_ns_ = 1736950000000000000;
     config_.wall_clock_ns = [] { return now_ns_.load(); };
   }

@@ -2,12 +2,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "grace/ledger/reader.h"
@@ -59,6 +61,16 @@ class LogTest : public ::testing::Test {
     auto leased = writer_->producer();
     ASSERT_TRUE(leased.has_value()) << leased.error().message;
     producer_ = std::move(*leased);
+    wait_for_keeper();
+  }
+  // With an interval of hours the writer's keeper has one round and no more: it is over before
+  // there is anything to keep, also where its thread was late.
+  void wait_for_keeper() const {
+    if (!config_.keeps_segments() || config_.keep_interval < std::chrono::hours(1)) return;
+    for (int i = 0; i < 5000 && writer_->keeper_stats().rounds == 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_GT(writer_->keeper_stats().rounds, 0U);
   }
   void append(std::string_view text, RecordType type = RecordType::kNote) {
     ASSERT_EQ(producer_.append_or_wait(type, as_bytes(text)), AppendStatus::kOk);

@@ -93,6 +93,7 @@ struct KeeperStats {
   std::uint64_t stored_bytes = 0;  // what they take now
   std::uint64_t segments_removed = 0;
   std::uint64_t removed_bytes = 0;
+  std::uint64_t rounds = 0;  // of the writer's own keeper: all that was due was done, or failed
 };
 
 namespace internal {
