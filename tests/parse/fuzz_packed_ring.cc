@@ -76,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ++events;
     if (event.kind == core::EventKind::kMesh) GRACE_ASSERT(parse_mesh(event).has_value());
     if (event.kind == core::EventKind::kControl) GRACE_ASSERT(parse_control(event).has_value());
-    ParsedEvent(event).content();
+    static_cast<void>(ParsedEvent(event).content());
   });
   GRACE_ASSERT(parser.counters().received() - before == events + rejects.size());
   GRACE_ASSERT(events + rejects.size() == core::packed_count(whole.text));
