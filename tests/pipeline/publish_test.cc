@@ -190,7 +190,11 @@ TEST(Publish, AccountsForEveryEventOfSeveralPublishersWhenTheEngineStops) {
         }
       });
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5 + round));
+    // Each is in the midst of it, however late its thread was; then a moment that varies.
+    for (const Publisher& publisher : publishers) {
+      while (publisher.figures().published < 200) std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(300 * round));
     (*engine)->request_stop();
     for (std::thread& thread : threads) thread.join();
     ASSERT_TRUE((*engine)->wait().has_value());
