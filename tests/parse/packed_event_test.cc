@@ -175,6 +175,19 @@ TEST(PackedEvent, AJsonLineIsJudgedAsIfItStoodAlone) {
   EXPECT_EQ(outcome(parse_packed(packed(JsonLine{long_line}), small)), "line_too_long");
 }
 
+// As in JsonLine: nothing that is shown of a record is more than one line.
+TEST(PackedEvent, ALineBreakBetweenMembersIsNone) {
+  const std::vector<Attribute> payload{{"d", core::RawJson{"[1,\n2]"}}};
+  const Parsed parsed =
+      parse_packed(packed(ActionRecord{.actor = "a", .action = "b", .payload = payload}));
+  EXPECT_EQ(outcome(parsed), "malformed_json");
+  ASSERT_EQ(parsed.rejects.size(), 1U);
+  EXPECT_EQ(parsed.rejects[0].line.rfind(R"({"packed":")", 0), 0U) << parsed.rejects[0].line;
+  std::string line;
+  core::append_json_line(packed(JsonLine{"{}\n{}"}), line);
+  EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+}
+
 // The example of docs/shared_ring.md.
 TEST(PackedEvent, IsLaidOutAsDocumented) {
   const unsigned char expected[] = {

@@ -386,6 +386,13 @@ void append_json_line(std::string_view record, std::string& out) {
     return;
   }
   std::string_view rest = record.substr(sizeof *header);
+  // Texts are quoted, detail stands as it is: with a line break it would be two lines.
+  const std::string_view detail =
+      rest.substr(header->content_bytes() - 1 - header->detail_bytes, header->detail_bytes);
+  if (detail.find('\n') != std::string_view::npos) {
+    append_bytes(record, out);
+    return;
+  }
   const auto taken = [&](std::size_t bytes) {
     const std::string_view text = rest.substr(0, bytes);
     rest.remove_prefix(bytes);
@@ -396,8 +403,7 @@ void append_json_line(std::string_view record, std::string& out) {
   static constexpr std::array<const char*, PackedHeader::kTexts> kAction{
       "actor", "action", "resource", "subsystem", "domain", "result"};
   if (header->form == PackedForm::kLine) {
-    for (const std::uint16_t bytes : header->text_bytes) taken(bytes);
-    out += taken(header->detail_bytes);
+    out += detail;
     return;
   }
   const bool metric = header->form == PackedForm::kMetric;
@@ -414,7 +420,7 @@ void append_json_line(std::string_view record, std::string& out) {
     json.field(metric ? "value" : "duration_ms", header->value);
   }
   if (header->detail_bytes > 0) {
-    json.raw_field(metric ? "labels" : "payload", taken(header->detail_bytes));
+    json.raw_field(metric ? "labels" : "payload", detail);
   }
   json.end_object();
 }

@@ -175,7 +175,10 @@ std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t
     shift_all();
     return std::nullopt;
   }
-  if (!tools_.index.build(text, size + 1)) return RejectReason::kMalformedJson;
+  // A line break between members would be none in a line, and what is shown of this is one.
+  if (std::memchr(text, '\n', size) != nullptr || !tools_.index.build(text, size + 1)) {
+    return RejectReason::kMalformedJson;
+  }
   tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
   const WalkResult result = tools_.walker.walk_value(
       field, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);

@@ -22,7 +22,7 @@ struct Label {
   std::string_view value;
 };
 
-// One JSON value as it is written, for what has no type here: {"a":[1,2]}.
+// One JSON value as it is written, in one line, for what has no type here: {"a":[1,2]}.
 struct RawJson {
   std::string_view text;
 };
