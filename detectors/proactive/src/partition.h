@@ -98,6 +98,10 @@ class ProactivePartition final : public core::PartitionDetector {
                       double probability, std::int64_t ts_ns, core::FindingSink& sink) const;
   void report_drift(const SeriesModel& model, const Closed& bin, const core::Event& event,
                     double recent, double expected, double probability, core::FindingSink& sink);
+  // A forecast about the horizon after `end_ns`, without what is forecast.
+  [[nodiscard]] core::Finding forecast_of(const SeriesModel& model, const core::Event& event,
+                                          std::int64_t end_ns, const char* ml_model) const;
+  void add_window(core::Finding& finding, std::int64_t end_ns, const char* ml_model) const;
   void add_common(core::Finding& finding, const SeriesModel& model, const core::Event& event) const;
 
   const ProactiveConfig& config_;  // the subsystem's, which outlives its detectors

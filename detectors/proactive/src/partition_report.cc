@@ -98,31 +98,45 @@ void ProactivePartition::add_common(core::Finding& finding, const SeriesModel& m
   }
 }
 
+core::Finding ProactivePartition::forecast_of(const SeriesModel& model, const core::Event& event,
+                                              std::int64_t end_ns, const char* ml_model) const {
+  core::Finding finding;
+  finding.type = core::TriggerType::kAnomalyForecast;
+  add_common(finding, model, event);
+  add_window(finding, end_ns, ml_model);
+  return finding;
+}
+
+void ProactivePartition::add_window(core::Finding& finding, std::int64_t end_ns,
+                                    const char* ml_model) const {
+  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
+  finding.predicted_ts_ns = end_ns + horizon_ns;
+  finding.metadata.emplace_back("ml_model", core::json_quoted(ml_model));
+  finding.metadata.emplace_back("predicted_time",
+                                core::json_quoted(core::format_rfc3339(finding.predicted_ts_ns)));
+  finding.metadata.emplace_back("forecast_window",
+                                core::json_quoted(core::format_duration(horizon_ns)));
+}
+
 void ProactivePartition::report_forecast(SeriesModel& model, const Closed& bin,
                                          const core::Event& event, const Range& range,
                                          const Outlook& outlook, bool up, core::FindingSink& sink) {
   const double bound = up ? range.high : range.low;
-  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
-  const std::string window = core::format_duration(horizon_ns);
-  const std::int64_t predicted_ns = bin.end_ns + horizon_ns;
-  const std::string predicted_time = core::format_rfc3339(predicted_ns);
   const double room = std::max(std::fabs(bound - model.baseline.center), model.baseline.scale());
 
-  core::Finding finding;
-  finding.type = core::TriggerType::kAnomalyForecast;
+  core::Finding finding = forecast_of(model, event, bin.end_ns, "anomaly_forecaster");
   finding.diagnosis_code = diagnosis_of(model.role, up);
   finding.confidence = outlook.probability;
   finding.impact =
       impact_of(model.role, (up ? outlook.at_horizon - bound : bound - outlook.at_horizon) / room);
-  finding.predicted_ts_ns = predicted_ns;
   finding.suggested_playbooks = playbooks_of(model.role);
-  add_common(finding, model, event);
 
   std::string rise = trend_sentence(model, up, bin_ns_);
   if (!rise.empty()) finding.reasoning.push_back(std::move(rise));
   const bool beyond = up ? outlook.at_horizon > bound : outlook.at_horizon < bound;
   finding.reasoning.push_back(
-      "Forecast " + quantity_text(outlook.at_horizon, model.metric) + " at " + predicted_time +
+      "Forecast " + quantity_text(outlook.at_horizon, model.metric) + " at " +
+      core::format_rfc3339(finding.predicted_ts_ns) +
       (!beyond ? " is close to the end of "
        : up    ? " exceeds "
                : " falls below ") +
@@ -132,13 +146,11 @@ void ProactivePartition::report_forecast(SeriesModel& model, const Closed& bin,
   finding.reasoning.push_back("Movement has lasted " + std::to_string(run) + " bins of " +
                               core::format_duration(bin_ns_) + ", usual level " +
                               quantity_text(model.baseline.center, model.metric));
-  finding.reasoning.push_back("Probability of leaving the range within " + window + ": " +
+  finding.reasoning.push_back("Probability of leaving the range within " +
+                              core::format_duration(horizon_bins_ * bin_ns_) + ": " +
                               percent_text(outlook.probability));
 
   auto& metadata = finding.metadata;
-  metadata.emplace_back("ml_model", "\"anomaly_forecaster\"");
-  metadata.emplace_back("predicted_time", core::json_quoted(predicted_time));
-  metadata.emplace_back("forecast_window", core::json_quoted(window));
   metadata.emplace_back("predicted_value", json_number(outlook.at_horizon));
   metadata.emplace_back("current_value", json_number(bin.mean));
   metadata.emplace_back("bound", json_number(bound));
@@ -167,22 +179,16 @@ void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries
                                       double probability, core::FindingSink& sink) {
   const models::SeasonLevel::Residual& r = rich.residual;
   const bool up = r.departure > 0;
-  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
-  const std::string window = core::format_duration(horizon_ns);
-  const std::string predicted_time = core::format_rfc3339(bin.end_ns + horizon_ns);
   const double room = std::max(models::SeasonLevel::kHoldDeparture * std::fabs(r.expected),
                                models::SeasonLevel::kHoldMeanZ * r.unit);
 
-  core::Finding finding;
-  finding.type = core::TriggerType::kAnomalyForecast;
+  core::Finding finding = forecast_of(model, event, bin.end_ns, "season_level");
   finding.diagnosis_code = diagnosis_of(model.role, up);
   finding.confidence = probability;
   finding.impact = std::fabs(r.departure) >= config_.range_margin      ? Impact::kHigh
                    : std::fabs(r.departure) >= config_.drift_departure ? Impact::kMedium
                                                                        : Impact::kLow;
-  finding.predicted_ts_ns = bin.end_ns + horizon_ns;
   finding.suggested_playbooks = playbooks_of(model.role);
-  add_common(finding, model, event);
   finding.reasoning.push_back(subject_of(model.role, model.metric) + " is " +
                               percent_text(std::fabs(r.departure)) + (up ? " above" : " below") +
                               " what is usual" +
@@ -192,12 +198,10 @@ void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries
   finding.reasoning.push_back(
       "The mean of the last bins is " + number_text(std::round(10.0 * std::fabs(r.mean_z)) / 10.0) +
       " of its deviations away, threshold " + number_text(kShiftDeviations));
-  finding.reasoning.push_back("Probability of being outside again within " + window + ": " +
+  finding.reasoning.push_back("Probability of being outside again within " +
+                              core::format_duration(horizon_bins_ * bin_ns_) + ": " +
                               percent_text(probability));
   auto& metadata = finding.metadata;
-  metadata.emplace_back("ml_model", "\"season_level\"");
-  metadata.emplace_back("predicted_time", core::json_quoted(predicted_time));
-  metadata.emplace_back("forecast_window", core::json_quoted(window));
   metadata.emplace_back("current_value", json_number(bin.mean));
   metadata.emplace_back("expected", json_number(r.expected));
   metadata.emplace_back("departure", json_number(r.departure));
@@ -212,17 +216,11 @@ void ProactivePartition::report_swing(const SeriesModel& model, const RichSeries
                                       const Closed& bin, const core::Event& event,
                                       double probability, core::FindingSink& sink) const {
   const models::SeasonLevel::Residual& r = rich.residual;
-  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
-  const std::string window = core::format_duration(horizon_ns);
-  const std::string predicted_time = core::format_rfc3339(bin.end_ns + horizon_ns);
-  core::Finding finding;
-  finding.type = core::TriggerType::kAnomalyForecast;
+  core::Finding finding = forecast_of(model, event, bin.end_ns, "season_level_swing");
   finding.diagnosis_code = "metric_unstable";
   finding.confidence = probability;
   finding.impact = r.swing >= config_.range_margin ? Impact::kHigh : Impact::kMedium;
-  finding.predicted_ts_ns = bin.end_ns + horizon_ns;
   finding.suggested_playbooks = {"investigate_root_cause"};
-  add_common(finding, model, event);
   finding.reasoning.push_back(subject_of(model.role, model.metric) + " swings by " +
                               percent_text(r.swing) + " of what is usual from bin to bin");
   finding.reasoning.push_back(
@@ -230,9 +228,6 @@ void ProactivePartition::report_swing(const SeriesModel& model, const RichSeries
       " of its deviations above what it usually is, threshold " + number_text(kShiftDeviations));
   finding.reasoning.push_back("Probability that this is no chance: " + percent_text(probability));
   auto& metadata = finding.metadata;
-  metadata.emplace_back("ml_model", "\"season_level_swing\"");
-  metadata.emplace_back("predicted_time", core::json_quoted(predicted_time));
-  metadata.emplace_back("forecast_window", core::json_quoted(window));
   metadata.emplace_back("current_value", json_number(bin.mean));
   metadata.emplace_back("expected", json_number(r.expected));
   metadata.emplace_back("swing", json_number(r.swing));

@@ -85,26 +85,21 @@ void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink
 void ProactivePartition::report_silence(const SeriesModel& model, const char* diagnosis,
                                         std::string reason, double probability, std::int64_t ts_ns,
                                         core::FindingSink& sink) const {
-  const std::int64_t horizon_ns = horizon_bins_ * bin_ns_;
-  const std::string window = core::format_duration(horizon_ns);
   core::Finding finding;
   finding.type = core::TriggerType::kAnomalyForecast;
   finding.diagnosis_code = diagnosis;
   finding.confidence = probability;
   finding.impact = core::Impact::kMedium;
-  finding.predicted_ts_ns = ts_ns + horizon_ns;
   finding.suggested_playbooks = {"investigate_root_cause"};
   finding.service = model.service;
   finding.domain = model.domain;
   finding.what = model.metric;
   finding.ts_ns = ts_ns;
   finding.reasoning.push_back(std::move(reason));
-  finding.reasoning.push_back("Nothing says that this ends within " + window);
+  finding.reasoning.push_back("Nothing says that this ends within " +
+                              core::format_duration(horizon_bins_ * bin_ns_));
   finding.metadata.emplace_back("metric", core::json_quoted(model.metric));
-  finding.metadata.emplace_back("ml_model", "\"liveness\"");
-  finding.metadata.emplace_back("predicted_time",
-                                core::json_quoted(core::format_rfc3339(finding.predicted_ts_ns)));
-  finding.metadata.emplace_back("forecast_window", core::json_quoted(window));
+  add_window(finding, ts_ns, "liveness");
   const Sample& sample = model.samples[(model.bins - 1) % kSampleCount];
   finding.evidence.push_back({sample.sequence, sample.ts_ns,
                               "last closed bin of " + std::string(model.metric) + ", mean " +
