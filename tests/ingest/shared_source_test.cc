@@ -84,17 +84,25 @@ pid_t forked(Act&& act) {
   return child;
 }
 
-TEST(SharedSource, TakesTheEventsOfAnotherProcessInOrder) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
-  StageBench bench;
-  SharedSource* const source = bench.add(listening(config));
-  bench.start();
+class SharedSourceTest : public ::testing::Test {
+ protected:
+  void start() {
+    source_ = bench_.add(listening(config_));
+    bench_.start();
+  }
+  const TempDirectory directory_;
+  SharedSourceConfig config_ = small_config(directory_);
+  StageBench bench_;
+  SharedSource* source_ = nullptr;
+};
+
+TEST_F(SharedSourceTest, TakesTheEventsOfAnotherProcessInOrder) {
+  start();
   struct stat info {};
-  ASSERT_EQ(::stat(config.path.c_str(), &info), 0);
+  ASSERT_EQ(::stat(config_.path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
   const pid_t child = forked([&] {
-    auto publisher = connect_shared(config.path);
+    auto publisher = connect_shared(config_.path);
     if (!publisher) ::_exit(1);
     for (int i = 0; i < 5000; ++i) {
       const std::string line =
@@ -104,27 +112,23 @@ TEST(SharedSource, TakesTheEventsOfAnotherProcessInOrder) {
       }
     }
   });
-  bench.run_until([&] { return figures_of(*source, false).connections_closed == 1; });
+  bench_.run_until([&] { return figures_of(*source_, false).connections_closed == 1; });
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
-  bench.stop();
-  const auto lines = lines_in(bench.port.published);
+  bench_.stop();
+  const auto lines = lines_in(bench_.port.published);
   ASSERT_EQ(lines.size(), 5000U);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     ASSERT_EQ(lines[i].substr(0, lines[i].find('x')), std::to_string(i));
   }
-  EXPECT_EQ(figures_of(*source, true).dropped_lines, 0U);
+  EXPECT_EQ(figures_of(*source_, true).dropped_lines, 0U);
 }
 
 // Killed in the middle of whatever they do, again and again: what arrives of each is a beginning of
 // what it published, without a gap, and the engine goes on.
-TEST(SharedSource, GoesOnWhenProducersAreKilled) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
-  StageBench bench;
-  SharedSource* const source = bench.add(listening(config));
-  bench.start();
+TEST_F(SharedSourceTest, GoesOnWhenProducersAreKilled) {
+  start();
   std::mt19937 random(7);
   constexpr int kRounds = 40;
   constexpr int kAtOnce = 2;
@@ -132,7 +136,7 @@ TEST(SharedSource, GoesOnWhenProducersAreKilled) {
     std::vector<pid_t> children;
     for (int k = 0; k < kAtOnce; ++k) {
       children.push_back(forked([&] {
-        auto publisher = connect_shared(config.path);
+        auto publisher = connect_shared(config_.path);
         if (!publisher) ::_exit(1);
         const std::string name = std::to_string(round * kAtOnce + k) + " ";
         for (int i = 0;; ++i) {
@@ -147,23 +151,23 @@ TEST(SharedSource, GoesOnWhenProducersAreKilled) {
     }
     // Until each of this round has said something, and a little longer.
     const auto expected = static_cast<std::uint64_t>((round + 1) * kAtOnce);
-    bench.run_until([&] { return figures_of(*source, false).connections_accepted == expected; });
+    bench_.run_until([&] { return figures_of(*source_, false).connections_accepted == expected; });
     const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 4000);
-    bench.run_until([&] { return std::chrono::steady_clock::now() >= end; });
+    bench_.run_until([&] { return std::chrono::steady_clock::now() >= end; });
     for (const pid_t child : children) ::kill(child, SIGKILL);
     for (const pid_t child : children) ::waitpid(child, nullptr, 0);
-    bench.run_until([&] { return figures_of(*source, false).connections_closed == expected; });
+    bench_.run_until([&] { return figures_of(*source_, false).connections_closed == expected; });
   }
-  bench.stop();
+  bench_.stop();
   std::map<std::string, std::uint64_t> next;
-  const auto lines = lines_in(bench.port.published);
+  const auto lines = lines_in(bench_.port.published);
   for (const std::string& line : lines) {
     const std::size_t space = line.find(' ');
     const std::size_t end = line.find(' ', space + 1);
     ASSERT_EQ(line.substr(space + 1, end - space - 1),
               std::to_string(next[line.substr(0, space)]++));
   }
-  const SourceFigures figures = figures_of(*source, true);
+  const SourceFigures figures = figures_of(*source_, true);
   EXPECT_EQ(figures.lines, lines.size());
   EXPECT_EQ(figures.dropped_lines, 0U);
   EXPECT_EQ(figures.read_errors, 0U);
@@ -171,59 +175,49 @@ TEST(SharedSource, GoesOnWhenProducersAreKilled) {
   EXPECT_GT(lines.size(), static_cast<std::size_t>(kRounds));
 }
 
-TEST(SharedSource, BoundsItsProducers) {
-  const TempDirectory directory;
-  SharedSourceConfig config = small_config(directory);
-  config.producers_max = 1;
-  StageBench bench;
-  SharedSource* const source = bench.add(listening(config));
-  bench.start();
+TEST_F(SharedSourceTest, BoundsItsProducers) {
+  config_.producers_max = 1;
+  start();
   {
-    auto first = connect(bench, config.path);
+    auto first = connect(bench_, config_.path);
     ASSERT_TRUE(first.has_value()) << first.error().message;
-    const auto second = connect(bench, config.path);
+    const auto second = connect(bench_, config_.path);
     ASSERT_FALSE(second.has_value());
     EXPECT_EQ(second.error().code, core::ErrorCode::kFull) << second.error().message;
     EXPECT_EQ(first->try_publish(JsonLine{std::string(3000, 'x')}), PublishStatus::kTooLarge);
   }
-  bench.run_until([&] { return figures_of(*source, false).connections_open == 0; });
-  EXPECT_TRUE(connect(bench, config.path).has_value());
-  EXPECT_EQ(figures_of(*source, false).connections_refused, 1U);
-  bench.stop();
+  bench_.run_until([&] { return figures_of(*source_, false).connections_open == 0; });
+  EXPECT_TRUE(connect(bench_, config_.path).has_value());
+  EXPECT_EQ(figures_of(*source_, false).connections_refused, 1U);
+  bench_.stop();
 }
 
-TEST(SharedSource, ClosesItsProducersWhenItStops) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
-  StageBench bench;
-  bench.add(listening(config));
-  bench.start();
-  auto publisher = connect(bench, config.path);
+TEST_F(SharedSourceTest, ClosesItsProducersWhenItStops) {
+  start();
+  auto publisher = connect(bench_, config_.path);
   ASSERT_TRUE(publisher.has_value());
   EXPECT_EQ(publisher->try_publish(JsonLine{"{}"}), PublishStatus::kOk);
-  bench.stop();
+  bench_.stop();
   EXPECT_EQ(publisher->try_publish(JsonLine{"{}"}), PublishStatus::kClosed);
-  EXPECT_EQ(lines_in(bench.port.published).size(), 1U);
-  EXPECT_FALSE(connect_shared(config.path).has_value()) << "nobody listens";
+  EXPECT_EQ(lines_in(bench_.port.published).size(), 1U);
+  EXPECT_FALSE(connect_shared(config_.path).has_value()) << "nobody listens";
 }
 
 // An engine that dies closes nothing: the producer sees it when its ring is full, knows what was in
 // vain, and finds the next engine at the same place.
-TEST(SharedSource, AProducerOutlivesAnEngineThatDiesAndFindsTheNext) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
+TEST_F(SharedSourceTest, AProducerOutlivesAnEngineThatDiesAndFindsTheNext) {
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t engine = forked([&] {
     StageBench bench;
-    bench.add(listening(config));
+    bench.add(listening(config_));
     bench.start();
     static_cast<void>(!::write(ready[1], "r", 1));
     for (;;) bench.step();
   });
   char byte = 0;
   ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  auto publisher = connect_shared(config.path);
+  auto publisher = connect_shared(config_.path);
   ASSERT_TRUE(publisher.has_value()) << publisher.error().message;
   ASSERT_EQ(publisher->try_publish(JsonLine{"{}"}), PublishStatus::kOk);
   while (publisher->unread_bytes() > 0) std::this_thread::yield();
@@ -242,9 +236,9 @@ TEST(SharedSource, AProducerOutlivesAnEngineThatDiesAndFindsTheNext) {
   ::close(ready[0]);
   ::close(ready[1]);
   StageBench next;
-  next.add(listening(config));  // a stale socket is replaced
+  next.add(listening(config_));  // a stale socket is replaced
   next.start();
-  auto again = connect(next, config.path);
+  auto again = connect(next, config_.path);
   ASSERT_TRUE(again.has_value()) << again.error().message;
   *publisher = std::move(*again);
   EXPECT_EQ(publisher->try_publish(JsonLine{"{\"n\":2}"}), PublishStatus::kOk);
@@ -253,13 +247,9 @@ TEST(SharedSource, AProducerOutlivesAnEngineThatDiesAndFindsTheNext) {
 }
 
 // A producer that writes what it likes where it likes, while the engine reads.
-TEST(SharedSource, CutsOffAProducerWhoseRingMakesNoSense) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
-  StageBench bench;
-  SharedSource* const source = bench.add(listening(config));
-  bench.start();
-  auto honest = connect(bench, config.path);
+TEST_F(SharedSourceTest, CutsOffAProducerWhoseRingMakesNoSense) {
+  start();
+  auto honest = connect(bench_, config_.path);
   ASSERT_TRUE(honest.has_value());
   const std::vector<std::pair<std::uint32_t, std::uint64_t>> nonsense{
       {0, 48},           // a size of nothing
@@ -271,29 +261,25 @@ TEST(SharedSource, CutsOffAProducerWhoseRingMakesNoSense) {
       {48, 1 << 20},     // more than the ring holds
       {48, PackedNonsense::kHuge}};
   for (const auto& [size, tail] : nonsense) {
-    SharedMemory memory = while_stepping(bench, [&] { return SharedMemory::of(config.path); });
+    SharedMemory memory = while_stepping(bench_, [&] { return SharedMemory::of(config_.path); });
     ASSERT_TRUE(memory.valid());
     memory.write_record(0, size, core::PackedForm::kLine);
     memory.set_tail(tail);
-    const std::uint64_t errors = figures_of(*source, false).read_errors;
-    bench.run_until([&] { return figures_of(*source, false).read_errors == errors + 1; });
+    const std::uint64_t errors = figures_of(*source_, false).read_errors;
+    bench_.run_until([&] { return figures_of(*source_, false).read_errors == errors + 1; });
     EXPECT_EQ(honest->publish(JsonLine{"{}"}, std::chrono::seconds(10)), PublishStatus::kOk);
   }
-  bench.stop();
-  const SourceFigures figures = figures_of(*source, true);
+  bench_.stop();
+  const SourceFigures figures = figures_of(*source_, true);
   EXPECT_EQ(figures.dropped_lines, nonsense.size());
   EXPECT_EQ(figures.lines, nonsense.size()) << "the honest one's";
-  EXPECT_EQ(lines_in(bench.port.published).size(), nonsense.size());
+  EXPECT_EQ(lines_in(bench_.port.published).size(), nonsense.size());
 }
 
 // It cannot be shrunk under the engine, and what does not end does not keep the engine from ending.
-TEST(SharedSource, SurvivesAProducerThatIgnoresEveryRule) {
-  const TempDirectory directory;
-  const SharedSourceConfig config = small_config(directory);
-  StageBench bench;
-  SharedSource* const source = bench.add(listening(config));
-  bench.start();
-  SharedMemory memory = while_stepping(bench, [&] { return SharedMemory::of(config.path); });
+TEST_F(SharedSourceTest, SurvivesAProducerThatIgnoresEveryRule) {
+  start();
+  SharedMemory memory = while_stepping(bench_, [&] { return SharedMemory::of(config_.path); });
   ASSERT_TRUE(memory.valid());
   EXPECT_NE(::ftruncate(memory.fd(), 0), 0);
   std::atomic<bool> stop{false};
@@ -302,25 +288,25 @@ TEST(SharedSource, SurvivesAProducerThatIgnoresEveryRule) {
     std::uint64_t tail = 0;
     while (!stop.load(std::memory_order_relaxed)) {  // relaxed: only a request
       // Records that are well framed, whose bytes change while they are read, for ever.
-      memory.write_record(tail % config.ring_bytes, 64,
+      memory.write_record(tail % config_.ring_bytes, 64,
                           static_cast<core::PackedForm>(random() % 5));
-      memory.scribble(random() % config.ring_bytes, random());
-      memory.write_record(tail % config.ring_bytes, 64, core::PackedForm::kLine);
+      memory.scribble(random() % config_.ring_bytes, random());
+      memory.write_record(tail % config_.ring_bytes, 64, core::PackedForm::kLine);
       tail += 64;
-      while (tail - memory.head() > config.ring_bytes / 2 &&
+      while (tail - memory.head() > config_.ring_bytes / 2 &&
              !stop.load(std::memory_order_relaxed)) {  // relaxed: as above
       }
       memory.set_tail(tail);  // and with it, each close is undone
     }
   });
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
-  bench.run_until([&] { return std::chrono::steady_clock::now() >= end; });
-  bench.stop();                                 // ends, though the liar does not
+  bench_.run_until([&] { return std::chrono::steady_clock::now() >= end; });
+  bench_.stop();                                // ends, though the liar does not
   stop.store(true, std::memory_order_relaxed);  // relaxed: as above
   liar.join();
-  const SourceFigures figures = figures_of(*source, true);
+  const SourceFigures figures = figures_of(*source_, true);
   EXPECT_GT(figures.lines + figures.dropped_lines, 0U);
-  for (const Published& chunk : bench.port.published) {
+  for (const Published& chunk : bench_.port.published) {
     for (std::string_view text = chunk.text; !text.empty();) {
       const auto header = core::packed_at(text);
       ASSERT_TRUE(header.has_value()) << "the copy's frames hold, whatever happened meanwhile";
@@ -329,10 +315,9 @@ TEST(SharedSource, SurvivesAProducerThatIgnoresEveryRule) {
   }
 }
 
-TEST(SharedSource, RefusesBadConfigurations) {
-  const TempDirectory directory;
+TEST_F(SharedSourceTest, RefusesBadConfigurations) {
   const auto refused = [&](auto change) {
-    SharedSourceConfig config = small_config(directory);
+    SharedSourceConfig config = small_config(directory_);
     change(config);
     return !SharedSource::listen(config).has_value();
   };
