@@ -97,6 +97,16 @@ TEST_F(Config, AnUnknownSettingIsRefusedWithItsLine) {
   EXPECT_NE(message.find("workerz"), std::string::npos) << message;
 }
 
+TEST_F(Config, IdlePoliciesAreKnownByName) {
+  for (const char* const idle : {"spin", "yield", "park"}) {
+    EXPECT_EQ(refusal("[engine]\nordered_on_worker = true\nidle = \"" + std::string(idle) + "\"\n"),
+              "");
+  }
+  const std::string message = refusal("[engine]\nidle = \"sleep\"\n");
+  EXPECT_EQ(message.rfind("grace.toml:2: ", 0), 0U) << message;
+  EXPECT_NE(message.find("'sleep' is not known"), std::string::npos) << message;
+}
+
 TEST_F(Config, AProgramThatIsNotAllowedIsRefused) {
   std::string toml = kGood;
   toml.replace(toml.find("exec = [\"/usr/bin/true\"]"), 24, "exec = [\"/usr/bin/fals\"]");
