@@ -119,7 +119,7 @@ TEST_F(FaultTest, ADiskOnWhichEverySecondSyncFailsGetsOn) {
   open();
   fs_.hold_syncs(true);
   append_many(120, 900);
-  for (int i = 0; i < 400 && !std::filesystem::exists(segment(8)); ++i) {
+  for (int i = 0; i < 10'000 && !std::filesystem::exists(segment(8)); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   fs_.fail_each_sync = 2;
