@@ -26,6 +26,7 @@ constexpr double kRelativeMin = 0.005;  // of what is expected: less noise than 
 constexpr std::uint32_t kSettledSteps = 60;
 // The level multiplies where the lowest part of the day is at least this part of the highest.
 constexpr double kClearOfZero = 0.1;
+constexpr double kFactorMin = 1e-3;  // of the usual level: less is as good as none
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) noexcept {
   return a / b - (a % b < 0 ? 1 : 0);
@@ -188,6 +189,8 @@ void SeasonLevel::learn(const Shape& shape, double value, const Residual& residu
     level_ += std::max(kLevelGain, early ? 1.0 / steps_ : 0.0) * used;
     open_sum_ += believed;
   } else if (multiplies_) {
+    // A level of nothing says nothing about the day.
+    if (magnitude(factor_) < kFactorMin) return;
     open_sum_ += believed / factor_;
     factor_ += kLevelGain * used / (shape.value + kTiny);
   } else {

@@ -67,6 +67,26 @@ TEST(SeasonLevel, FindsTheDailyWaveAndTakesItOut) {
   EXPECT_LT(residual / (2 * kDay), 1.5 * 0.8 * 0.02);
 }
 
+// What stands at nothing for good has a level of nothing, which says nothing about the day.
+TEST(SeasonLevel, KeepsTheDayOverATimeAtZero) {
+  SeasonLevel level;
+  Wave wave(7);
+  play(level, wave, 0, 4 * kDay);
+  const int back = 4 * kDay + 6 * 60;
+  for (int m = 4 * kDay; m < back; ++m) {
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, 0.0);
+    ASSERT_TRUE(std::isfinite(r.expected)) << m;
+    if (m == 4 * kDay + 30) level.relearn(m * kMinuteNs, 0.0);
+    if (m > 4 * kDay + 30) ASSERT_EQ(r.expected, 0.0) << m;
+  }
+  level.step(back * kMinuteNs, wave.at(back));
+  level.relearn(back * kMinuteNs, wave.at(back, 1.0));
+  for (int m = back + 1; m < back + 2 * kDay; ++m) {
+    const SeasonLevel::Residual r = level.step(m * kMinuteNs, wave.at(m));
+    ASSERT_NEAR(r.expected, wave.at(m), 0.3 * wave.at(m)) << m - back;
+  }
+}
+
 TEST(SeasonLevel, AShiftIsFarOutWithinThreeBinsAndTeachesNothing) {
   SeasonLevel level;
   Wave wave(2);
