@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -18,14 +19,15 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 //
 // Bound: slots_max; when full() the caller deals with oldest() and erases it before it inserts.
 // Memory: the slots' memory is reserved at once and touched as the table fills; a slot's number
-// stays the same while its key lives, and is used again afterwards.
+// stays the same while its key lives, and is used again afterwards. The index doubles as the table
+// fills, and stays between a third and two thirds full: spread over what it may become, each probe
+// would be a cache line and a page of its own: in 64 partitions that cost 9% of a replay.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
 // busy slot costs no list work. Thread: one. Keys are hashes already (mix() quality).
 template <typename Slot>
 class LruTable {
  public:
-  explicit LruTable(std::uint32_t slots_max)
-      : slots_max_(slots_max), index_(std::bit_ceil(std::size_t{slots_max} * 3 / 2 + 1)) {
+  explicit LruTable(std::uint32_t slots_max) : slots_max_(slots_max), index_(index_size(0)) {
     nodes_.reserve(slots_max);
     free_.reserve(slots_max);
   }
@@ -68,11 +70,10 @@ class LruTable {
     }
     nodes_[slot].key = key;
     nodes_[slot].stamp = stamp;
-    std::size_t at = home(key);
-    while (index_[at] != 0) at = next(at);
-    index_[at] = entry_of(key, slot);
-    link_newest(slot);
     ++count_;
+    if (index_size(count_) > index_.size()) grow();
+    index_[hole_of(key)] = entry_of(key, slot);
+    link_newest(slot);
     return slot;
   }
 
@@ -119,6 +120,7 @@ class LruTable {
   }
 
  private:
+  static constexpr std::size_t kIndexMin = 8;  // entries: a cache line
   static constexpr std::int32_t kErased = std::numeric_limits<std::int32_t>::min();
   // The header and the first 40 bytes of the content share a cache line: what every event touches
   // belongs there.
@@ -143,6 +145,22 @@ class LruTable {
   }
   [[nodiscard]] std::size_t next(std::size_t at) const noexcept {
     return (at + 1) & (index_.size() - 1);
+  }
+  // Entries for `count` slots: a power of two, more than 3/2 of them.
+  static std::size_t index_size(std::uint32_t count) noexcept {
+    return std::max(kIndexMin, std::bit_ceil(std::size_t{count} * 3 / 2 + 1));
+  }
+  [[nodiscard]] std::size_t hole_of(std::uint64_t key) const noexcept {
+    std::size_t at = home(key);
+    while (index_[at] != 0) at = next(at);
+    return at;
+  }
+  void grow() {
+    std::vector<std::uint64_t> old(index_size(count_));
+    old.swap(index_);
+    for (const std::uint64_t entry : old) {
+      if (entry != 0) index_[hole_of(nodes_[slot_of(entry)].key)] = entry;
+    }
   }
   void unlink(std::uint32_t slot) noexcept {
     Node& node = nodes_[slot];
