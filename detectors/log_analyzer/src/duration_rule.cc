@@ -92,19 +92,21 @@ void DurationRule::close_bin(DurationState& state) const {
   state.head = (state.head + 1) % trend_bins_;
 }
 
-std::optional<core::Finding> DurationRule::on_duration(DurationState& state, double duration_ms,
-                                                       std::int64_t ts_ns, std::uint64_t sequence,
-                                                       const ActionNames& names) const {
+std::optional<core::Finding> DurationRule::begin_bin(DurationState& state, std::int64_t ts_ns,
+                                                     std::uint64_t sequence,
+                                                     const ActionNames& names) const {
   std::optional<core::Finding> found;
-  if (ts_ns >= state.bin_end_ns) {
-    if (state.bin_count > 0) {
-      close_bin(state);
-      found = judge(state, state.bin_end_ns, names);
-    }
-    state.bin_end_ns = (ts_ns / bin_ns_ + 1) * bin_ns_;
-    state.bin_count = 0;
-    state.first_sequence = sequence;
+  if (state.bin_count > 0) {
+    close_bin(state);
+    found = judge(state, state.bin_end_ns, names);
   }
+  state.bin_end_ns = (ts_ns / bin_ns_ + 1) * bin_ns_;
+  state.bin_count = 0;
+  state.first_sequence = sequence;
+  return found;
+}
+
+void DurationRule::add(DurationState& state, double duration_ms) noexcept {
   // Reservoir sampling. The dice are the pattern's own bin and count: what other patterns do, and
   // where the event stands in the input, does not matter.
   ++state.bin_count;
@@ -115,7 +117,6 @@ std::optional<core::Finding> DurationRule::on_duration(DurationState& state, dou
                 state.bin_count;
   if (at < kBinSamples)
     state.samples[static_cast<std::size_t>(at)] = static_cast<float>(duration_ms);
-  return found;
 }
 
 std::optional<core::Finding> DurationRule::judge(DurationState& state, std::int64_t now_ns,

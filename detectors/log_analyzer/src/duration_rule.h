@@ -37,10 +37,15 @@ struct DurationState {
 class DurationRule {
  public:
   explicit DurationRule(const LogAnalyzerConfig& config);
-  // Takes a duration in; when it opens a new bin, the closed one is judged.
-  [[nodiscard]] std::optional<core::Finding> on_duration(DurationState& state, double duration_ms,
-                                                         std::int64_t ts_ns, std::uint64_t sequence,
-                                                         const ActionNames& names) const;
+  // An event past the end of the open bin begins a new one; the closed one is judged. Then add().
+  // Apart, because the hot path would pay for an empty finding each time.
+  [[nodiscard]] static bool begins_bin(const DurationState& state, std::int64_t ts_ns) noexcept {
+    return ts_ns >= state.bin_end_ns;
+  }
+  [[nodiscard]] std::optional<core::Finding> begin_bin(DurationState& state, std::int64_t ts_ns,
+                                                       std::uint64_t sequence,
+                                                       const ActionNames& names) const;
+  static void add(DurationState& state, double duration_ms) noexcept;
 
  private:
   void close_bin(DurationState& state) const;

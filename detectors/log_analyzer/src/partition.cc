@@ -145,10 +145,12 @@ void LogPartition::on_error(std::uint32_t slot, const core::Event& event) {
 void LogPartition::on_duration(Pattern& pattern, const core::Event& event,
                                core::FindingSink& sink) {
   if (pattern.duration_slot == kNoSlot) pattern.duration_slot = durations_.take();
-  auto found = duration_rule_.on_duration(durations_[pattern.duration_slot], event.value,
-                                          event.ts_ns, event.sequence, pattern.names);
-  if (found) [[unlikely]]
-    sink.finding(std::move(*found));
+  DurationState& state = durations_[pattern.duration_slot];
+  if (DurationRule::begins_bin(state, event.ts_ns)) [[unlikely]] {
+    auto found = duration_rule_.begin_bin(state, event.ts_ns, event.sequence, pattern.names);
+    if (found) sink.finding(std::move(*found));
+  }
+  DurationRule::add(state, event.value);
 }
 
 void LogPartition::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {
