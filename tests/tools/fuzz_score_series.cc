@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "score_series.h"
+#include "series_scores.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::istringstream input(std::string(reinterpret_cast<const char*>(data), size));

@@ -1,10 +1,10 @@
-#include "score_series.h"
-
 #include <gtest/gtest.h>
 
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "series_scores.h"
 
 namespace grace::tools {
 namespace {
