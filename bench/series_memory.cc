@@ -11,12 +11,9 @@
 // Not asked: the other detectors, the time it takes.
 //
 //   series_memory [SERIES] [--json]   without a number tiny, as ctest runs it
-#include <unistd.h>
-
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,12 +54,6 @@ class CountingSink final : public core::FindingSink {
   std::uint64_t observations = 0;
 };
 
-std::uint64_t resident_bytes() {
-  std::uint64_t total = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * static_cast<std::uint64_t>(::getpagesize());
-}
-
 // One event of series `index`, its text in `text`.
 core::Event event_of(std::size_t index, bool own_names, std::string& text) {
   const std::string_view metric = kMetrics[index % kMetrics.size()];
@@ -87,7 +78,7 @@ core::Result<std::string> measured(std::size_t series, bool own_names) {
   config.series_max = series * 2 + core::kPartitionCount * 64;
   const auto subsystem = proactive::make_proactive(config);
   std::array<std::unique_ptr<core::PartitionDetector>, core::kPartitionCount> partitions;
-  const std::uint64_t before = resident_bytes();
+  const std::uint64_t before = harness::resident_bytes();
   for (std::size_t i = 0; i < partitions.size(); ++i) partitions[i] = subsystem->make_partition(i);
   CountingSink sink;
   std::string text;
@@ -101,7 +92,7 @@ core::Result<std::string> measured(std::size_t series, bool own_names) {
       partitions[event.partition()]->on_event(event, sink);
     }
   }
-  const std::uint64_t after = resident_bytes();
+  const std::uint64_t after = harness::resident_bytes();
   std::uint64_t evicted = 0;
   for (const auto& partition : partitions) evicted += partition->evicted_count();
   // Every bin of the metrics with a role is observed; of the others only what is unusual.

@@ -1,13 +1,11 @@
 #include "engine_load.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
-#include <fstream>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -24,15 +22,10 @@ namespace {
 
 // Batches and marks that wait to be counted: at most this many of each, 24 MiB.
 constexpr std::size_t kWaitingMax = std::size_t{1} << 19;
+// And where somebody watches the memory, which what waits must not be seen in.
+constexpr std::size_t kWaitingMin = std::size_t{1} << 12;
 // Threads start and tables are touched before the first arrival.
 constexpr std::int64_t kLeadNs = 20'000'000;
-
-std::uint64_t resident_bytes() {
-  std::uint64_t total = 0;
-  std::uint64_t resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * static_cast<std::uint64_t>(getpagesize());
-}
 
 double process_cpu_s() {
   rusage usage{};
@@ -47,9 +40,10 @@ double process_cpu_s() {
 // counting, which would take a core from the engine, comes after, or when much has gathered.
 class Observer {
  public:
+  // `waiting_max`: of batches or marks; more are counted at once.
   Observer(const harness::ArrivalConfig& arrivals, const harness::LoadSpan& span,
-           const LoadClock& timing)
-      : recorder_(arrivals, span), timing_(timing) {}
+           const LoadClock& timing, std::size_t waiting_max = kWaitingMax)
+      : recorder_(arrivals, span), timing_(timing), waiting_max_(waiting_max) {}
 
   [[nodiscard]] core::SpscRing<SentBatch>& batches() noexcept { return batch_ring_; }
   [[nodiscard]] DecidedMarks& marks() noexcept { return marks_; }
@@ -60,7 +54,7 @@ class Observer {
     while (marks_.ring().try_pop(mark)) decided_.push_back(mark);
     SentBatch batch;
     while (batch_ring_.try_pop(batch)) sent_.push_back(batch);
-    if (sent_.size() > kWaitingMax || decided_.size() > kWaitingMax) count();
+    if (sent_.size() > waiting_max_ || decided_.size() > waiting_max_) count();
   }
   // All that is known to be sent is known to be decided.
   [[nodiscard]] bool caught_up() {
@@ -105,17 +99,19 @@ class Observer {
   std::deque<DecidedMark> decided_;
   harness::LoadRecorder recorder_;
   const LoadClock& timing_;
+  const std::size_t waiting_max_;
 };
 
 // Sleeps while the load runs, until all is decided or the drain is over. When that was.
 template <typename SentAll>
 std::int64_t observe(Observer& observer, const LoadClock& timing, const harness::LoadSpan& span,
-                     SentAll&& sent_all) {
+                     SentAll&& sent_all, const std::function<void(std::int64_t)>& watch = {}) {
   const core::SystemClock clock;
   for (;;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     observer.take();
     const std::int64_t now_ns = clock.monotonic_ns() - timing.begin_ns;
+    if (watch) watch(now_ns);
     if (now_ns < span.end_ns()) continue;
     if (now_ns >= span.end_ns() + span.drain_ns_max) return now_ns;
     if (sent_all() && observer.caught_up()) return now_ns;
@@ -197,10 +193,10 @@ LoadClock clock_for(const harness::ArrivalConfig& arrivals, const harness::LoadS
 
 core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   EngineRun run;
-  const std::uint64_t resident_before = resident_bytes();
+  const std::uint64_t resident_before = harness::resident_bytes();
   const core::SystemClock clock;
   LoadClock timing;  // set when the engine stands, before its threads start
-  Observer observer(load.arrivals, load.span, timing);
+  Observer observer(load.arrivals, load.span, timing, load.watch ? kWaitingMin : kWaitingMax);
   schedule::DryRunExecutor executor;
   const core::SubsystemList subsystems = make_subsystems(load.config.app);
   pipeline::EngineConfig config = load.config.app.engine;
@@ -216,11 +212,11 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   const double cpu_begin_s = process_cpu_s();
   timing = clock_for(load.arrivals, load.span, load.event_rate);
   (*engine)->start();
-  const std::int64_t end_ns =
-      observe(observer, timing, load.span, [&] { return (*engine)->finished(); });
+  const std::int64_t end_ns = observe(
+      observer, timing, load.span, [&] { return (*engine)->finished(); }, load.watch);
   run.foreign_share = foreign.share();
   run.cpu_s = process_cpu_s() - cpu_begin_s;
-  const std::uint64_t resident_after = resident_bytes();
+  const std::uint64_t resident_after = harness::resident_bytes();
   run.resident_bytes = resident_after - std::min(resident_before, resident_after);
   (*engine)->request_stop();
   if (const auto ended = (*engine)->wait(); !ended) {

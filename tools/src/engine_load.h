@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "config.h"
@@ -17,6 +18,9 @@ struct EngineLoad {
   const harness::LoadSpan& span;
   // Events in a second of event time; 0: as many as arrive in a second, as with live telemetry.
   double event_rate = 0.0;
+  // Called every few milliseconds with the time since the begin, on the thread of the caller.
+  // May be empty.
+  std::function<void(std::int64_t now_ns)> watch = {};
 };
 
 struct EngineRun {
