@@ -130,6 +130,7 @@ core::Result<CheckedConfig> bench_config(const BenchArguments& arguments,
 core::Result<LoadStream> bench_stream(const BenchArguments& arguments, std::size_t line_bytes_max) {
   if (!arguments.input.empty()) return LoadStream::of_file(arguments.input, line_bytes_max);
   GeneratorOptions options;
+  options.profile = arguments.profile;
   options.event_count = std::max<std::uint64_t>(arguments.events, arguments.services + 1ULL);
   options.service_count = arguments.services;
   options.seed = arguments.seed;
@@ -229,7 +230,7 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("duration", arguments.duration)
       .field("drain", arguments.drain)
       .field("event_rate", arguments.event_rate)
-      .field("input", arguments.input.empty() ? "generated: mixed" : arguments.input)
+      .field("input", arguments.input.empty() ? "generated: " + arguments.profile : arguments.input)
       .field("events", arguments.events)
       .field("services", arguments.services)
       .field("seed", arguments.seed)
@@ -238,6 +239,7 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("ledger", arguments.ledger)
       .field("record", arguments.record)
       .field("repetitions", std::uint64_t{arguments.repetitions})
+      .field("retries", std::uint64_t{arguments.retries})
       .end_object();
 }
 

@@ -292,6 +292,13 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   app->add_option("--event-rate", arguments->event_rate,
                   "Events in a second of event time (default: as they arrive)");
   app->add_option("--input", arguments->input, "Send these lines instead of generated ones");
+  app->add_option("--profile", arguments->profile, "Mix of the generated events: see gen --list")
+      ->check(CLI::IsMember({"mixed", "realistic"}))
+      ->capture_default_str();
+  app->add_option("--retries", arguments->retries,
+                  "How often a run is made again that others took over 2% of the time from")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
   app->add_option("--events", arguments->events, "Generated events, sent over and over")
       ->check(CLI::Range(1'000, 100'000'000))
       ->capture_default_str();
