@@ -272,7 +272,7 @@ class Contest {
     const tools::EngineRun half = load(threads, rate);
     harness::ArrivalConfig arrivals;
     arrivals.rate = rate;
-    const harness::LoadResult floor = tools::run_null_load(stream_, arrivals, load_span_);
+    const harness::LoadResult floor = taken(tools::run_null_load(stream_, arrivals, load_span_));
     add(p999_row, static_cast<double>(half.load.response.percentile(0.999) -
                                       floor.response.percentile(0.999)));
     add(p50_row, static_cast<double>(half.load.response.percentile(0.5)));

@@ -53,6 +53,13 @@ def a_run_accounts_for_each_arrival(grace, arguments):
         equal(json.load(file), result, "the stored result")
 
 
+def events_can_be_published_instead(grace, arguments):
+    point = bench(grace, "run", "--rate", "20k", *TINY, "--publish", "--record")["points"][0]
+    account(point)
+    equal(point["target"], "engine, published", "target")
+    equal((point["unsent"], point["unfinished"], point["rejected"]), (0, 0, 0), "left after 20 s")
+
+
 def what_others_disturbed_is_made_again(grace, arguments):
     point = bench(grace, "run", "--rate", "5k", *TINY[:-1], "3", "--profile",
                   "realistic")["points"][0]
@@ -170,6 +177,8 @@ def wrong_use_is_named(grace, arguments):
             (["run", "--rate", "1k", "--arrivals", "never"], "'never' is not constant"),
             (["run", "--rate", "1k", "--arrivals", "file:/nothing"], "/nothing: cannot be read"),
             (["search"], "--slo: must be given"),
+            (["run", "--rate", "1k", "--publish", "--socket", "s", "--control", "c"],
+             "--publish: into an engine in this process"),
             (["run", "--rate", "1k", "--socket", "s"], "--control: must be given"),
             (["search", "--slo", "p100=5ms"], "'p100=5ms' is not an objective"),
             (["sweep", "--over", "load", "--rate", "1k", "--values", "1,x"], "--values: 'x'"),
@@ -202,8 +211,8 @@ def a_stopped_process_is_shown_beside_arithmetic(grace, arguments):
 
 
 if __name__ == "__main__":
-    harness.main([a_run_accounts_for_each_arrival, what_others_disturbed_is_made_again,
-                  arrivals_come_as_they_are_asked_for,
+    harness.main([a_run_accounts_for_each_arrival, events_can_be_published_instead,
+                  what_others_disturbed_is_made_again, arrivals_come_as_they_are_asked_for,
                   sweeps_plans_and_comparisons_rest_on_results,
                   what_no_rate_holds_is_said_and_has_its_floor, others_on_the_socket_are_noticed,
                   a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,7 +28,14 @@ class Bench {
     if (!config) return tl::unexpected<core::Error>(config.error());
     auto stream = bench_stream(arguments, config->app.engine.parse.line_bytes_max);
     if (!stream) return tl::unexpected<core::Error>(stream.error());
-    return Bench(arguments, settings, scratch, std::move(*config), std::move(*stream));
+    Bench bench(arguments, settings, scratch, std::move(*config),
+                std::make_unique<const LoadStream>(std::move(*stream)));
+    if (arguments.publish) {
+      auto published = PublishStream::of(*bench.stream_);
+      if (!published) return tl::unexpected<core::Error>(published.error());
+      bench.published_ = std::move(*published);
+    }
+    return bench;
   }
 
   // A run that lost too much time to others is made again, with the same arrivals, and the one that
@@ -54,9 +62,8 @@ class Bench {
     span.warmup_ns = std::min(span.warmup_ns, kFloorWarmupNs);
     span.window_ns = std::min(span.window_ns, kFloorWindowNs);
     const harness::ArrivalConfig arrivals = arrivals_at(rate, settings_.arrivals.seed);
-    auto load = is_sidecar()
-                    ? run_null_sidecar(stream_, arrivals, span)
-                    : core::Result<harness::LoadResult>(run_null_load(stream_, arrivals, span));
+    auto load = is_sidecar() ? run_null_sidecar(*stream_, arrivals, span)
+                             : run_null_load(*stream_, arrivals, span, published_.get());
     if (!load) return load;
     const double share = settings_.objective ? settings_.objective->share : 0.999;
     conditions_.floor_ns = load->response.percentile(share);
@@ -65,13 +72,13 @@ class Bench {
   }
 
   void write_head(core::JsonWriter& json) const {
-    json.field("target", is_sidecar() ? "unix:" + arguments_.socket : "engine").key("workers");
+    json.field("target", target()).key("workers");
     // Those of a sidecar are not known here.
     is_sidecar() ? json.null() : json.value(std::uint64_t{config_.app.engine.workers});
     json.key("services");
     // Nor those of lines that were not made here.
     arguments_.input.empty() ? json.value(arguments_.services) : json.null();
-    json.field("stream_lines", std::uint64_t{stream_.line_count()});
+    json.field("stream_lines", std::uint64_t{stream_->line_count()});
   }
   void write_run(core::JsonWriter& json, double rate, const EngineRun& run,
                  const harness::LoadResult& floor) const {
@@ -97,7 +104,7 @@ class Bench {
 
  private:
   Bench(const BenchArguments& arguments, const BenchSettings& settings, std::string scratch,
-        CheckedConfig config, LoadStream stream)
+        CheckedConfig config, std::unique_ptr<const LoadStream> stream)
       : arguments_(arguments),
         settings_(settings),
         scratch_(std::move(scratch)),
@@ -109,8 +116,9 @@ class Bench {
     forget_logs();
     const harness::ArrivalConfig arrivals = arrivals_at(rate, seed);
     return is_sidecar()
-               ? run_sidecar_load({arguments_.socket, arguments_.control, stream_, arrivals, span})
-               : run_engine_load({config_, stream_, arrivals, span, settings_.event_rate, watch});
+               ? run_sidecar_load({arguments_.socket, arguments_.control, *stream_, arrivals, span})
+               : run_engine_load({config_, *stream_, arrivals, span, settings_.event_rate, watch,
+                                  published_.get()});
   }
   [[nodiscard]] static bool is_disturbed(const EngineRun& run) {
     return run.foreign_share.value_or(0.0) > harness::kLostShareMax;
@@ -120,6 +128,10 @@ class Bench {
     arrivals.rate = rate;
     arrivals.seed = seed;
     return arrivals;
+  }
+  [[nodiscard]] std::string target() const {
+    if (is_sidecar()) return "unix:" + arguments_.socket;
+    return published_ ? "engine, published" : "engine";
   }
   [[nodiscard]] bool is_sidecar() const noexcept { return !arguments_.socket.empty(); }
   // Each run writes logs of its own.
@@ -134,7 +146,8 @@ class Bench {
   const BenchSettings& settings_;
   std::string scratch_;
   CheckedConfig config_;
-  LoadStream stream_;
+  std::unique_ptr<const LoadStream> stream_;        // where it is, it stays
+  std::unique_ptr<const PublishStream> published_;  // null: lines are sent
   harness::Conditions conditions_;
   std::uint64_t repeated_ = 0;
 };

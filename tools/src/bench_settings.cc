@@ -85,6 +85,10 @@ core::Result<BenchSettings> understood(const BenchArguments& arguments, const Be
   if (arguments.socket.empty() != arguments.control.empty()) {
     return missing(arguments.socket.empty() ? "--socket" : "--control");
   }
+  if (arguments.publish && !arguments.socket.empty()) {
+    return core::make_error(core::ErrorCode::kInvalidArgument,
+                            "--publish: into an engine in this process, not with --socket");
+  }
   if (!arguments.rate.empty()) {
     const auto rate = harness::parse_rate(arguments.rate);
     if (!rate) return refused("--rate", rate.error());
@@ -238,6 +242,7 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("socket", arguments.socket)
       .field("ledger", arguments.ledger)
       .field("record", arguments.record)
+      .field("publish", arguments.publish)
       .field("repetitions", std::uint64_t{arguments.repetitions})
       .field("retries", std::uint64_t{arguments.retries})
       .end_object();

@@ -29,7 +29,7 @@ struct BenchArguments {
   std::optional<std::size_t> workers;
   std::size_t repetitions = 3;
   std::size_t retries = 2;  // of a run that others disturbed
-  bool ledger = false, record = false, json = false;
+  bool ledger = false, record = false, publish = false, json = false;
 };
 
 // The same, understood.

@@ -309,6 +309,8 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
   app->add_option("--socket", arguments->socket, "Load a running engine through its unix source");
   app->add_option("--control", arguments->control, "That engine's control socket");
+  app->add_flag("--publish", arguments->publish,
+                "Publish typed events from a thread of its own instead of sending lines");
   app->add_flag("--ledger", arguments->ledger,
                 "Write decisions to a ledger, in a temporary folder");
   app->add_flag("--record", arguments->record, "Record the input in a journal, there too");

@@ -90,7 +90,8 @@ class Observer {
       }
       if (done > 0) recorder_.completed(done, mark.at_ns - timing_.begin_ns);
     }
-    decided_.clear();
+    // The last one stays: a publisher's batch can be decided before its entry is seen here.
+    if (decided_.size() > 1) decided_.erase(decided_.begin(), decided_.end() - 1);
   }
 
   core::SpscRing<SentBatch> batch_ring_{LoadSource::kBatchesMax};
@@ -130,7 +131,7 @@ core::Result<void> check_conservation(const pipeline::EventCounts& counts, std::
 // Fills chunks as ingest does, and hands them on.
 class NullIngest final : public core::Stage {
  public:
-  NullIngest(LoadSource& source, core::SpscRing<std::uint64_t>& out, std::size_t target_bytes)
+  NullIngest(ingest::Source& source, core::SpscRing<std::uint64_t>& out, std::size_t target_bytes)
       : source_(source), out_(out), limits_{target_bytes, 0}, chunk_(target_bytes + (2U << 20)) {}
   std::size_t run_once() override {
     if (waiting_) waiting_ = !out_.try_push(std::uint64_t{sequence_});
@@ -151,7 +152,7 @@ class NullIngest final : public core::Stage {
   }
 
  private:
-  LoadSource& source_;
+  ingest::Source& source_;
   core::SpscRing<std::uint64_t>& out_;
   const ingest::ReadLimits limits_;
   core::Chunk chunk_;
@@ -189,6 +190,29 @@ LoadClock clock_for(const harness::ArrivalConfig& arrivals, const harness::LoadS
   return timing;
 }
 
+struct LoadParts {
+  const LoadStream& stream;
+  const harness::ArrivalConfig& arrivals;
+  const harness::LoadSpan& span;
+  const LoadClock& timing;
+  const PublishStream* published;
+};
+
+// Where events are published, `publishing` is what does it, and starts when the source is read.
+core::Result<std::unique_ptr<ingest::Source>> source_of(const LoadParts& parts,
+                                                        core::SpscRing<SentBatch>& batches,
+                                                        std::unique_ptr<PublishLoad>& publishing) {
+  if (parts.published == nullptr) {
+    return std::make_unique<LoadSource>(parts.stream, parts.arrivals, parts.span, parts.timing,
+                                        batches);
+  }
+  auto made =
+      PublishLoad::create(*parts.published, parts.arrivals, parts.span, parts.timing, batches);
+  if (!made) return tl::unexpected<core::Error>(made.error());
+  publishing = std::move(*made);
+  return publishing->take_source();
+}
+
 }  // namespace
 
 core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
@@ -202,8 +226,11 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   pipeline::EngineConfig config = load.config.app.engine;
   config.ingest.tick_interval = std::chrono::nanoseconds(0);
   std::vector<std::unique_ptr<ingest::Source>> sources;
-  sources.push_back(std::make_unique<LoadSource>(load.stream, load.arrivals, load.span, timing,
-                                                 observer.batches()));
+  std::unique_ptr<PublishLoad> publishing;
+  auto source = source_of({load.stream, load.arrivals, load.span, timing, load.published},
+                          observer.batches(), publishing);
+  if (!source) return tl::unexpected<core::Error>(source.error());
+  sources.push_back(std::move(*source));
   auto engine = pipeline::Engine::open(
       config, {subsystems, std::move(sources), nullptr, executor, load.config.playbooks,
                meta_loop::declare_adjustables, clock, &observer.marks()});
@@ -212,6 +239,7 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   const double cpu_begin_s = process_cpu_s();
   timing = clock_for(load.arrivals, load.span, load.event_rate);
   (*engine)->start();
+  if (publishing) publishing->start();
   const std::int64_t end_ns = observe(
       observer, timing, load.span, [&] { return (*engine)->finished(); }, load.watch);
   run.foreign_share = foreign.share();
@@ -223,6 +251,14 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
     return tl::unexpected<core::Error>(ended.error());
   }
   run.counts = (*engine)->counts();
+  if (publishing) {
+    const std::uint64_t published = publishing->stop();
+    if (published != run.counts.received) {
+      return core::make_error(core::ErrorCode::kCorrupt,
+                              std::to_string(published) + " events were published, the engine " +
+                                  "received " + std::to_string(run.counts.received));
+    }
+  }
   run.rejected = run.counts.rejected_total();
   const ingest::IngestFigures figures = (*engine)->ingest_figures();
   if (const auto whole = check_conservation(run.counts, figures.lines); !whole) {
@@ -233,13 +269,18 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   return run;
 }
 
-harness::LoadResult run_null_load(const LoadStream& stream, const harness::ArrivalConfig& arrivals,
-                                  const harness::LoadSpan& span) {
+core::Result<harness::LoadResult> run_null_load(const LoadStream& stream,
+                                                const harness::ArrivalConfig& arrivals,
+                                                const harness::LoadSpan& span,
+                                                const PublishStream* published) {
   const LoadClock timing = clock_for(arrivals, span, 0.0);
   Observer observer(arrivals, span, timing);
-  LoadSource source(stream, arrivals, span, timing, observer.batches());
+  std::unique_ptr<PublishLoad> publishing;
+  auto source =
+      source_of({stream, arrivals, span, timing, published}, observer.batches(), publishing);
+  if (!source) return tl::unexpected<core::Error>(source.error());
   core::SpscRing<std::uint64_t> handover(64);
-  NullIngest ingest(source, handover, ingest::IngestConfig{}.chunk_target_bytes);
+  NullIngest ingest(**source, handover, ingest::IngestConfig{}.chunk_target_bytes);
   NullOrdered ordered(handover, observer.marks());
   core::RunnerConfig names;
   names.name = "ordered";
@@ -248,6 +289,7 @@ harness::LoadResult run_null_load(const LoadStream& stream, const harness::Arriv
   core::Runner ingest_runner(names, {&ingest});
   ordered_runner.start();
   ingest_runner.start();
+  if (publishing) publishing->start();
   const std::int64_t end_ns = observe(observer, timing, span, [&] { return ingest.ended(); });
   ingest_runner.request_stop();
   ingest_runner.join();
