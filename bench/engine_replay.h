@@ -42,6 +42,7 @@ struct ReplayOptions {
   Threads threads = {};
   std::string journal = {};  // recorded there; empty: not
   std::string ledger = {};   // decisions are kept there; empty: only their digest
+  std::string config = {};   // its file; empty: defaults
 };
 
 struct Replay {
@@ -68,7 +69,7 @@ inline core::Result<Replay> replay(
     const std::function<core::Result<std::unique_ptr<ingest::Source>>()>& make_source,
     const ReplayOptions& options, const std::function<void()>& started = {}) {
   const auto failed = [](const core::Error& error) { return tl::unexpected<core::Error>(error); };
-  auto config = tools::load_config("");
+  auto config = tools::load_config(options.config);
   if (!config) return failed(config.error());
   options.threads.put_into(config->engine);
   config->engine.journal_directory = options.journal;

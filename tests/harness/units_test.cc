@@ -18,6 +18,7 @@ TEST(Units, AreReadAsPeopleWriteThem) {
   EXPECT_EQ(parse_share("30%").value(), 0.3);
   EXPECT_EQ(parse_share("0%").value(), 0.0);
   EXPECT_EQ(parse_span_ns("5ms").value(), 5'000'000);
+  EXPECT_EQ(parse_span_ns("1h").value(), 3'600'000'000'000);
   EXPECT_EQ(parse_span_ns("1.5us").value(), 1'500);
   const auto objective = parse_objective("p99.9=5ms");
   ASSERT_TRUE(objective.has_value());
@@ -33,7 +34,7 @@ TEST(Units, AreReadStrictly) {
   for (const char* text : {"", "30", "100%", "-1%", "0.3", "30 %", "%"}) {
     EXPECT_FALSE(parse_share(text).has_value()) << text;
   }
-  for (const char* text : {"", "5", "0ms", "5MS", "5 ms", "-5ms", "0.1ns", "2000m"}) {
+  for (const char* text : {"", "5", "0ms", "5MS", "5 ms", "-5ms", "0.1ns", "2000m", "25h"}) {
     EXPECT_FALSE(parse_span_ns(text).has_value()) << text;
   }
   for (const char* text :
@@ -49,6 +50,7 @@ TEST(Units, AreWrittenWithThreeDigits) {
   EXPECT_EQ(format_rate(840'400.0), "840k");
   EXPECT_EQ(format_rate(12.3), "12.3");
   EXPECT_EQ(format_span(5'120'000.0), "5.12 ms");
+  EXPECT_EQ(format_span(90e9), "90.0 s");
   EXPECT_EQ(format_span(800.0), "800 ns");
   EXPECT_EQ(format_objective({0.999, 5'000'000}), "p99.9 <= 5.00 ms");
 }

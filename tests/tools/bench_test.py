@@ -10,7 +10,7 @@ import harness
 from harness import check, equal
 
 TINY = ["--duration", "200ms", "--warmup", "50ms", "--drain", "20s", "--events", "3000",
-        "--services", "20"]
+        "--services", "20", "--retries", "0"]
 
 
 def bench(grace, *arguments):
@@ -51,6 +51,24 @@ def a_run_accounts_for_each_arrival(grace, arguments):
     equal("INCONCLUSIVE" in html, not result["conclusive"], "the page's warning")
     with open(grace.path("run.json"), encoding="utf-8") as file:
         equal(json.load(file), result, "the stored result")
+
+
+def events_can_be_published_instead(grace, arguments):
+    point = bench(grace, "run", "--rate", "20k", *TINY, "--publish", "--record")["points"][0]
+    account(point)
+    equal(point["target"], "engine, published", "target")
+    equal((point["unsent"], point["unfinished"], point["rejected"]), (0, 0, 0), "left after 20 s")
+
+
+def what_others_disturbed_is_made_again(grace, arguments):
+    point = bench(grace, "run", "--rate", "5k", *TINY[:-1], "3", "--profile",
+                  "realistic")["points"][0]
+    account(point)
+    check(0 <= point["runs_repeated"] <= 3, point["runs_repeated"])
+    # All four were disturbed, or the last of them was not; a retry without a cause is none.
+    if point["runs_repeated"] < 3:
+        check(point["conditions"]["foreign_share"] <= 0.02, point["conditions"])
+    equal(bench(grace, "run", "--rate", "5k", *TINY)["points"][0]["runs_repeated"], 0, "retries 0")
 
 
 def arrivals_come_as_they_are_asked_for(grace, arguments):
@@ -159,6 +177,8 @@ def wrong_use_is_named(grace, arguments):
             (["run", "--rate", "1k", "--arrivals", "never"], "'never' is not constant"),
             (["run", "--rate", "1k", "--arrivals", "file:/nothing"], "/nothing: cannot be read"),
             (["search"], "--slo: must be given"),
+            (["run", "--rate", "1k", "--publish", "--socket", "s", "--control", "c"],
+             "--publish: into an engine in this process"),
             (["run", "--rate", "1k", "--socket", "s"], "--control: must be given"),
             (["search", "--slo", "p100=5ms"], "'p100=5ms' is not an objective"),
             (["sweep", "--over", "load", "--rate", "1k", "--values", "1,x"], "--values: 'x'"),
@@ -170,6 +190,11 @@ def wrong_use_is_named(grace, arguments):
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--headroom", "100%"], "--headroom:"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", other], "p99=1ms, not for"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", "/nothing"], "read /nothing:"),
+            (["soak", "--for", "3s"], "--for: '3s' is less than 4s"),
+            (["soak", "--for", "1"], "--for: '1' is not a time"),
+            (["soak", "--load", "0%"], "--load: must be above 0%"),
+            (["soak", "--growth", "1"], "--growth: '1' is not a share"),
+            (["soak", "--socket", "s", "--control", "c"], "--socket: a running engine's memory"),
             (["compare", other, "/nothing"], "cannot read /nothing"),
             (["compare", other, "/"], "cannot read /:"),
             (["compare", other, os.devnull], "is not a result"),
@@ -186,7 +211,8 @@ def a_stopped_process_is_shown_beside_arithmetic(grace, arguments):
 
 
 if __name__ == "__main__":
-    harness.main([a_run_accounts_for_each_arrival, arrivals_come_as_they_are_asked_for,
+    harness.main([a_run_accounts_for_each_arrival, events_can_be_published_instead,
+                  what_others_disturbed_is_made_again, arrivals_come_as_they_are_asked_for,
                   sweeps_plans_and_comparisons_rest_on_results,
                   what_no_rate_holds_is_said_and_has_its_floor, others_on_the_socket_are_noticed,
                   a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,

@@ -107,9 +107,59 @@ TEST_F(Loaded, AnEngineThatDoesNotKeepUpLeavesArrivalsUnsentNotUncounted) {
 }
 
 TEST_F(Loaded, TheNullServiceCompletesAll) {
-  const harness::LoadResult load = run_null_load(*stream_, arrivals_, span_);
-  EXPECT_EQ(load.completed, 4'000U);
-  EXPECT_EQ(load.unsent + load.unfinished, 0U);
+  const auto published = PublishStream::of(*stream_);
+  ASSERT_TRUE(published.has_value()) << published.error().message;
+  for (const PublishStream* const way : {static_cast<PublishStream*>(nullptr), published->get()}) {
+    const auto load = run_null_load(*stream_, arrivals_, span_, way);
+    ASSERT_TRUE(load.has_value()) << load.error().message;
+    EXPECT_EQ(load->completed, 4'000U);
+    EXPECT_EQ(load->unsent + load->unfinished, 0U);
+  }
+}
+
+TEST_F(Loaded, PublishedEventsAreEachAccountedForAsLinesAre) {
+  const auto published = PublishStream::of(*stream_);
+  ASSERT_TRUE(published.has_value()) << published.error().message;
+  for (const std::size_t workers : {1U, 2U}) {
+    AppConfig app;
+    app.engine.workers = workers;
+    const auto config = check_config(std::move(app));
+    ASSERT_TRUE(config.has_value());
+    const auto run =
+        run_engine_load({*config, *stream_, arrivals_, span_, 0.0, {}, published->get()});
+    ASSERT_TRUE(run.has_value()) << run.error().message;
+    EXPECT_EQ(run->counts.received, 6'000U);
+    EXPECT_EQ(run->counts.accepted, 6'000U) << "with new times, also where the event is a line";
+    EXPECT_EQ(run->load.completed, 4'000U) << "a record's place is known before it is decided";
+    EXPECT_EQ(run->load.response.count(), 4'000U);
+    EXPECT_EQ(run->load.response.negative_count(), 0U);
+  }
+}
+
+TEST_F(Loaded, WhatCannotBePublishedInTimeIsUnsentNotUncounted) {
+  const auto published = PublishStream::of(*stream_);
+  ASSERT_TRUE(published.has_value()) << published.error().message;
+  arrivals_.rate = 50e6;
+  span_ = {0, 20'000'000, 0};
+  const auto config = check_config(AppConfig{});
+  ASSERT_TRUE(config.has_value());
+  const auto run =
+      run_engine_load({*config, *stream_, arrivals_, span_, 0.0, {}, published->get()});
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->load.arrivals, 1'000'000U);
+  EXPECT_GT(run->load.unsent, 0U);
+  EXPECT_EQ(run->load.arrivals, run->load.completed + run->load.unfinished + run->load.unsent);
+  EXPECT_EQ(run->counts.received, run->counts.accepted);
+}
+
+TEST(PublishStream, RefusesWhatAPublisherWould) {
+  const auto blank = LoadStream::of("{\"a\":1}\n\n{\"a\":2}\n", kLineMax);
+  ASSERT_TRUE(blank.has_value());
+  EXPECT_EQ(PublishStream::of(*blank).error().message, "a blank line cannot be published");
+  const auto large =
+      LoadStream::of("{\"a\":1}\n{\"b\":\"" + std::string(70'000, 'x') + "\"}\n", kLineMax);
+  ASSERT_TRUE(large.has_value());
+  EXPECT_EQ(PublishStream::of(*large).error().message, "event 2 is too large to be published");
 }
 
 }  // namespace

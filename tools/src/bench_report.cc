@@ -129,6 +129,19 @@ Plot memory_plot(const std::vector<const JsonValue*>& points) {
   return plot;
 }
 
+Plot soak_plot(const JsonValue& soak) {
+  Plot plot{"Resident memory over the run",
+            {"seconds", AxisUnit::kNumber, false},
+            {"resident memory", AxisUnit::kBytes, false},
+            {}};
+  PlotSeries series{"the process", {}, true, false};
+  for (const JsonValue& sample : soak["memory"].array()) {
+    series.points.push_back({sample.array()[0].as_double(), sample.array()[1].as_double()});
+  }
+  plot.series.push_back(std::move(series));
+  return plot;
+}
+
 std::array<Plot, 2> overload_plots(const std::vector<const JsonValue*>& points) {
   std::array<Plot, 2> plots{Plot{"Loss over offered load",
                                  {"offered, events a second", AxisUnit::kRate, false},
@@ -208,6 +221,26 @@ harness::Table searches_table(const JsonValue& result) {
   return table;
 }
 
+std::string soak_text(const JsonValue& soak) {
+  char text[256];
+  std::snprintf(
+      text, sizeof text,
+      "%.0f s at %.0f%% of %s: memory %.1f MiB, second half %+.3g KiB/s (%+.3g to %+.3g), "
+      "at most %+.2f%% of it, %.2f%% allowed; ",
+      soak["seconds"].as_double(), soak["load"].as_double() * 100.0,
+      rate(soak["best_rate"]).c_str(), soak["level_bytes"].as_double() / (1 << 20),
+      soak["slope_per_s"].as_double() / 1024, soak["slope_low"].as_double() / 1024,
+      soak["slope_high"].as_double() / 1024, soak["growth_high"].as_double() * 100.0,
+      soak["growth_max"].as_double() * 100.0);
+  std::string out = text;
+  out += "received " + whole(soak["received"]) + " = accepted " + whole(soak["accepted"]) +
+         " + rejected " + whole(soak["rejected"]) + " + dropped " + whole(soak["dropped"]) + ": ";
+  if (soak["holds"].as_bool()) return out + "holds";
+  out += "DOES NOT HOLD";
+  for (const JsonValue& why : soak["why"].array()) out += ", " + std::string(why.as_string());
+  return out;
+}
+
 std::string plan_text(const JsonValue& plan) {
   std::string text = whole(plan["machines"]) + " machine(s) with " + whole(plan["workers"]) +
                      " worker(s) each: " + rate(plan["machine_rate"]) + " a machine, " +
@@ -268,6 +301,12 @@ harness::Page bench_page(const JsonValue& result) {
       for (Plot& plot : overload_plots(points)) page.plots.push_back(std::move(plot));
     }
     if (over == "cardinality") page.plots.push_back(memory_plot(points));
+    for (const JsonValue* point : points) {
+      if (const JsonValue* soak = point->find("soak")) {
+        page.facts.emplace_back("soak", soak_text(*soak));
+        page.plots.push_back(soak_plot(*soak));
+      }
+    }
     page.plots.push_back(percentile_plot(points));
     page.plots.push_back(backlog_plot(points));
   }
@@ -300,6 +339,7 @@ std::string bench_text(const JsonValue& result) {
            span(p["floor_response_ns"]["p99.9"]) + "\n  unsent " + whole(p["unsent"]) +
            ", unfinished " + whole(p["unfinished"]) + ", rejected " + whole(p["rejected"]) +
            (p["backlog_grows"].as_bool() ? ", the backlog grows" : "") + "\n";
+    if (const JsonValue* soak = p.find("soak")) out += "  soak: " + soak_text(*soak) + "\n";
     if (const JsonValue* holds = p.find("holds")) {
       out += holds->as_bool()
                  ? "  the objective holds\n"

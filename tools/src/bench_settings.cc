@@ -85,6 +85,10 @@ core::Result<BenchSettings> understood(const BenchArguments& arguments, const Be
   if (arguments.socket.empty() != arguments.control.empty()) {
     return missing(arguments.socket.empty() ? "--socket" : "--control");
   }
+  if (arguments.publish && !arguments.socket.empty()) {
+    return core::make_error(core::ErrorCode::kInvalidArgument,
+                            "--publish: into an engine in this process, not with --socket");
+  }
   if (!arguments.rate.empty()) {
     const auto rate = harness::parse_rate(arguments.rate);
     if (!rate) return refused("--rate", rate.error());
@@ -130,6 +134,7 @@ core::Result<CheckedConfig> bench_config(const BenchArguments& arguments,
 core::Result<LoadStream> bench_stream(const BenchArguments& arguments, std::size_t line_bytes_max) {
   if (!arguments.input.empty()) return LoadStream::of_file(arguments.input, line_bytes_max);
   GeneratorOptions options;
+  options.profile = arguments.profile;
   options.event_count = std::max<std::uint64_t>(arguments.events, arguments.services + 1ULL);
   options.service_count = arguments.services;
   options.seed = arguments.seed;
@@ -229,7 +234,7 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("duration", arguments.duration)
       .field("drain", arguments.drain)
       .field("event_rate", arguments.event_rate)
-      .field("input", arguments.input.empty() ? "generated: mixed" : arguments.input)
+      .field("input", arguments.input.empty() ? "generated: " + arguments.profile : arguments.input)
       .field("events", arguments.events)
       .field("services", arguments.services)
       .field("seed", arguments.seed)
@@ -237,7 +242,9 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("socket", arguments.socket)
       .field("ledger", arguments.ledger)
       .field("record", arguments.record)
+      .field("publish", arguments.publish)
       .field("repetitions", std::uint64_t{arguments.repetitions})
+      .field("retries", std::uint64_t{arguments.retries})
       .end_object();
 }
 

@@ -20,7 +20,7 @@ struct BenchArguments {
   std::string arrivals = "poisson";
   std::string warmup = "500ms", duration = "2s", drain = "1s";
   std::string event_rate;
-  std::string input, config_path, out, from;
+  std::string input, profile = "mixed", config_path, out, from;
   std::string over = "load", values;
   std::string socket, control;
   std::uint64_t events = 200'000;
@@ -28,7 +28,8 @@ struct BenchArguments {
   std::uint64_t seed = 1;
   std::optional<std::size_t> workers;
   std::size_t repetitions = 3;
-  bool ledger = false, record = false, json = false;
+  std::size_t retries = 2;  // of a run that others disturbed
+  bool ledger = false, record = false, publish = false, json = false;
 };
 
 // The same, understood.

@@ -8,6 +8,7 @@
 #include "bench_document.h"
 #include "bench_measure.h"
 #include "bench_settings.h"
+#include "bench_soak.h"
 #include "bench_stall.h"
 #include "command.h"
 #include "grace/core/platform.h"
@@ -52,6 +53,48 @@ int bench_search(const BenchArguments& arguments) {
   if (!search) return fail("search", search.error());
   if (auto added = document.add_search(*search); !added) return fail("search", added.error());
   return present(arguments, document.to_json(arguments));
+}
+
+// --- soak ---
+
+struct SoakArguments {
+  BenchArguments bench;
+  SoakRequest request;
+};
+
+// The rate that a soak is a part of: given, or searched for.
+core::Result<double> best_rate(const BenchArguments& arguments, const BenchSettings& settings) {
+  if (settings.rate > 0.0) return settings.rate;
+  const auto search = search_in_own_process(arguments, settings);
+  if (!search) return tl::unexpected<core::Error>(search.error());
+  const auto value = parse::JsonValue::parse(*search);
+  if (!value) return tl::unexpected<core::Error>(value.error());
+  const double rate = (*value)["rate"].as_double();
+  if (rate > 0.0) return rate;
+  return core::make_error(core::ErrorCode::kNotFound, "no rate held " + arguments.slo);
+}
+
+int bench_soak(SoakArguments arguments) {
+  const BenchArguments& bench = arguments.bench;
+  const auto settings = understood(bench, {.slo = true});
+  if (!settings) return fail("soak", settings.error());
+  if (const auto read = understand(arguments.request); !read) return fail("soak", read.error());
+  if (!bench.socket.empty()) {
+    return fail("soak", {core::ErrorCode::kInvalidArgument,
+                         "--socket: a running engine's memory is not this process's"});
+  }
+  const auto best = best_rate(bench, *settings);
+  if (!best) return fail("soak", best.error());
+  arguments.request.best_rate = *best;
+  const auto point =
+      in_own_process([&] { return measure_soak(bench, *settings, arguments.request); });
+  if (!point) return fail("soak", point.error());
+  BenchDocument document("soak", "");
+  if (auto added = document.add_point(*point); !added) return fail("soak", added.error());
+  const int shown = present(bench, document.to_json(bench));
+  const auto value = parse::JsonValue::parse(*point);
+  const bool holds = value && (*value)["soak"]["holds"].as_bool();
+  return shown == kExitOk && !holds ? kExitNegative : shown;
 }
 
 // --- sweeps ---
@@ -249,6 +292,13 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   app->add_option("--event-rate", arguments->event_rate,
                   "Events in a second of event time (default: as they arrive)");
   app->add_option("--input", arguments->input, "Send these lines instead of generated ones");
+  app->add_option("--profile", arguments->profile, "Mix of the generated events: see gen --list")
+      ->check(CLI::IsMember({"mixed", "realistic"}))
+      ->capture_default_str();
+  app->add_option("--retries", arguments->retries,
+                  "How often a run is made again that others took over 2% of the time from")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
   app->add_option("--events", arguments->events, "Generated events, sent over and over")
       ->check(CLI::Range(1'000, 100'000'000))
       ->capture_default_str();
@@ -259,6 +309,8 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
   app->add_option("--socket", arguments->socket, "Load a running engine through its unix source");
   app->add_option("--control", arguments->control, "That engine's control socket");
+  app->add_flag("--publish", arguments->publish,
+                "Publish typed events from a thread of its own instead of sending lines");
   app->add_flag("--ledger", arguments->ledger,
                 "Write decisions to a ledger, in a temporary folder");
   app->add_flag("--record", arguments->record, "Record the input in a journal, there too");
@@ -298,6 +350,27 @@ void add_sweep_and_plan(CLI::App& bench, int& exit_code) {
   plan_app->callback([planned, &exit_code] { exit_code = bench_plan(*planned); });
 }
 
+void add_soak(CLI::App& bench, int& exit_code) {
+  auto soaked = std::make_shared<SoakArguments>();
+  soaked->bench.slo = "p99=100ms";
+  soaked->bench.repetitions = 1;
+  // So that what fills with event time is full long before the second half.
+  soaked->bench.event_rate = "1k";
+  CLI::App* app = add_measuring(bench, "soak", "A long run at half of the best rate: flat memory?",
+                                "soak --for 1h --out soak", {soaked, &soaked->bench});
+  app->get_option("--rate")->description("The best rate, where it is known; else it is searched");
+  app->get_option("--duration")->description("Of each run of the search");
+  app->get_option("--event-rate")->description("Events in a second of event time (default: 1k)");
+  app->add_option("--for", soaked->request.for_text, "How long, after the search")
+      ->capture_default_str();
+  app->add_option("--load", soaked->request.load_text, "Share of the best rate")
+      ->capture_default_str();
+  app->add_option("--growth", soaked->request.growth_text,
+                  "Of memory in the second half: what may be within the interval's end")
+      ->capture_default_str();
+  app->callback([soaked, &exit_code] { exit_code = bench_soak(*soaked); });
+}
+
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit_code) {
@@ -314,6 +387,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   add_searching(search_app, searched);
   search_app->callback([searched, &exit_code] { exit_code = bench_search(*searched); });
   add_sweep_and_plan(*bench, exit_code);
+  add_soak(*bench, exit_code);
 
   auto paths = std::make_shared<std::pair<std::string, std::string>>();
   auto as_json = std::make_shared<bool>(false);

@@ -1,13 +1,11 @@
 #include "engine_load.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
-#include <fstream>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -24,15 +22,10 @@ namespace {
 
 // Batches and marks that wait to be counted: at most this many of each, 24 MiB.
 constexpr std::size_t kWaitingMax = std::size_t{1} << 19;
+// And where somebody watches the memory, which what waits must not be seen in.
+constexpr std::size_t kWaitingMin = std::size_t{1} << 12;
 // Threads start and tables are touched before the first arrival.
 constexpr std::int64_t kLeadNs = 20'000'000;
-
-std::uint64_t resident_bytes() {
-  std::uint64_t total = 0;
-  std::uint64_t resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * static_cast<std::uint64_t>(getpagesize());
-}
 
 double process_cpu_s() {
   rusage usage{};
@@ -47,9 +40,10 @@ double process_cpu_s() {
 // counting, which would take a core from the engine, comes after, or when much has gathered.
 class Observer {
  public:
+  // `waiting_max`: of batches or marks; more are counted at once.
   Observer(const harness::ArrivalConfig& arrivals, const harness::LoadSpan& span,
-           const LoadClock& timing)
-      : recorder_(arrivals, span), timing_(timing) {}
+           const LoadClock& timing, std::size_t waiting_max = kWaitingMax)
+      : recorder_(arrivals, span), timing_(timing), waiting_max_(waiting_max) {}
 
   [[nodiscard]] core::SpscRing<SentBatch>& batches() noexcept { return batch_ring_; }
   [[nodiscard]] DecidedMarks& marks() noexcept { return marks_; }
@@ -60,7 +54,7 @@ class Observer {
     while (marks_.ring().try_pop(mark)) decided_.push_back(mark);
     SentBatch batch;
     while (batch_ring_.try_pop(batch)) sent_.push_back(batch);
-    if (sent_.size() > kWaitingMax || decided_.size() > kWaitingMax) count();
+    if (sent_.size() > waiting_max_ || decided_.size() > waiting_max_) count();
   }
   // All that is known to be sent is known to be decided.
   [[nodiscard]] bool caught_up() {
@@ -96,7 +90,8 @@ class Observer {
       }
       if (done > 0) recorder_.completed(done, mark.at_ns - timing_.begin_ns);
     }
-    decided_.clear();
+    // The last one stays: a publisher's batch can be decided before its entry is seen here.
+    if (decided_.size() > 1) decided_.erase(decided_.begin(), decided_.end() - 1);
   }
 
   core::SpscRing<SentBatch> batch_ring_{LoadSource::kBatchesMax};
@@ -105,17 +100,19 @@ class Observer {
   std::deque<DecidedMark> decided_;
   harness::LoadRecorder recorder_;
   const LoadClock& timing_;
+  const std::size_t waiting_max_;
 };
 
 // Sleeps while the load runs, until all is decided or the drain is over. When that was.
 template <typename SentAll>
 std::int64_t observe(Observer& observer, const LoadClock& timing, const harness::LoadSpan& span,
-                     SentAll&& sent_all) {
+                     SentAll&& sent_all, const std::function<void(std::int64_t)>& watch = {}) {
   const core::SystemClock clock;
   for (;;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     observer.take();
     const std::int64_t now_ns = clock.monotonic_ns() - timing.begin_ns;
+    if (watch) watch(now_ns);
     if (now_ns < span.end_ns()) continue;
     if (now_ns >= span.end_ns() + span.drain_ns_max) return now_ns;
     if (sent_all() && observer.caught_up()) return now_ns;
@@ -134,7 +131,7 @@ core::Result<void> check_conservation(const pipeline::EventCounts& counts, std::
 // Fills chunks as ingest does, and hands them on.
 class NullIngest final : public core::Stage {
  public:
-  NullIngest(LoadSource& source, core::SpscRing<std::uint64_t>& out, std::size_t target_bytes)
+  NullIngest(ingest::Source& source, core::SpscRing<std::uint64_t>& out, std::size_t target_bytes)
       : source_(source), out_(out), limits_{target_bytes, 0}, chunk_(target_bytes + (2U << 20)) {}
   std::size_t run_once() override {
     if (waiting_) waiting_ = !out_.try_push(std::uint64_t{sequence_});
@@ -155,7 +152,7 @@ class NullIngest final : public core::Stage {
   }
 
  private:
-  LoadSource& source_;
+  ingest::Source& source_;
   core::SpscRing<std::uint64_t>& out_;
   const ingest::ReadLimits limits_;
   core::Chunk chunk_;
@@ -193,21 +190,47 @@ LoadClock clock_for(const harness::ArrivalConfig& arrivals, const harness::LoadS
   return timing;
 }
 
+struct LoadParts {
+  const LoadStream& stream;
+  const harness::ArrivalConfig& arrivals;
+  const harness::LoadSpan& span;
+  const LoadClock& timing;
+  const PublishStream* published;
+};
+
+// Where events are published, `publishing` is what does it, and starts when the source is read.
+core::Result<std::unique_ptr<ingest::Source>> source_of(const LoadParts& parts,
+                                                        core::SpscRing<SentBatch>& batches,
+                                                        std::unique_ptr<PublishLoad>& publishing) {
+  if (parts.published == nullptr) {
+    return std::make_unique<LoadSource>(parts.stream, parts.arrivals, parts.span, parts.timing,
+                                        batches);
+  }
+  auto made =
+      PublishLoad::create(*parts.published, parts.arrivals, parts.span, parts.timing, batches);
+  if (!made) return tl::unexpected<core::Error>(made.error());
+  publishing = std::move(*made);
+  return publishing->take_source();
+}
+
 }  // namespace
 
 core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   EngineRun run;
-  const std::uint64_t resident_before = resident_bytes();
+  const std::uint64_t resident_before = harness::resident_bytes();
   const core::SystemClock clock;
   LoadClock timing;  // set when the engine stands, before its threads start
-  Observer observer(load.arrivals, load.span, timing);
+  Observer observer(load.arrivals, load.span, timing, load.watch ? kWaitingMin : kWaitingMax);
   schedule::DryRunExecutor executor;
   const core::SubsystemList subsystems = make_subsystems(load.config.app);
   pipeline::EngineConfig config = load.config.app.engine;
   config.ingest.tick_interval = std::chrono::nanoseconds(0);
   std::vector<std::unique_ptr<ingest::Source>> sources;
-  sources.push_back(std::make_unique<LoadSource>(load.stream, load.arrivals, load.span, timing,
-                                                 observer.batches()));
+  std::unique_ptr<PublishLoad> publishing;
+  auto source = source_of({load.stream, load.arrivals, load.span, timing, load.published},
+                          observer.batches(), publishing);
+  if (!source) return tl::unexpected<core::Error>(source.error());
+  sources.push_back(std::move(*source));
   auto engine = pipeline::Engine::open(
       config, {subsystems, std::move(sources), nullptr, executor, load.config.playbooks,
                meta_loop::declare_adjustables, clock, &observer.marks()});
@@ -216,17 +239,26 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   const double cpu_begin_s = process_cpu_s();
   timing = clock_for(load.arrivals, load.span, load.event_rate);
   (*engine)->start();
-  const std::int64_t end_ns =
-      observe(observer, timing, load.span, [&] { return (*engine)->finished(); });
+  if (publishing) publishing->start();
+  const std::int64_t end_ns = observe(
+      observer, timing, load.span, [&] { return (*engine)->finished(); }, load.watch);
   run.foreign_share = foreign.share();
   run.cpu_s = process_cpu_s() - cpu_begin_s;
-  const std::uint64_t resident_after = resident_bytes();
+  const std::uint64_t resident_after = harness::resident_bytes();
   run.resident_bytes = resident_after - std::min(resident_before, resident_after);
   (*engine)->request_stop();
   if (const auto ended = (*engine)->wait(); !ended) {
     return tl::unexpected<core::Error>(ended.error());
   }
   run.counts = (*engine)->counts();
+  if (publishing) {
+    const std::uint64_t published = publishing->stop();
+    if (published != run.counts.received) {
+      return core::make_error(core::ErrorCode::kCorrupt,
+                              std::to_string(published) + " events were published, the engine " +
+                                  "received " + std::to_string(run.counts.received));
+    }
+  }
   run.rejected = run.counts.rejected_total();
   const ingest::IngestFigures figures = (*engine)->ingest_figures();
   if (const auto whole = check_conservation(run.counts, figures.lines); !whole) {
@@ -237,13 +269,18 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
   return run;
 }
 
-harness::LoadResult run_null_load(const LoadStream& stream, const harness::ArrivalConfig& arrivals,
-                                  const harness::LoadSpan& span) {
+core::Result<harness::LoadResult> run_null_load(const LoadStream& stream,
+                                                const harness::ArrivalConfig& arrivals,
+                                                const harness::LoadSpan& span,
+                                                const PublishStream* published) {
   const LoadClock timing = clock_for(arrivals, span, 0.0);
   Observer observer(arrivals, span, timing);
-  LoadSource source(stream, arrivals, span, timing, observer.batches());
+  std::unique_ptr<PublishLoad> publishing;
+  auto source =
+      source_of({stream, arrivals, span, timing, published}, observer.batches(), publishing);
+  if (!source) return tl::unexpected<core::Error>(source.error());
   core::SpscRing<std::uint64_t> handover(64);
-  NullIngest ingest(source, handover, ingest::IngestConfig{}.chunk_target_bytes);
+  NullIngest ingest(**source, handover, ingest::IngestConfig{}.chunk_target_bytes);
   NullOrdered ordered(handover, observer.marks());
   core::RunnerConfig names;
   names.name = "ordered";
@@ -252,6 +289,7 @@ harness::LoadResult run_null_load(const LoadStream& stream, const harness::Arriv
   core::Runner ingest_runner(names, {&ingest});
   ordered_runner.start();
   ingest_runner.start();
+  if (publishing) publishing->start();
   const std::int64_t end_ns = observe(observer, timing, span, [&] { return ingest.ended(); });
   ingest_runner.request_stop();
   ingest_runner.join();

@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "config.h"
 #include "grace/harness/load.h"
 #include "grace/pipeline/engine.h"
 #include "load_stream.h"
+#include "publish_load.h"
 
 namespace grace::tools {
 
@@ -17,6 +19,11 @@ struct EngineLoad {
   const harness::LoadSpan& span;
   // Events in a second of event time; 0: as many as arrive in a second, as with live telemetry.
   double event_rate = 0.0;
+  // Called every few milliseconds with the time since the begin, on the thread of the caller.
+  // May be empty.
+  std::function<void(std::int64_t now_ns)> watch = {};
+  // Given, the events are published without JSON by a thread of their own. Of `stream`.
+  const PublishStream* published = nullptr;
 };
 
 struct EngineRun {
@@ -33,6 +40,7 @@ struct EngineRun {
 // to the moment when all of its chunk is decided and recorded.
 //
 //   ingest thread: LoadSource == chunks ==> the engine ==> ordered thread: DecidedMarks
+//   (or a generator's thread: PublishLoad == ring ==> ingest thread)
 //   this thread: sleeps, and counts when the run is over
 //
 // Conservation is checked afterwards: an engine that does not account for each event that it was
@@ -41,8 +49,8 @@ struct EngineRun {
 
 // The same generator and observer around a service that does nothing but hand chunks from one
 // thread to another: what the harness itself adds, the floor under every figure.
-[[nodiscard]] harness::LoadResult run_null_load(const LoadStream& stream,
-                                                const harness::ArrivalConfig& arrivals,
-                                                const harness::LoadSpan& span);
+[[nodiscard]] core::Result<harness::LoadResult> run_null_load(
+    const LoadStream& stream, const harness::ArrivalConfig& arrivals, const harness::LoadSpan& span,
+    const PublishStream* published = nullptr);
 
 }  // namespace grace::tools

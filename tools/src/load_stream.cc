@@ -66,12 +66,14 @@ core::Result<LoadStream> LoadStream::of_file(const std::string& path, std::size_
   return of(std::move(*text), line_bytes_max);
 }
 
+std::size_t LoadStream::index_of(std::uint64_t arrival) const noexcept {
+  if (arrival < ends_.size()) return static_cast<std::size_t>(arrival);
+  const std::uint64_t round = ends_.size() - prologue_;
+  return prologue_ + static_cast<std::size_t>((arrival - ends_.size()) % round);
+}
+
 std::string_view LoadStream::line(std::uint64_t arrival) const noexcept {
-  std::size_t index = static_cast<std::size_t>(arrival);
-  if (arrival >= ends_.size()) {
-    const std::uint64_t round = ends_.size() - prologue_;
-    index = prologue_ + static_cast<std::size_t>((arrival - ends_.size()) % round);
-  }
+  const std::size_t index = index_of(arrival);
   const std::uint64_t begin = index == 0 ? 0 : ends_[index - 1];
   return {text_.data() + begin, static_cast<std::size_t>(ends_[index] - begin)};
 }

@@ -25,6 +25,9 @@ class LoadStream {
                                                         std::size_t line_bytes_max);
 
   [[nodiscard]] std::string_view line(std::uint64_t arrival) const noexcept;  // with its newline
+  // The number of its line, from 0.
+  [[nodiscard]] std::size_t index_of(std::uint64_t arrival) const noexcept;
+  [[nodiscard]] std::string_view text() const noexcept { return text_; }  // all lines
   // Copies that line to `out`, with ts_ns where it carries a timestamp. Bytes written.
   std::size_t write(std::uint64_t arrival, std::int64_t ts_ns, char* out) const noexcept;
   [[nodiscard]] std::size_t line_count() const noexcept { return ends_.size(); }

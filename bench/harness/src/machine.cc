@@ -84,6 +84,13 @@ double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+std::uint64_t resident_bytes() {
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 void watch(Quiet& quiet, std::chrono::milliseconds span) {
   const unsigned cpus = std::min(std::thread::hardware_concurrency(), 2U);
   std::vector<std::unique_ptr<core::HiccupMeter>> meters;

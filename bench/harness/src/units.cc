@@ -15,8 +15,8 @@ struct Unit {
   double factor;
 };
 constexpr std::array kRateUnits{Unit{"", 1.0}, Unit{"k", 1e3}, Unit{"M", 1e6}, Unit{"G", 1e9}};
-constexpr std::array kSpanUnits{Unit{"ns", 1.0}, Unit{"us", 1e3}, Unit{"ms", 1e6}, Unit{"s", 1e9},
-                                Unit{"m", 6e10}};
+constexpr std::array kSpanUnits{Unit{"ns", 1.0}, Unit{"us", 1e3}, Unit{"ms", 1e6},
+                                Unit{"s", 1e9},  Unit{"m", 6e10}, Unit{"h", 3.6e12}};
 // A rate over this, or a span over a day, is a slip.
 constexpr double kRateMax = 1e9;
 constexpr double kSpanNsMax = 86'400e9;
@@ -75,7 +75,7 @@ core::Result<double> parse_share(std::string_view text) {
 core::Result<std::int64_t> parse_span_ns(std::string_view text) {
   const auto span = parse(text, kSpanUnits);
   if (!span || !(*span >= 1.0) || *span > kSpanNsMax) {
-    return refused(text, "a time of 1ns to 1440m with its unit, such as 200us, 5ms or 2s");
+    return refused(text, "a time of 1ns to 24h with its unit, such as 200us, 5ms or 2s");
   }
   return std::int64_t(std::llround(*span));
 }
@@ -105,7 +105,7 @@ std::string format_rate(double rate) {
 
 std::string format_span(double span_ns) {
   std::size_t unit = 0;
-  while (unit + 2 < kSpanUnits.size() && span_ns >= kSpanUnits[unit + 1].factor) ++unit;
+  while (unit + 3 < kSpanUnits.size() && span_ns >= kSpanUnits[unit + 1].factor) ++unit;
   return three_digits(span_ns / kSpanUnits[unit].factor) + " " + std::string(kSpanUnits[unit].name);
 }
 

@@ -29,6 +29,9 @@ inline constexpr double kLostShareMax = 0.02;
 
 [[nodiscard]] double now_s();
 
+// Of this process. 0: the kernel does not say. Linux: /proc/self/statm.
+[[nodiscard]] std::uint64_t resident_bytes();
+
 struct Quiet {
   std::int64_t watched_ns = 0;
   std::int64_t lost_ns = 0;

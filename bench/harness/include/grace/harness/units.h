@@ -14,7 +14,7 @@ namespace grace::harness {
 [[nodiscard]] core::Result<double> parse_rate(std::string_view text);
 // "30%": as a share, 0 to below 100%.
 [[nodiscard]] core::Result<double> parse_share(std::string_view text);
-// "800ns", "200us", "5ms", "2s", "1m": the unit is needed.
+// "800ns", "200us", "5ms", "2s", "1m", "1h": the unit is needed.
 [[nodiscard]] core::Result<std::int64_t> parse_span_ns(std::string_view text);
 
 // "p99.9=5ms": this share of all response times is at most that.

@@ -1,0 +1,156 @@
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "generator.h"
+
+// What `ratios` runs over: streams and configurations, each a file.
+namespace grace::bench {
+
+[[noreturn]] inline void fail(const std::string& message) {
+  std::fprintf(stderr, "ratios: %s\n", message.c_str());
+  std::exit(1);
+}
+
+template <typename T>
+T taken(core::Result<T> result) {
+  if (!result) fail(result.error().message);
+  return std::move(*result);
+}
+
+struct Streams {
+  std::string folder;
+  std::uint64_t events = 0;
+  std::uint64_t many_series = 0;
+  [[nodiscard]] std::string path(const char* name) const { return folder + "/" + name; }
+};
+
+inline std::string generated(std::uint64_t events, std::uint32_t services,
+                             const char* profile = "mixed") {
+  tools::GeneratorOptions options;
+  options.profile = profile;
+  options.event_count = events;
+  options.service_count = services;
+  std::ostringstream out;
+  if (const auto truth = tools::generate(options, out); !truth) fail(truth.error().message);
+  return std::move(out).str();
+}
+
+// Calls `change` with each line (newline included), which may change it or empty it.
+inline std::string edited(const std::string& text,
+                          const std::function<void(std::string&)>& change) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at) + 1;
+    std::string line = text.substr(at, end - at);
+    change(line);
+    out += line;
+    at = end;
+  }
+  return out;
+}
+
+// Topology costs the ordered stage; it would count for a stream of many services only.
+inline std::string without_topology(const std::string& text) {
+  return edited(text, [](std::string& line) {
+    if (line.find("\"control\":\"topology\"") != std::string::npos) line.clear();
+  });
+}
+
+// One action in so many is an error, the others are not.
+inline std::string with_errors(const std::string& text, std::uint64_t one_in) {
+  std::uint64_t actions = 0;
+  return edited(text, [&](std::string& line) {
+    if (line.find("\"kind\":\"action\"") == std::string::npos) return;
+    const char* const wanted =
+        ++actions % one_in == 0 ? "\"result\":\"error\"" : "\"result\":\"success\"";
+    for (const std::string_view old : {"\"result\":\"error\"", "\"result\":\"success\""}) {
+      const std::size_t at = line.find(old);
+      if (at == std::string::npos) continue;
+      line.replace(at, old.size(), wanted);
+      return;
+    }
+  });
+}
+
+inline void store(const Streams& streams, const char* name, const std::string& text) {
+  std::ofstream out(streams.path(name), std::ios::binary);
+  out << text;
+  out.flush();
+  if (!out) fail("cannot write " + streams.path(name));
+}
+
+inline std::string whole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) fail("cannot read " + path);
+  return std::move(text).str();
+}
+
+// A configuration with `count` rules that are asked and do not answer, but for the last: a third
+// thresholds (ranges of a metric of the stream, for services that are not in it), a third
+// maintenance windows that are open, a third policies with a pattern for the service. What is
+// decided is the same for any count: the policies stand in one line, since a decision names the
+// line of its rule.
+inline std::string with_rules(std::size_t count) {
+  constexpr std::array<const char*, 6> kMetrics{"latency_ms",           "requests_rps",
+                                                "error_rate",           "cpu_usage_percent",
+                                                "memory_usage_percent", "queue_depth"};
+  const std::size_t third = count / 3;
+  std::string policies, windows, ranges;
+  for (std::size_t i = 0; i < third; ++i) {
+    const std::string service = "absent_" + std::to_string(i);
+    ranges += "[[proactive.range]]\nservice = \"" + service + "\"\nmetric = \"" +
+              kMetrics[i % kMetrics.size()] + "\"\nhigh = 1000.0\n";
+    windows += "[[maintenance]]\nservice = \"" + service +
+               "\"\nreason = \"works\"\nstart = \"2000-01-01T00:00:00Z\"\n"
+               "end = \"2200-01-01T00:00:00Z\"\n";
+  }
+  for (std::size_t i = 0; i + 1 + 2 * third < count; ++i) {
+    const std::string number = std::to_string(i);
+    policies +=
+        "{name=\"rule " + number + "\",service=\"*absent*_" + number + "\",decision=\"deny\"},";
+  }
+  policies += "{name=\"the last\",decision=\"allow\"}";
+  std::string out = "mode = \"auto\"\npolicy = [" + policies + "]\n" + ranges + windows;
+  out += "[schedule]\nexec_allowed = [\"/bin/echo\"]\n";
+  for (const char* name :
+       {"scale_up_instances", "warm_cache", "restart_service", "rollback_flag"}) {
+    out += "[[playbook]]\nname = \"" + std::string(name) +
+           "\"\nrisk = \"low\"\n[[playbook.step]]\nexec = [\"/bin/echo\"]\n"
+           "[playbook.verify]\nhold = \"60s\"\nwithin = \"10m\"\n"
+           "[[playbook.verify.check]]\nis = \"in_range\"\n";
+  }
+  return out;
+}
+
+inline Streams make_streams(const std::string& folder, std::uint64_t events) {
+  Streams streams{folder, events, 0};
+  const std::string mixed = generated(events, 200);
+  store(streams, "mixed", mixed);
+  store(streams, "realistic", generated(events, 200, "realistic"));
+  store(streams, "errors", with_errors(mixed, 1));
+  store(streams, "few_errors", with_errors(mixed, 100));
+  // Six series a service, and each must come twice: 55% of the events are metrics.
+  const auto services =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(events / 22, 200, 1'000'000 / 6));
+  streams.many_series = services * 6ULL;
+  store(streams, "many_series", without_topology(generated(events + services, services)));
+  store(streams, "few_series", without_topology(generated(events + 167, 167)));
+  store(streams, "rules_few.toml", with_rules(10));
+  store(streams, "rules_many.toml", with_rules(1000));
+  return streams;
+}
+
+}  // namespace grace::bench
