@@ -85,9 +85,6 @@ core::Result<ProactiveConfig> validated(ProactiveConfig config) {
   if (config.rich_models_max > config.series_max) {
     return bad("rich_models_max", count(config.rich_models_max), "at most series_max");
   }
-  if (config.ensemble_models_max > config.series_max) {
-    return bad("ensemble_models_max", count(config.ensemble_models_max), "at most series_max");
-  }
   if (config.services_max < 1 || config.services_max > 1'000'000) {
     return bad("services_max", count(config.services_max), "1 to 1000000");
   }
