@@ -55,11 +55,13 @@ Load make_load(std::size_t series_count, const char* metric) {
 }
 
 // range(0): series; range(1): events of a series in each bin of 60 s.
-void run(benchmark::State& state, const char* metric, std::size_t rich_models_max) {
+void run(benchmark::State& state, const char* metric, std::size_t rich_models_max,
+         std::size_t ensemble_models_max = 0) {
   const auto series_count = static_cast<std::size_t>(state.range(0));
   const std::int64_t per_bin = state.range(1);
   ProactiveConfig config;
   config.rich_models_max = rich_models_max;
+  config.ensemble_models_max = ensemble_models_max;
   const auto subsystem = make_proactive(config);
   std::array<std::unique_ptr<core::PartitionDetector>, core::kPartitionCount> partitions;
   for (std::size_t i = 0; i < partitions.size(); ++i) partitions[i] = subsystem->make_partition(i);
@@ -80,7 +82,9 @@ void run(benchmark::State& state, const char* metric, std::size_t rich_models_ma
   };
   const std::int64_t bin_ns = 60'000'000'000;
   // Warm: every series is past its warm-up and has its models; for open bins alone two do.
-  const int warm_rounds = per_bin > 1 && rich_models_max == 0 ? 2 : 40;
+  const int warm_rounds = ensemble_models_max > 0               ? 200
+                          : per_bin > 1 && rich_models_max == 0 ? 2
+                                                                : 40;
   for (int i = 0; i < warm_rounds; ++i) round(bin_ns);
   const std::uint64_t warm = sink.observations;
 
@@ -108,6 +112,10 @@ void BM_LightWithRole(benchmark::State& state) {
 void BM_Rich(benchmark::State& state) {
   run(state, "latency_ms", 1'000'000);
 }
+// Past the 128 bins in which the ensemble says nothing; over the run it comes to compare all lags.
+void BM_RichWithEnsemble(benchmark::State& state) {
+  run(state, "latency_ms", 1'000'000, 1'000'000);
+}
 
 // Fixed iterations: each run warms its series first, which must not be done again and again.
 BENCHMARK(BM_Light)->ArgNames({"series", "per_bin"})->Args({1'000, 60})->Iterations(6'000);
@@ -116,6 +124,14 @@ BENCHMARK(BM_LightWithRole)->ArgNames({"series", "per_bin"})->Args({1'000, 1})->
 BENCHMARK(BM_LightWithRole)->ArgNames({"series", "per_bin"})->Args({20'000, 1})->Iterations(10);
 BENCHMARK(BM_Rich)->ArgNames({"series", "per_bin"})->Args({1'000, 60})->Iterations(3'000);
 BENCHMARK(BM_Rich)->ArgNames({"series", "per_bin"})->Args({1'000, 1})->Iterations(300);
+BENCHMARK(BM_RichWithEnsemble)
+    ->ArgNames({"series", "per_bin"})
+    ->Args({1'000, 60})
+    ->Iterations(3'000);
+BENCHMARK(BM_RichWithEnsemble)
+    ->ArgNames({"series", "per_bin"})
+    ->Args({1'000, 1})
+    ->Iterations(1'100);
 
 }  // namespace
 }  // namespace grace::proactive

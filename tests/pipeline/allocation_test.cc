@@ -282,7 +282,8 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
   const std::uint64_t items = in_flight * 2 * (engine.ingest.chunk_target_bytes / 64) * 256;
   const std::uint64_t parsers = workers * 6 * engine.parse.line_bytes_max;
   const std::uint64_t proactive = config.proactive.series_max * 1024 +
-                                  config.proactive.rich_models_max * 14 * 1024 +
+                                  config.proactive.rich_models_max * 15 * 1024 +
+                                  config.proactive.ensemble_models_max * 47 * 1024 +
                                   config.proactive.services_max * (1024 + 64 * 256);
   const log_analyzer::LogAnalyzerConfig& log = config.log_analyzer;
   const std::uint64_t per_partition =
@@ -327,6 +328,7 @@ TEST(Memory, StaysBelowTheBoundThatFollowsFromTheConfiguration) {
     options.adjust = [&](tools::AppConfig& config) {
       config.proactive.series_max = 2048;
       config.proactive.rich_models_max = 64;
+      config.proactive.ensemble_models_max = 64;
       config.proactive.services_max = 256;
       config.log_analyzer.patterns_max = 64;
       config.log_analyzer.pairs_max = 64;

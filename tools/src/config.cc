@@ -175,6 +175,7 @@ void read_proactive(const toml::table& node, AppConfig& config, ConfigErrors& er
   table.get("drift_bins", proactive.drift_bins);
   table.get("series_max", proactive.series_max);
   table.get("rich_models_max", proactive.rich_models_max);
+  table.get("ensemble_models_max", proactive.ensemble_models_max);
   table.get("observed_metrics", proactive.observed_metrics);
   for (const toml::table* range_node : table.tables("range")) {
     TomlTable range_table(*range_node, "proactive.range", errors);

@@ -53,6 +53,7 @@ ServiceHealth& HealthGraph::health_of(std::string_view service, std::string_view
 void HealthGraph::on_observation(const core::Observation& observation, std::uint64_t sequence,
                                  core::FindingSink&) {
   if (observation.service.empty()) return;
+  if (observation.kind == core::ObservationKind::kSilence) return;  // says nothing of health
   ServiceHealth& health = health_of(observation.service, observation.domain, observation.ts_ns);
   if (observation.kind == core::ObservationKind::kActions) {
     health.on_actions(observation, rules_);

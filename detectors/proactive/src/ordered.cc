@@ -35,7 +35,8 @@ ProactiveOrdered::ProactiveOrdered(const ProactiveConfig& config,
       bin_ns_(config.bin.count() * core::kNsPerSecond),
       horizon_bins_(static_cast<std::uint32_t>(config.horizon / config.bin)),
       refire_{config.refire_factor, config.quiet_window.count() * core::kNsPerSecond},
-      risk_(config.risk_weights) {}
+      risk_(config.risk_weights),
+      silence_(bin_ns_, horizon_bins_, config.services_max) {}
 
 // `name` must outlive the engine.
 FollowedService* ProactiveOrdered::service_of(std::string_view name) {
@@ -83,6 +84,10 @@ void ProactiveOrdered::update(FollowedSeries& series, const core::Observation& o
 
 void ProactiveOrdered::on_observation(const core::Observation& observation, std::uint64_t sequence,
                                       core::FindingSink& sink) {
+  if (observation.kind == core::ObservationKind::kSilence) {
+    if (!silence_.add(observation)) ++refused_count_;
+    return;
+  }
   FollowedService* const service = service_of(observation.service);
   if (service == nullptr) return;
   if (service->domain.empty()) service->domain = observation.domain;
@@ -110,9 +115,10 @@ void ProactiveOrdered::on_observation(const core::Observation& observation, std:
 }
 
 void ProactiveOrdered::on_tick(const core::Tick& tick, core::FindingSink& sink) {
-  // Everything here is driven by closed bins: without news nothing can become known.
+  // Without news nothing can become known, but that there is none. Of the tick before: all of its
+  // observations are here.
   static_cast<void>(tick);
-  static_cast<void>(sink);
+  silence_.flush(sink);
 }
 
 void ProactiveOrdered::on_control(const core::Event& event, core::FindingSink& sink) {

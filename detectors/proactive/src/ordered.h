@@ -11,6 +11,7 @@
 #include "grace/proactive/proactive.h"
 #include "refire.h"
 #include "risk.h"
+#include "silence.h"
 #include "trend_model.h"
 
 namespace grace::proactive {
@@ -103,6 +104,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   const std::uint32_t horizon_bins_;
   const RefireRule refire_;
   RiskModel risk_;
+  SilenceGatherer silence_;
   std::unordered_map<std::uint64_t, FollowedService*> index_;  // by hash of the name; look-up only
   std::deque<FollowedService> services_;                       // addresses hold; only grows
   std::deque<std::string> names_;  // of services first heard of in a control

@@ -39,6 +39,7 @@ ProactivePartition::ProactivePartition(const ProactiveConfig& config)
       refire_{config.refire_factor, config.quiet_window.count() * core::kNsPerSecond},
       horizons_(horizons_of(horizon_bins_)),
       rich_max_(config.rich_models_max / core::kPartitionCount),
+      ensemble_max_(config.ensemble_models_max / core::kPartitionCount),
       table_(share_of(config.series_max)),
       symbols_(2 * share_of(config.series_max) + kSymbolsSpare,
                (share_of(config.series_max) + kSymbolsSpare) * kSymbolBytesPerSeries) {}
@@ -83,6 +84,7 @@ SeriesSlot* ProactivePartition::create(const core::Event& event) {
   }
   const SeriesTable::Inserted inserted = table_.insert(event.route_key);
   if (inserted.evicted_rich != kNoIndex) {
+    if (pool_[inserted.evicted_rich]->ensemble != nullptr) --ensemble_count_;
     pool_[inserted.evicted_rich].reset();
     free_.push_back(inserted.evicted_rich);
   }
@@ -147,14 +149,19 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
     r->forecast.step(bin.mean, gap, static_cast<double>(of_day) / static_cast<double>(kNsPerDay),
                      model.trend, model.baseline);
     r->bands.come(bin.end_ns / bin_ns_, bin.mean, band_scale_);
+    const bool was_seasonal = r->season.seasonal();
     r->residual = r->season.step(slot.bin_start_ns, bin.mean);
-    r->liveness.step(model.recent_back(0) == model.recent_back(1), gap,
-                     floor_to(event.ts_ns, bin_ns_));
+    if (r->season.seasonal() != was_seasonal) r->recent.clear();
+    r->recent.push(r->residual.now);
+    if (r->ensemble != nullptr) r->verdict = r->ensemble->step(slot.bin_start_ns, bin.mean);
+    const bool same = bin.mean != 0.0 && model.recent_back(0) == model.recent_back(1);
+    r->liveness.step(same, gap, floor_to(event.ts_ns, bin_ns_));
   }
   observe(model, bin, sink);
   if (!warm) return;
   check_forecast(model, bin, event, sink);
   if (r != nullptr) {
+    check_onset(model, *r, bin, event, sink);
     check_shift(model, *r, bin, event, sink);
     check_swing(model, *r, bin, event, sink);
     check_frozen(model, *r, event, sink);
@@ -199,7 +206,12 @@ void ProactivePartition::earn_rich(std::uint32_t index) {
   } else {
     return;
   }
-  pool_[model.rich] = std::make_unique<RichSeries>(model.key, index, horizon_bins_);
+  RichSeries& entry =
+      *(pool_[model.rich] = std::make_unique<RichSeries>(model.key, index, horizon_bins_));
+  if (ensemble_count_ < ensemble_max_) {
+    entry.ensemble = std::make_unique<models::SeriesAnomaly>();
+    ++ensemble_count_;
+  }
 }
 
 bool ProactivePartition::is_forecast(const SeriesModel& model, bool up) noexcept {

@@ -63,6 +63,13 @@ class ProactivePartition final : public core::PartitionDetector {
     double half_width90 = 0.0;     // around at_horizon; 0: not calibrated
   };
 
+  struct Drift {
+    double recent = 0.0;  // mean of the last bins
+    double expected = 0.0;
+    double probability = 0.0;
+    ShiftConfirmation change;
+  };
+
   SeriesSlot* create(const core::Event& event);
   void open_bin(SeriesSlot& slot, const core::Event& event) const noexcept;
   void close_bin(SeriesSlot& slot, const core::Event& event, core::FindingSink& sink);
@@ -79,6 +86,11 @@ class ProactivePartition final : public core::PartitionDetector {
                                 std::int64_t end_ns) noexcept;
   void check_forecast(SeriesModel& model, const Closed& bin, const core::Event& event,
                       core::FindingSink& sink);
+  // Whether a departure that way is worth telling at all, and how far it must be.
+  [[nodiscard]] bool is_told(const SeriesModel& model, const RichSeries& rich,
+                             double departure) const noexcept;
+  void check_onset(SeriesModel& model, const RichSeries& rich, const Closed& bin,
+                   const core::Event& event, core::FindingSink& sink);
   void check_shift(SeriesModel& model, RichSeries& rich, const Closed& bin,
                    const core::Event& event, core::FindingSink& sink);
   void check_drift(SeriesModel& model, const Closed& bin, const core::Event& event,
@@ -90,14 +102,23 @@ class ProactivePartition final : public core::PartitionDetector {
                    const core::Event& event, core::FindingSink& sink) const;
   void report_swing(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
                     const core::Event& event, double probability, core::FindingSink& sink) const;
+  [[nodiscard]] core::Finding shift_of(const SeriesModel& model, const RichSeries& rich,
+                                       const Closed& bin, const core::Event& event,
+                                       double departure, double probability,
+                                       const char* ml_model) const;
+  void report_onset(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
+                    const core::Event& event, double departure, double probability,
+                    core::FindingSink& sink) const;
   void report_shift(const SeriesModel& model, const RichSeries& rich, const Closed& bin,
-                    const core::Event& event, double probability, core::FindingSink& sink);
+                    const core::Event& event, double probability, core::FindingSink& sink) const;
   void check_frozen(const SeriesModel& model, RichSeries& rich, const core::Event& event,
                     core::FindingSink& sink) const;
-  void report_silence(const SeriesModel& model, const char* diagnosis, std::string reason,
-                      double probability, std::int64_t ts_ns, core::FindingSink& sink) const;
+  static void observe_silence(const SeriesModel& model, std::uint32_t regular_bins,
+                              std::uint32_t missing, std::int64_t ts_ns, core::FindingSink& sink);
+  void report_frozen(const SeriesModel& model, std::string reason, double probability,
+                     std::int64_t ts_ns, core::FindingSink& sink) const;
   void report_drift(const SeriesModel& model, const Closed& bin, const core::Event& event,
-                    double recent, double expected, double probability, core::FindingSink& sink);
+                    const Drift& drift, core::FindingSink& sink) const;
   // A forecast about the horizon after `end_ns`, without what is forecast.
   [[nodiscard]] core::Finding forecast_of(const SeriesModel& model, const core::Event& event,
                                           std::int64_t end_ns, const char* ml_model) const;
@@ -110,6 +131,8 @@ class ProactivePartition final : public core::PartitionDetector {
   const RefireRule refire_;
   const std::array<std::uint32_t, kHorizonCount> horizons_;
   const std::size_t rich_max_;
+  const std::size_t ensemble_max_;
+  std::size_t ensemble_count_ = 0;
   SeriesTable table_;
   core::SymbolTable symbols_;
   std::vector<std::unique_ptr<RichSeries>> pool_;  // null: taken back, listed in free_

@@ -174,41 +174,73 @@ void ProactivePartition::report_forecast(SeriesModel& model, const Closed& bin,
 }
 
 // The series is outside already; the forecast is that it is so again within the horizon.
-void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries& rich,
-                                      const Closed& bin, const core::Event& event,
-                                      double probability, core::FindingSink& sink) {
+core::Finding ProactivePartition::shift_of(const SeriesModel& model, const RichSeries& rich,
+                                           const Closed& bin, const core::Event& event,
+                                           double departure, double probability,
+                                           const char* ml_model) const {
   const models::SeasonLevel::Residual& r = rich.residual;
-  const bool up = r.departure > 0;
+  const bool up = departure > 0;
   const double room = std::max(models::SeasonLevel::kHoldDeparture * std::fabs(r.expected),
                                models::SeasonLevel::kHoldMeanZ * r.unit);
 
-  core::Finding finding = forecast_of(model, event, bin.end_ns, "season_level");
+  core::Finding finding = forecast_of(model, event, bin.end_ns, ml_model);
   finding.diagnosis_code = diagnosis_of(model.role, up);
   finding.confidence = probability;
-  finding.impact = std::fabs(r.departure) >= config_.range_margin      ? Impact::kHigh
-                   : std::fabs(r.departure) >= config_.drift_departure ? Impact::kMedium
-                                                                       : Impact::kLow;
+  finding.impact = std::fabs(departure) >= config_.range_margin      ? Impact::kHigh
+                   : std::fabs(departure) >= config_.drift_departure ? Impact::kMedium
+                                                                     : Impact::kLow;
   finding.suggested_playbooks = playbooks_of(model.role);
   finding.reasoning.push_back(subject_of(model.role, model.metric) + " is " +
-                              percent_text(std::fabs(r.departure)) + (up ? " above" : " below") +
+                              percent_text(std::fabs(departure)) + (up ? " above" : " below") +
                               " what is usual" +
                               (rich.season.seasonal() ? " at this time of the day" : ""));
   finding.reasoning.push_back("Usual: " + quantity_text(r.expected, model.metric) +
                               ", last bin: " + quantity_text(bin.mean, model.metric));
+  auto& metadata = finding.metadata;
+  metadata.emplace_back("current_value", json_number(bin.mean));
+  metadata.emplace_back("expected", json_number(r.expected));
+  metadata.emplace_back("departure", json_number(departure));
+  metadata.emplace_back("seasonal", rich.season.seasonal() ? "true" : "false");
+  metadata.emplace_back("range_low", json_number(r.expected - room));
+  metadata.emplace_back("range_high", json_number(r.expected + room));
+  if (rich.ensemble != nullptr) {
+    metadata.emplace_back("ensemble_score", json_number(rich.verdict.anomaly_score));
+    metadata.emplace_back("ensemble_tail", json_number(rich.verdict.tail_probability));
+    metadata.emplace_back("ensemble_surprise", json_number(rich.verdict.surprise));
+    metadata.emplace_back("ensemble_member", core::json_quoted(name_of(rich.verdict.member)));
+  }
+  return finding;
+}
+
+void ProactivePartition::report_onset(const SeriesModel& model, const RichSeries& rich,
+                                      const Closed& bin, const core::Event& event, double departure,
+                                      double probability, core::FindingSink& sink) const {
+  core::Finding finding =
+      shift_of(model, rich, bin, event, departure, probability, "series_ensemble");
+  const double out = std::fabs(rich.residual.now);
+  finding.reasoning.push_back("The last bin is " + number_text(std::round(10.0 * out) / 10.0) +
+                              " deviations away, threshold " + number_text(kShiftDeviations));
+  finding.reasoning.push_back("The ensemble is surprised as well, most of all by " +
+                              std::string(name_of(rich.verdict.member)) + ": score " +
+                              number_text(rich.verdict.anomaly_score));
+  finding.reasoning.push_back("Probability that this is no chance: " + percent_text(probability));
+  finding.metadata.emplace_back("deviations", json_number(rich.residual.now));
+  sink.finding(std::move(finding));
+}
+
+void ProactivePartition::report_shift(const SeriesModel& model, const RichSeries& rich,
+                                      const Closed& bin, const core::Event& event,
+                                      double probability, core::FindingSink& sink) const {
+  const models::SeasonLevel::Residual& r = rich.residual;
+  core::Finding finding =
+      shift_of(model, rich, bin, event, r.departure, probability, "season_level");
   finding.reasoning.push_back(
       "The mean of the last bins is " + number_text(std::round(10.0 * std::fabs(r.mean_z)) / 10.0) +
       " of its deviations away, threshold " + number_text(kShiftDeviations));
   finding.reasoning.push_back("Probability of being outside again within " +
                               core::format_duration(horizon_bins_ * bin_ns_) + ": " +
                               percent_text(probability));
-  auto& metadata = finding.metadata;
-  metadata.emplace_back("current_value", json_number(bin.mean));
-  metadata.emplace_back("expected", json_number(r.expected));
-  metadata.emplace_back("departure", json_number(r.departure));
-  metadata.emplace_back("deviations", json_number(r.mean_z));
-  metadata.emplace_back("seasonal", rich.season.seasonal() ? "true" : "false");
-  metadata.emplace_back("range_low", json_number(r.expected - room));
-  metadata.emplace_back("range_high", json_number(r.expected + room));
+  finding.metadata.emplace_back("deviations", json_number(r.mean_z));
   sink.finding(std::move(finding));
 }
 
@@ -236,14 +268,14 @@ void ProactivePartition::report_swing(const SeriesModel& model, const RichSeries
 }
 
 void ProactivePartition::report_drift(const SeriesModel& model, const Closed& bin,
-                                      const core::Event& event, double recent, double expected,
-                                      double probability, core::FindingSink& sink) {
-  const double size = std::max(std::fabs(expected), model.baseline.scale());
-  const double departure = (recent - expected) / size;
+                                      const core::Event& event, const Drift& drift,
+                                      core::FindingSink& sink) const {
+  const double size = std::max(std::fabs(drift.expected), model.baseline.scale());
+  const double departure = (drift.recent - drift.expected) / size;
   core::Finding finding;
   finding.type = core::TriggerType::kDriftDetected;
   finding.diagnosis_code = "performance_drift";
-  finding.confidence = probability;
+  finding.confidence = drift.probability;
   finding.impact = std::fabs(departure) >= 1.0 ? Impact::kHigh : Impact::kMedium;
   finding.suggested_playbooks = {"investigate_root_cause"};
   add_common(finding, model, event);
@@ -251,17 +283,23 @@ void ProactivePartition::report_drift(const SeriesModel& model, const Closed& bi
   finding.reasoning.push_back(subject_of(model.role, model.metric) + " drifted " +
                               percent_text(std::fabs(departure)) +
                               (departure > 0 ? " above" : " below") + " its baseline");
-  finding.reasoning.push_back("Baseline: " + quantity_text(expected, model.metric) +
-                              ", now: " + quantity_text(recent, model.metric));
+  finding.reasoning.push_back("Baseline: " + quantity_text(drift.expected, model.metric) +
+                              ", now: " + quantity_text(drift.recent, model.metric));
   finding.reasoning.push_back("Sustained for " + core::format_duration(lasted_ns) + ", threshold " +
                               percent_text(config_.drift_departure));
+  const std::int64_t since_ns =
+      bin.end_ns - (drift.change.probability > 0 ? drift.change.bins_since * bin_ns_ : lasted_ns);
+  if (drift.change.probability > 0) {
+    finding.reasoning.push_back("Another segment since " + core::format_rfc3339(since_ns) +
+                                ", probability " + percent_text(drift.change.probability));
+  }
   finding.metadata.emplace_back("ml_model", "\"drift_detector\"");
-  finding.metadata.emplace_back("baseline", json_number(expected));
-  finding.metadata.emplace_back("current_value", json_number(recent));
+  finding.metadata.emplace_back("baseline", json_number(drift.expected));
+  finding.metadata.emplace_back("current_value", json_number(drift.recent));
   finding.metadata.emplace_back("departure", json_number(departure));
   finding.metadata.emplace_back("sustained_bins", json_number(model.drift.held_bins));
-  finding.metadata.emplace_back("since",
-                                core::json_quoted(core::format_rfc3339(bin.end_ns - lasted_ns)));
+  finding.metadata.emplace_back("change_probability", json_number(drift.change.probability));
+  finding.metadata.emplace_back("since", core::json_quoted(core::format_rfc3339(since_ns)));
   sink.finding(std::move(finding));
 }
 

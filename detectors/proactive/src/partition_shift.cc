@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "grace/models/change_points.h"
 #include "numeric.h"
 #include "partition.h"
 #include "text.h"
@@ -30,10 +31,10 @@ bool is_worse(MetricRole role, bool up) {
 
 // What fills up is near its end sooner than a tenth of its level away: of a percentage the room
 // that is left counts where it is the smaller part. In (0, 1].
-double share_of_room(const SeriesModel& model, const SeasonLevel::Residual& r) {
+double share_of_room(const SeriesModel& model, double expected, double departure) {
   if (model.role != MetricRole::kSaturation || !is_percent(model.metric)) return 1.0;
-  if (r.departure < 0 || r.expected <= 50.0) return 1.0;
-  return std::max(100.0 - r.expected, 1.0) / r.expected;
+  if (departure < 0 || expected <= 50.0) return 1.0;
+  return std::max(100.0 - expected, 1.0) / expected;
 }
 
 bool jumped(const SeriesModel& model, double expected) {
@@ -49,17 +50,44 @@ bool jumped(const SeriesModel& model, double expected) {
 
 // A surge of demand is a load to come, but only where the day is known can it be told from a
 // morning. Where a person has set the range, that is what counts.
+bool ProactivePartition::is_told(const SeriesModel& model, const RichSeries& rich,
+                                 double departure) const noexcept {
+  if (model.has_range || !rich.residual.settled) return false;
+  const bool up = departure > 0;
+  const bool surge = up && model.role == MetricRole::kDemand && rich.season.seasonal();
+  if (!is_worse(model.role, up) && !surge) return false;
+  // Before the day is known only what would be drift if it lasted is worth a word.
+  const double enough =
+      rich.season.seasonal() ? SeasonLevel::kHoldDeparture : config_.drift_departure;
+  return std::fabs(departure) >= enough * share_of_room(model, rich.residual.expected, departure);
+}
+
+// One bin is enough where two models agree that it is nothing that the series does: it is far out
+// for the time of the day, and the ensemble, which knows nothing of that residual, is surprised.
+void ProactivePartition::check_onset(SeriesModel& model, const RichSeries& rich, const Closed& bin,
+                                     const core::Event& event, core::FindingSink& sink) {
+  if (rich.verdict.anomaly_score < models::SeriesAnomaly::kScoreThreshold) return;
+  const SeasonLevel::Residual& r = rich.residual;
+  if (std::fabs(r.now) < kShiftDeviations) return;
+  const double departure = (bin.mean - r.expected) / std::max(std::fabs(r.expected), r.unit);
+  if (!is_told(model, rich, departure)) return;
+  const double probability = no_chance(r.now_chance, bin_ns_);
+  if (probability < kShiftProbability) return;
+  FireState& state = departure > 0 ? model.forecast_up : model.forecast_down;
+  const bool told_lately = state.fired_size > 0 && bin.end_ns - state.held_ts_ns < refire_.quiet_ns;
+  state.held_ts_ns = bin.end_ns;
+  if (told_lately) return;
+  state.fired_size = static_cast<float>(odds(probability));
+  state.fired_ts_ns = bin.end_ns;
+  report_onset(model, rich, bin, event, departure, probability, sink);
+}
+
 void ProactivePartition::check_shift(SeriesModel& model, RichSeries& rich, const Closed& bin,
                                      const core::Event& event, core::FindingSink& sink) {
   const SeasonLevel::Residual& r = rich.residual;
   const bool up = r.departure > 0;
-  const bool surge = up && model.role == MetricRole::kDemand && rich.season.seasonal();
-  const bool told = !model.has_range && (is_worse(model.role, up) || surge);
-  // Before the day is known only what would be drift if it lasted is worth a word.
-  const double enough =
-      rich.season.seasonal() ? SeasonLevel::kHoldDeparture : config_.drift_departure;
   double probability = 0.0;
-  if (told && r.settled && std::fabs(r.departure) >= enough * share_of_room(model, r)) {
+  if (is_told(model, rich, r.departure)) {
     if ((r.mean_z > 0) == up && std::fabs(r.mean_z) >= kShiftDeviations) {
       probability = no_chance(r.mean_chance, bin_ns_);
     }
@@ -122,8 +150,7 @@ void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,
   if (model.drift.held_bins < config_.drift_bins) return;
 
   // Mean of the last bins, its standard error, and the probability that the true departure is as
-  // large as configured; a departure that has lasted n bins lasts one more by the rule of
-  // succession.
+  // large as configured.
   const std::uint32_t n =
       std::min({config_.drift_bins, static_cast<std::uint32_t>(kRecentBins), model.bins});
   double sum = 0.0;
@@ -137,8 +164,16 @@ void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,
   const double mean = sum / n;
   const double error = model.trend.scale() / std::sqrt(static_cast<double>(n));
   const double beyond = std::fabs(mean - expected) - config_.drift_departure * size;
-  const double probability =
-      succession(model.drift.held_bins) * normal_cdf(beyond / std::max(error, 1e-12));
+  const double large = normal_cdf(beyond / std::max(error, 1e-12));
+  if (large < core::kFindingFloor) return;
+  // A departure that has lasted n bins lasts one more by the rule of succession; one that is a
+  // segment of its own ends as segments do.
+  const ShiftConfirmation change =
+      r == nullptr ? ShiftConfirmation{} : r->recent.confirm(2U * model.drift.held_bins);
+  const double ends = models::ChangePointConfig{}.hazard;
+  const double lasts = change.probability * (1.0 - ends) +
+                       (1.0 - change.probability) * succession(model.drift.held_bins);
+  const double probability = std::min(lasts * large, 0.99);
   if (probability < core::kFindingFloor) return;
 
   const bool quiet =
@@ -146,7 +181,7 @@ void ProactivePartition::check_drift(SeriesModel& model, const Closed& bin,
   if (is_worse(model.role, away > 0) && !quiet) {
     model.drift.fired_size = static_cast<float>(std::fabs(mean - expected) / size);
     model.drift.fired_ts_ns = bin.end_ns;
-    report_drift(model, bin, event, mean, expected, probability, sink);
+    report_drift(model, bin, event, {mean, expected, probability, change}, sink);
   }
   // Told or not (a change for the better is no finding), this is the new normal.
   model.baseline.relearn(mean, low, high, n);

@@ -1,4 +1,5 @@
-// Series that say nothing any more: no samples, or always the same value.
+// Series that say nothing any more: no samples (told by the ordered part), or always the same
+// value.
 #include <algorithm>
 #include <string>
 
@@ -17,8 +18,6 @@ constexpr std::int64_t kStoppedBins = 3;
 constexpr std::uint32_t kFrozenRepeats = 2;
 constexpr double kFrozenProbability = 0.98;
 constexpr double kChanceMin = 1e-12;  // less is not told apart
-// The rest is for what was taken out of service on purpose, which the series does not tell.
-constexpr double kSilenceConfidence = 0.95;
 
 }  // namespace
 
@@ -53,12 +52,12 @@ void ProactivePartition::check_frozen(const SeriesModel& model, RichSeries& rich
   const double probability = no_chance(liveness.chance_of_run(), bin_ns_);
   if (probability < kFrozenProbability) return;
   liveness.frozen_told = true;
-  report_silence(model, "telemetry_frozen",
-                 std::string(model.metric) + " has been exactly " +
-                     quantity_text(model.recent_back(0), model.metric) + " for " +
-                     std::to_string(liveness.same_run + 1) + " bins, and never for more than " +
-                     std::to_string(liveness.same_run_max + 1) + " before",
-                 kSilenceConfidence * probability, event.ts_ns, sink);
+  report_frozen(model,
+                std::string(model.metric) + " has been exactly " +
+                    quantity_text(model.recent_back(0), model.metric) + " for " +
+                    std::to_string(liveness.same_run + 1) + " bins, and never for more than " +
+                    std::to_string(liveness.same_run_max + 1) + " before",
+                kSilenceConfidence * probability, event.ts_ns, sink);
 }
 
 void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink) {
@@ -73,21 +72,38 @@ void ProactivePartition::on_tick(const core::Tick& tick, core::FindingSink& sink
     if (missing < kStoppedBins || liveness.stop_told) continue;
     liveness.stop_told = true;  // or is not worth telling
     if (liveness.regular_bins < kRegularBins) continue;
-    const SeriesModel& model = table_.model(entry->model);
-    report_silence(model, "telemetry_stopped",
-                   "No sample of " + std::string(model.metric) + " for " +
-                       core::format_duration(missing * bin_ns_) + ", after " +
-                       std::to_string(liveness.regular_bins) + " bins without such a gap",
-                   kSilenceConfidence * succession(liveness.regular_bins), tick.watermark_ns, sink);
+    observe_silence(table_.model(entry->model), liveness.regular_bins,
+                    static_cast<std::uint32_t>(std::min<std::int64_t>(missing, UINT32_MAX)),
+                    tick.watermark_ns, sink);
   }
 }
 
-void ProactivePartition::report_silence(const SeriesModel& model, const char* diagnosis,
-                                        std::string reason, double probability, std::int64_t ts_ns,
-                                        core::FindingSink& sink) const {
+// To the ordered stage: series that stop together, in whatever partitions, are one thing to tell.
+void ProactivePartition::observe_silence(const SeriesModel& model, std::uint32_t regular_bins,
+                                         std::uint32_t missing, std::int64_t ts_ns,
+                                         core::FindingSink& sink) {
+  const Sample& sample = model.samples[(model.bins - 1) % kSampleCount];
+  core::Observation observation;
+  observation.ts_ns = ts_ns;
+  observation.order_key = model.key;
+  observation.service = model.service;
+  observation.domain = model.domain;
+  observation.name = model.metric;
+  observation.value = model.recent_back(0);
+  observation.count = missing;
+  observation.kind = core::ObservationKind::kSilence;
+  observation.last_sample_ts_ns = sample.ts_ns;
+  observation.last_sample_sequence = sample.sequence;
+  observation.regular_bins = regular_bins;
+  sink.observe(observation);
+}
+
+void ProactivePartition::report_frozen(const SeriesModel& model, std::string reason,
+                                       double probability, std::int64_t ts_ns,
+                                       core::FindingSink& sink) const {
   core::Finding finding;
   finding.type = core::TriggerType::kAnomalyForecast;
-  finding.diagnosis_code = diagnosis;
+  finding.diagnosis_code = "telemetry_frozen";
   finding.confidence = probability;
   finding.impact = core::Impact::kMedium;
   finding.suggested_playbooks = {"investigate_root_cause"};

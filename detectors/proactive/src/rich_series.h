@@ -1,9 +1,12 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 
 #include "band.h"
 #include "grace/models/season_level.h"
+#include "grace/models/series_anomaly.h"
 #include "rich_model.h"
+#include "shift_confirmation.h"
 
 namespace grace::proactive {
 
@@ -12,6 +15,9 @@ namespace grace::proactive {
 inline constexpr double kShiftDeviations = 6.0;
 // And that it is no chance at least this probable (no_chance).
 inline constexpr double kShiftProbability = 0.9;
+
+// The rest is for what was taken out of service on purpose, which the series does not tell.
+inline constexpr double kSilenceConfidence = 0.95;
 
 // Whether a series still says something: samples that stop, and a value that stands still.
 struct Liveness {
@@ -24,7 +30,8 @@ struct Liveness {
   bool stop_told = false;
   bool frozen_told = false;
 
-  // One closed bin; `same`: equal to the one before it, `gap`: bins without a sample before it.
+  // One closed bin; `same`: equal to the one before it and not 0, since nothing (no errors, no
+  // traffic) may stay nothing; `gap`: bins without a sample before it.
   void step(bool same, std::int64_t gap, std::int64_t next_bin_ns) noexcept;
   // How often the value would stand still for so long by chance, if each repeat were one of its
   // own; 1 where that says nothing: too short, or not twice as long as it did before.
@@ -39,12 +46,16 @@ struct RichSeries {
   RichModel forecast;
   models::SeasonLevel season;
   models::SeasonLevel::Residual residual;  // of the last bin
+  // Those that have one: the ensemble of `grace score series`.
+  std::unique_ptr<models::SeriesAnomaly> ensemble;
+  models::SeriesVerdict verdict;  // on the last bin
+  RecentResiduals recent;
   Liveness liveness;
   PendingBands bands;              // of forecasts that leave the range
   std::int64_t swing_held_ns = 0;  // last bin in which it swung as it never did; 0: never
   std::uint32_t model;             // of the series' table
   std::uint16_t shifted_bins = 0;  // in a row, waiting for the forecaster included
 };
-static_assert(sizeof(RichSeries) <= 14 * 1024, "what docs/ARCHITECTURE.md counts a rich model as");
+static_assert(sizeof(RichSeries) <= 15 * 1024, "what docs/ARCHITECTURE.md counts a rich model as");
 
 }  // namespace grace::proactive

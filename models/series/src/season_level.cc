@@ -26,6 +26,8 @@ constexpr double kRelativeMin = 0.005;  // of what is expected: less noise than 
 constexpr std::uint32_t kSettledSteps = 60;
 // The level multiplies where the lowest part of the day is at least this part of the highest.
 constexpr double kClearOfZero = 0.1;
+// ... and of its noise: a value that is near nothing by chance has no size to multiply with.
+constexpr double kClearOfNoise = 2.0;
 constexpr double kFactorMin = 1e-3;  // of the usual level: less is as good as none
 
 std::int64_t floor_div(std::int64_t a, std::int64_t b) noexcept {
@@ -59,27 +61,45 @@ double SeasonLevel::expected(const Shape& shape) const noexcept {
   return multiplies_ ? factor_ * shape.value : shape.value + offset_;
 }
 
+// A quarter of an hour that is over waits for the level to come to where it was then.
 void SeasonLevel::open_period(std::int64_t period) noexcept {
-  if (open_count_ > 0) {
-    Period& closed = periods_[slot_of(open_)];
-    const double mean = open_sum_ / open_count_;
-    closed.days = static_cast<std::uint8_t>(std::min(closed.days + 1, 100));
-    closed.last_day = static_cast<std::uint8_t>(floor_div(open_, kPeriods) & 0xff);
-    const double gain = std::max(kPeriodGainMin, 1.0 / closed.days);
-    closed.mean += static_cast<float>(gain * (mean - static_cast<double>(closed.mean)));
+  constexpr auto kLate = static_cast<std::int64_t>(kPeriodsLate);
+  while (waiting_count_ > 0 && waiting_[0].period + kLate <= period) fold_oldest();
+  if (open_.count > 0) {
+    if (waiting_count_ == waiting_.size()) fold_oldest();
+    waiting_[waiting_count_++] = open_;
   }
-  open_ = period;
-  open_sum_ = 0.0;
-  open_count_ = 0;
+  open_ = {period, 0.0, 0};
+}
+
+void SeasonLevel::fold_oldest() noexcept {
+  const Waiting oldest = waiting_[0];
+  std::copy(waiting_.begin() + 1, waiting_.begin() + waiting_count_, waiting_.begin());
+  --waiting_count_;
+  double mean = oldest.sum / oldest.count;
+  if (seasonal_ && multiplies_) {
+    // A level of nothing says nothing about the day.
+    if (magnitude(factor_) < kFactorMin) return;
+    mean /= factor_;
+  } else if (seasonal_) {
+    mean -= offset_;
+  }
+  Period& closed = periods_[slot_of(oldest.period)];
+  closed.days = static_cast<std::uint8_t>(std::min(closed.days + 1, 100));
+  closed.last_day = static_cast<std::uint8_t>(floor_div(oldest.period, kPeriods) & 0xff);
+  const double gain = std::max(kPeriodGainMin, 1.0 / closed.days);
+  closed.mean += static_cast<float>(gain * (mean - static_cast<double>(closed.mean)));
 }
 
 // The shape came, or went: from here on other errors are made.
 void SeasonLevel::begin_scale(const Shape& shape) noexcept {
+  while (waiting_count_ > 0) fold_oldest();
+  const double noise = spread_;
   seasonal_ = shape.known;
   steps_ = held_ = 0;
   spread_ = mean_ = mean_spread_ = 0.0;
   now_ = away_ = swing_ = swing_away_ = swing_usual_ = swing_spread_ = 0.0;
-  mean_tail_ = pair_tail_ = swing_tail_ = TailRate(kTailFrom);
+  now_tail_ = mean_tail_ = pair_tail_ = swing_tail_ = TailRate(kTailFrom);
   multiplies_ = false;
   if (!seasonal_) return;
   double low = shape.value;
@@ -89,12 +109,18 @@ void SeasonLevel::begin_scale(const Shape& shape) noexcept {
     low = std::min(low, static_cast<double>(p.mean));
     high = std::max(high, static_cast<double>(p.mean));
   }
-  multiplies_ = low > 0.0 && low >= kClearOfZero * high;
+  // `noise` is in units of the series: there was no shape before.
+  multiplies_ = low > 0.0 && low >= kClearOfZero * high && low >= kClearOfNoise * noise;
   factor_ = 1.0;
   offset_ = 0.0;
 }
 
 void SeasonLevel::set_level(const Shape& shape, double value) noexcept {
+  // What waits was measured at the level before; what the open quarter has would be measured at
+  // both.
+  while (waiting_count_ > 0) fold_oldest();
+  open_.sum = 0.0;
+  open_.count = 0;
   level_ = value;
   if (!shape.known) return;
   offset_ = value - shape.value;
@@ -103,7 +129,7 @@ void SeasonLevel::set_level(const Shape& shape, double value) noexcept {
 
 SeasonLevel::Residual SeasonLevel::step(std::int64_t time_ns, double value) noexcept {
   const std::int64_t period = floor_div(time_ns, kPeriodNs);
-  if (period != open_) open_period(period);
+  if (period != open_.period) open_period(period);
   const Shape shape = shape_at(time_ns);
   if (shape.known != seasonal_) begin_scale(shape);
   if (steps_ == 0) {
@@ -125,6 +151,7 @@ SeasonLevel::Residual SeasonLevel::step(std::int64_t time_ns, double value) noex
   const bool one_sided = out.now * now_ > 0.0;
   out.pair = !one_sided ? 0.0 : out.now > 0.0 ? std::min(out.now, now_) : std::max(out.now, now_);
   judge_swing(value - out.expected, out);
+  out.now_chance = now_tail_.chance(magnitude(out.now));
   out.mean_chance = mean_tail_.chance(magnitude(out.mean_z));
   out.pair_chance = pair_tail_.chance(magnitude(out.pair));
   out.swing_chance = swing_tail_.chance(out.swing_z);
@@ -163,6 +190,7 @@ void SeasonLevel::judge_swing(double away, Residual& out) noexcept {
 }
 
 void SeasonLevel::learn_tails(const Residual& residual) noexcept {
+  now_tail_.add(magnitude(residual.now));
   mean_tail_.add(magnitude(residual.mean_z));
   pair_tail_.add(magnitude(residual.pair));
   swing_tail_.add(residual.swing_z);
@@ -187,18 +215,17 @@ void SeasonLevel::learn(const Shape& shape, double value, const Residual& residu
   const double believed = residual.expected + used;
   if (!seasonal_) {
     level_ += std::max(kLevelGain, early ? 1.0 / steps_ : 0.0) * used;
-    open_sum_ += believed;
-  } else if (multiplies_) {
-    // A level of nothing says nothing about the day.
-    if (magnitude(factor_) < kFactorMin) return;
-    open_sum_ += believed / factor_;
-    factor_ += kLevelGain * used / (shape.value + kTiny);
   } else {
-    open_sum_ += believed - offset_;
-    offset_ += kLevelGain * used;
+    if (multiplies_) {
+      if (magnitude(factor_) < kFactorMin) return;
+      factor_ += kLevelGain * used / (shape.value + kTiny);
+    } else {
+      offset_ += kLevelGain * used;
+    }
+    level_ += kLevelGain * (value - level_);
   }
-  if (seasonal_) level_ += kLevelGain * (value - level_);
-  ++open_count_;
+  open_.sum += believed;
+  ++open_.count;
 }
 
 void SeasonLevel::relearn(std::int64_t time_ns, double value) noexcept {

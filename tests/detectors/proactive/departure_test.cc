@@ -10,7 +10,7 @@ namespace {
 
 using core::TriggerType;
 
-TEST(Shift, AJumpForTheWorseIsToldWithinThreeBins) {
+void jump_for_the_worse(bool with_ensemble) {
   struct Case {
     const char* metric;
     double factor;
@@ -25,7 +25,9 @@ TEST(Shift, AJumpForTheWorseIsToldWithinThreeBins) {
                                 {"capacity_rps", 0.5, nullptr}};
   for (const Case& c : cases) {
     SCOPED_TRACE(std::string(c.metric) + " times " + std::to_string(c.factor));
-    Engine engine;
+    ProactiveConfig config;
+    if (!with_ensemble) config.ensemble_models_max = 0;
+    Engine engine(config);
     Dice noise(21);
     MetricEvent series("api", c.metric);
     run(
@@ -35,11 +37,44 @@ TEST(Shift, AJumpForTheWorseIsToldWithinThreeBins) {
     ASSERT_EQ(found.size(), c.diagnosis == nullptr ? 0U : 1U);
     if (found.empty()) continue;
     EXPECT_EQ(found[0].diagnosis_code, c.diagnosis);
-    EXPECT_LE(found[0].ts_ns, kStart + 203 * kMinute + 30 * kSecond);
+    const int bins = with_ensemble ? 1 : 3;
+    EXPECT_LE(found[0].ts_ns, kStart + (200 + bins) * kMinute + 30 * kSecond);
     EXPECT_GT(found[0].confidence, 0.95);
-    EXPECT_EQ(metadata(found[0], "ml_model"), "\"season_level\"");
+    EXPECT_EQ(metadata(found[0], "ml_model"),
+              with_ensemble ? "\"series_ensemble\"" : "\"season_level\"");
     EXPECT_NEAR(std::stod(metadata(found[0], "expected")), 100.0, 2.0);
   }
+}
+
+TEST(Shift, AJumpForTheWorseIsToldWithinThreeBins) {
+  jump_for_the_worse(false);
+}
+
+TEST(Onset, OneBinIsEnoughWhereTheEnsembleAgrees) {
+  jump_for_the_worse(true);
+}
+
+// A spike in each hour or so: far out for the time of the day, and nothing new.
+TEST(Onset, WhatTheSeriesOftenDoesIsNone) {
+  const auto play = [](int spikes_until) {
+    Engine engine;
+    engine.keep_observations = false;
+    Dice noise(27);
+    MetricEvent series("api", "latency_ms");
+    for (int minute = 0; minute < 2 * 1440 + 600; ++minute) {
+      const bool last = minute == 2 * 1440 + 500;
+      const bool spike = last || (minute % 67 == 0 && minute < spikes_until);
+      engine.metric(series, kStart + minute * kMinute,
+                    (spike ? 160.0 : 100.0) + 3.0 * noise.normal());
+    }
+    std::size_t late = 0;
+    for (const auto& f : engine.of(TriggerType::kAnomalyForecast)) {
+      late += f.ts_ns >= kStart + 2 * 1440 * kMinute ? 1 : 0;
+    }
+    return late;
+  };
+  EXPECT_EQ(play(2 * 1440 + 600), 0U);
+  EXPECT_EQ(play(0), 1U) << "the same spike where there never was one";
 }
 
 TEST(Shift, ADailyWaveIsNeitherDriftNorAnomalyAndABrokenOneIs) {
@@ -132,9 +167,59 @@ TEST(Silence, ARegularSeriesThatStopsIsToldOnceAfterThreeBins) {
   EXPECT_EQ(found[0].type, TriggerType::kAnomalyForecast);
   EXPECT_EQ(found[0].service, "api");
   EXPECT_EQ(found[0].ts_ns, kStart + (799 + 4) * kMinute);
+  EXPECT_EQ(found[0].what, "cpu_percent");
   EXPECT_GT(found[0].confidence, 0.9);
   EXPECT_EQ(found[0].evidence.size(), 1U);
   EXPECT_TRUE(run_silence(300, nothing).empty()) << "half a day is needed to know it";
+}
+
+// `services` services of two series each, of which the first `stopped` stop after 800 minutes, the
+// second series of each a bin later than the first.
+std::vector<core::Finding> run_stop(int services, int stopped) {
+  Engine engine;
+  engine.keep_observations = false;
+  Dice noise(28);
+  std::vector<MetricEvent> series;
+  for (int i = 0; i < services; ++i) {
+    for (const char* metric : {"cpu_percent", "memory_percent"}) {
+      series.emplace_back("svc-" + std::to_string(i), metric);
+    }
+  }
+  for (int minute = 0; minute < 860; ++minute) {
+    const std::int64_t t = kStart + minute * kMinute;
+    engine.tick(t);
+    for (int i = 0; i < 2 * services; ++i) {
+      const double value = 40.0 + noise.normal();
+      if (minute < 800 + i % 2 || i / 2 >= stopped) {
+        engine.metric(series[static_cast<std::size_t>(i)], t, value);
+      }
+    }
+  }
+  return engine.findings;
+}
+
+TEST(Silence, SeriesOfAServiceThatStopTogetherAreOneFinding) {
+  const auto found = run_stop(3, 1);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].diagnosis_code, "telemetry_stopped");
+  EXPECT_EQ(found[0].service, "svc-0");
+}
+
+TEST(Silence, AFeedThatStopsIsOneFinding) {
+  const auto found = run_stop(12, 10);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].diagnosis_code, "telemetry_stopped");
+  EXPECT_EQ(found[0].what, "telemetry feed");
+  EXPECT_EQ(metadata(found[0], "service_count"), "10");
+  EXPECT_EQ(metadata(found[0], "series"), "10");
+  EXPECT_EQ(found[0].evidence.size(), 10U);
+  EXPECT_GT(found[0].confidence, 0.9);
+  EXPECT_EQ(run_stop(3, 2).size(), 2U) << "two services may stop by themselves";
+}
+
+TEST(Silence, NothingMayStayNothing) {
+  const auto found = run_silence(800, [](double) { return 0.0; });
+  for (const auto& f : found) EXPECT_NE(f.diagnosis_code, "telemetry_frozen");
 }
 
 TEST(Silence, AValueThatStandsStillIsToldOnceUnlessItOftenDoes) {
@@ -165,8 +250,10 @@ TEST(Drift, IsToldOnceAndTheBaselineRelearns) {
   EXPECT_EQ(found[0].diagnosis_code, "performance_drift");
   EXPECT_GE(found[0].ts_ns, kStart + (240 + 14) * kMinute);
   EXPECT_LE(found[0].ts_ns, kStart + (240 + 20) * kMinute);
-  EXPECT_GE(found[0].confidence, 0.8);
+  EXPECT_GE(found[0].confidence, 0.95);
   EXPECT_NEAR(std::stod(metadata(found[0], "departure")), 0.45, 0.03);
+  EXPECT_GT(std::stod(metadata(found[0], "change_probability")), 0.9);
+  EXPECT_EQ(metadata(found[0], "since"), "\"2025-01-15T04:00:00Z\"");
   EXPECT_NEAR(std::stod(metadata(found[0], "baseline")), 100.0, 1.0);
   EXPECT_TRUE(found[0].reasoning[1].ends_with(" ms, now: 145 ms")) << found[0].reasoning[1];
   EXPECT_NEAR(engine.observations.back().baseline, 145.0, 2.0);  // the new normal

@@ -76,9 +76,13 @@ class Engine final : public core::FindingSink {
     sequence_ += 100;
     const core::Tick tick{sequence_, to_ns, watermark_ns_};
     watermark_ns_ = to_ns;
+    ordered_->on_tick(tick, *this);
+    now_.clear();
     for (const auto& partition : partitions_) {
       if (partition != nullptr) partition->on_tick(tick, *this);
     }
+    const std::vector<core::Observation> news = now_;
+    for (const core::Observation& o : news) ordered_->on_observation(o, sequence_, *this);
   }
   void deploy(const std::string& service, std::int64_t ts_ns) {
     core::Event event;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "grace/core/hash.h"
@@ -77,7 +78,9 @@ TEST(SeasonLevel, KeepsTheDayOverATimeAtZero) {
     const SeasonLevel::Residual r = level.step(m * kMinuteNs, 0.0);
     ASSERT_TRUE(std::isfinite(r.expected)) << m;
     if (m == 4 * kDay + 30) level.relearn(m * kMinuteNs, 0.0);
-    if (m > 4 * kDay + 30) ASSERT_EQ(r.expected, 0.0) << m;
+    if (m > 4 * kDay + 30) {
+      ASSERT_EQ(r.expected, 0.0) << m;
+    }
   }
   level.step(back * kMinuteNs, wave.at(back));
   level.relearn(back * kMinuteNs, wave.at(back, 1.0));
@@ -121,6 +124,41 @@ TEST(SeasonLevel, ASlowChangeOfTheWholeIsFollowed) {
     const double factor = 1.0 - 0.4 * std::min(1.0, (m - 3 * kDay) / 720.0);
     const SeasonLevel::Residual r = level.step(m * kMinuteNs, wave.at(m, factor));
     EXPECT_FALSE(std::fabs(r.mean_z) >= 6.0 && std::fabs(r.departure) >= 0.1) << m;
+  }
+}
+
+// The level is two hours late. What it had not followed yet must not be taken for the day's shape:
+// the way back at the same hours would be that much farther from what is expected.
+TEST(SeasonLevel, ASlowChangeLeavesNoGhostTheNextDay) {
+  SeasonLevel level;
+  Wave wave(4, 0.0);
+  play(level, wave, 0, kDay);
+  const auto way = [](int since) { return 0.4 * std::clamp(since / 720.0, 0.0, 1.0); };
+  for (int m = 0; m < kDay; ++m) {
+    level.step((kDay + m) * kMinuteNs, wave.at(kDay + m, 1.0 - way(m)));
+  }
+  double farthest = 0.0;
+  for (int m = 0; m < kDay; ++m) {
+    const double value = wave.at(2 * kDay + m, 0.6 + way(m));
+    farthest = std::max(farthest, value / level.step((2 * kDay + m) * kMinuteNs, value).expected);
+  }
+  EXPECT_GT(farthest, 1.05);  // two hours late it is
+  EXPECT_LT(farthest, 1.0 + SeasonLevel::kHoldDeparture);
+}
+
+// Errors near nothing: what is low at night by chance is no size that noise is to be measured in.
+TEST(SeasonLevel, NoiseThatReachesZeroHasNoSizeToMultiplyWith) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SeasonLevel level;
+    Dice dice(seed);
+    double wander = 0.0;
+    for (int m = 0; m < 5 * kDay; ++m) {
+      wander = 0.7 * wander + 0.714 * dice.normal();
+      const SeasonLevel::Residual r =
+          level.step(m * kMinuteNs, std::max(0.0, 0.0012 + 0.001 * wander));
+      ASSERT_FALSE(r.settled && std::fabs(r.mean_z) >= 6.0 && r.mean_chance < 1e-5)
+          << "seed " << seed << ", minute " << m;
+    }
   }
 }
 
@@ -195,7 +233,7 @@ TEST(SeasonLevel, ConstantsZerosAndGapsStayFinite) {
   }
 }
 
-static_assert(sizeof(SeasonLevel) <= 1024, "what the header promises");
+static_assert(sizeof(SeasonLevel) <= 1280, "what the header promises");
 
 }  // namespace
 }  // namespace grace::models

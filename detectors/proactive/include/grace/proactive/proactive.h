@@ -77,9 +77,13 @@ struct ProactiveConfig {
   // Series over all partitions; past it the least recently seen is evicted and counted. Memory: at
   // most 512 bytes a series plus its names, taken as series appear. At least core::kPartitionCount.
   std::size_t series_max = 1'000'000;
-  // Rich models (neural member, calibrated intervals) over all partitions; about 14 KiB each, taken
+  // Rich models (neural member, calibrated intervals) over all partitions; about 15 KiB each, taken
   // as series earn them. 0: none, every series lives on its light model.
   std::size_t rich_models_max = 4096;
+  // Of them, those that have the ensemble of anomaly members too; about 46 KiB each, in the order
+  // in which rich models are earned. More than rich_models_max is as many as that. 0: none, and
+  // onsets wait for their second bin.
+  std::size_t ensemble_models_max = 1024;
   // Services the ordered part keeps (capacity join and risk), and demand and capacity series of
   // each. Past either bound new ones are not followed, and counted.
   std::size_t services_max = 10'000;

@@ -87,6 +87,7 @@ enum class MetricRole : std::uint8_t {
 enum class ObservationKind : std::uint8_t {
   kSeriesBin = 0,  // a series' time bin has closed
   kActions = 1,    // actions on one resource by one actor in one observation period
+  kSilence = 2,    // a series that came regularly has stopped
 };
 
 // Condensed news from a partition for the detectors and verifications that look across keys.
@@ -97,10 +98,10 @@ struct Observation {
   std::string_view service;
   std::string_view domain;
   std::string_view name;    // metric, or actor
-  double value = 0.0;       // bin mean; actions: error count
+  double value = 0.0;       // bin mean; actions: error count; silence: mean of the last bin
   double baseline = 0.0;    // expected mean; actions: errors expected in the period
   double deviation = 0.0;   // robust z of value against baseline; 0 while warming up
-  std::uint32_t count = 0;  // samples in the bin; actions: all actions
+  std::uint32_t count = 0;  // samples in the bin; actions: all actions; silence: bins missing
   ObservationKind kind = ObservationKind::kSeriesBin;
   MetricRole role = MetricRole::kOther;
   bool warm = false;  // baseline and deviation may be used
@@ -113,6 +114,12 @@ struct Observation {
   std::int64_t first_error_ts_ns = 0;
   std::uint64_t first_error_sequence = 0;
   std::uint64_t last_error_sequence = 0;
+
+  // kSilence, whose role is kOther: the last sample of the last closed bin, and the bins in a row
+  // that had one before.
+  std::int64_t last_sample_ts_ns = 0;
+  std::uint64_t last_sample_sequence = 0;
+  std::uint32_t regular_bins = 0;
 };
 
 }  // namespace grace::core

@@ -22,7 +22,7 @@ namespace grace::models {
 // While that mean is far out (kHoldMeanZ and kHoldDeparture) nothing is learned, so that a fault
 // does not become usual; what has lasted for kHoldMax values is the new level.
 //
-// About 1 KiB, no allocation. Not thread safe. Values must be finite; times are UTC nanoseconds
+// About 1.2 KiB, no allocation. Not thread safe. Values must be finite; times are UTC nanoseconds
 // that do not fall. Deterministic on all processors.
 class SeasonLevel {
  public:
@@ -40,7 +40,8 @@ class SeasonLevel {
     // what it usually is; and the step itself, relative to the size of `expected`.
     double swing_z = 0.0;
     double swing = 0.0;
-    // How often |mean_z|, |pair| and swing_z are as large or larger by chance: see TailRate.
+    // How often |now|, |mean_z|, |pair| and swing_z are as large or larger by chance: see TailRate.
+    double now_chance = 1.0;
     double mean_chance = 1.0;
     double pair_chance = 1.0;
     double swing_chance = 1.0;
@@ -64,6 +65,12 @@ class SeasonLevel {
     std::uint8_t days = 0;
     std::uint8_t last_day = 0;  // day number modulo 256
   };
+  struct Waiting {             // a quarter of an hour that the shape has not learned yet
+    std::int64_t period = -1;  // since the epoch; -1: none
+    double sum = 0.0;          // of values as far as they are believed
+    std::uint32_t count = 0;
+  };
+  static constexpr std::size_t kPeriodsLate = 8;  // as the level: two hours
   struct Shape {
     double value = 0.0;
     bool known = false;
@@ -72,6 +79,7 @@ class SeasonLevel {
   [[nodiscard]] Shape shape_at(std::int64_t time_ns) const noexcept;
   [[nodiscard]] double expected(const Shape& shape) const noexcept;
   void open_period(std::int64_t period) noexcept;
+  void fold_oldest() noexcept;
   void begin_scale(const Shape& shape) noexcept;
   void learn(const Shape& shape, double value, const Residual& residual) noexcept;
   void set_level(const Shape& shape, double value) noexcept;
@@ -79,9 +87,9 @@ class SeasonLevel {
   void learn_tails(const Residual& residual) noexcept;
 
   std::array<Period, kPeriodsDay> periods_{};
-  std::int64_t open_ = -1;  // quarters of an hour since the epoch; -1: none
-  double open_sum_ = 0.0;   // of values without the level
-  std::uint32_t open_count_ = 0;
+  Waiting open_;
+  std::array<Waiting, kPeriodsLate> waiting_{};  // oldest first
+  std::size_t waiting_count_ = 0;
   std::uint32_t steps_ = 0;  // since the scale began anew
   std::uint32_t held_ = 0;   // values in a row that taught nothing
   bool seasonal_ = false;
@@ -99,6 +107,7 @@ class SeasonLevel {
   double swing_away_ = 0.0;
   double swing_usual_ = 0.0;
   double swing_spread_ = 0.0;
+  TailRate now_tail_{kTailFrom};
   TailRate mean_tail_{kTailFrom};
   TailRate pair_tail_{kTailFrom};
   TailRate swing_tail_{kTailFrom};
