@@ -118,10 +118,8 @@ double SessionModel::step(Session& session, std::uint32_t symbol) const {
 }
 
 double SessionModel::learn_step(Session& session, std::uint32_t symbol) {
-  // Exact where it can become the session's least; a lower bound that is no less cannot.
-  const double probability =
-      grammar_.advance(kClass, session.context, symbol, static_cast<std::int32_t>(session_count_),
-                       std::max(StepGrammar::kLikely, session.least_probability));
+  const double probability = grammar_.advance(kClass, session.context, symbol,
+                                              static_cast<std::int32_t>(session_count_));
   take_step(session, symbol, probability);
   return probability;
 }

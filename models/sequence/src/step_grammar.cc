@@ -98,7 +98,7 @@ double StepGrammar::probability(std::uint64_t class_key, const Context& context,
 }
 
 double StepGrammar::advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                            std::int32_t stamp, double exact_below) {
+                            std::int32_t stamp) {
   const std::uint64_t key2 = key_of_order2(class_key, context.before, context.last);
   const std::uint32_t longest =
       nodes_.holds(context.node_hint, key2) ? context.node_hint : nodes_.find(key2);
@@ -107,7 +107,7 @@ double StepGrammar::advance(std::uint64_t class_key, Context& context, std::uint
   Node& node = nodes_[longest];
   Follower* const follower = find_follower(node, symbol);
   const double weight = static_cast<double>(node.total) + static_cast<double>(node.novel);
-  if (follower == nullptr || static_cast<double>(follower->count) < exact_below * weight) {
+  if (follower == nullptr || static_cast<double>(follower->count) < kLikely * weight) {
     return advance_slowly(class_key, context, symbol, stamp, longest);
   }
   const double probability = static_cast<double>(follower->count) / weight;

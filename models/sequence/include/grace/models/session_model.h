@@ -119,7 +119,7 @@ class SessionModel {
   };
 
   // The next step of a session: its probability, as known before this call. learn_step() also
-  // learns from it; what it returns is a lower bound where it is above StepGrammar::kLikely.
+  // learns from it, and takes a lower bound where it is above StepGrammar::kLikely.
   double step(Session& session, std::uint32_t symbol) const;
   double learn_step(Session& session, std::uint32_t symbol);
   // What is known of an unfinished session: only what further steps cannot make good again.

@@ -27,11 +27,10 @@ class StepGrammar {
   };
 
   // Probability of `symbol` as the next in its context, as known before this call; then learns it.
-  // Exact where it is below `exact_below` (at least kLikely), a lower bound above. `stamp`: the
-  // caller's time in steps of his choice, for the order of use; never backwards, but it may wrap
-  // around.
+  // Exact where it is below kLikely, a lower bound above. `stamp`: the caller's time in steps of
+  // his choice, for the order of use; never backwards, but it may wrap around.
   double advance(std::uint64_t class_key, Context& context, std::uint32_t symbol,
-                 std::int32_t stamp, double exact_below = kLikely);
+                 std::int32_t stamp);
 
   // The same probability, exact, and nothing learned.
   [[nodiscard]] double probability(std::uint64_t class_key, const Context& context,
