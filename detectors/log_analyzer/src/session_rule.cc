@@ -180,10 +180,10 @@ void SessionRule::end(std::int64_t now_ns, core::FindingSink& sink) {
     ++unjudged_count_;
   } else if (Kind& kind = kinds_[session.kind]; may_compare(session, kind)) {
     const Verdict verdict = verdict_on(kind.model->end(session.counted), kind, true);
-    if (takes_for_normal(kind, verdict.score.total() > kind.threshold)) {
+    const bool is_odd = session.reported || verdict.confidence >= core::kFindingFloor;
+    if (takes_for_normal(kind, is_odd)) {
       learn(session, kind, verdict.score);
-    } else if (verdict.confidence >= core::kFindingFloor && !session.reported &&
-               wants_report(kind, now_ns)) {
+    } else if (!session.reported && wants_report(kind, now_ns)) {
       report(session, kind, verdict, now_ns, sink);
     }
     const std::uint64_t turned_away = kind.model->evicted_count();

@@ -22,10 +22,11 @@ namespace grace::log_analyzer {
 // came of it for session_idle; one that grows far beyond what was learned is judged while it
 // grows, by what further steps cannot make good.
 //
-// What is above the model's threshold is not learned as normal, unless more than a quarter of the
-// class's sessions of late are: then what is normal has changed. A class's odd sessions are
-// reported once; again when they have grown by error_growth_factor (from 8 on), or when the class
-// was quiet for error_quiet.
+// What is odd enough to be reported is not learned as normal, unless more than a quarter of the
+// class's sessions of late are: then what is normal has changed. What is above the threshold and
+// not that sure is learned: without it the tail that the threshold rests on would be cut off. A
+// class's odd sessions are reported once; again when they have grown by error_growth_factor (from 8
+// on), or when the class was quiet for error_quiet.
 //
 // Bounds: sessions_max sessions under way, session_models_max models; a class gets one with its
 // kSessionsToModel-th session, if there is room or another class was idle for half an hour. When a
