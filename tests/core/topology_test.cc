@@ -86,6 +86,20 @@ TEST(Topology, DistanceFollowsDependencyInEitherDirectionOnly) {
   EXPECT_FALSE(topology.distance("web", "db", 1));
 }
 
+TEST(Topology, LinksLeadOverEdgesInAnyDirection) {
+  Topology topology = example();
+  EXPECT_TRUE(topology.linked("web", "web", 0));
+  EXPECT_TRUE(topology.linked("web", "api", 1));
+  EXPECT_TRUE(topology.linked("api", "web", 1));
+  EXPECT_FALSE(topology.linked("web", "mobile", 1));
+  EXPECT_TRUE(topology.linked("web", "mobile", 2)) << "both depend on api";
+  EXPECT_FALSE(topology.linked("mobile", "batch", 2));
+  EXPECT_TRUE(topology.linked("mobile", "batch", 3)) << "api, db";
+  EXPECT_FALSE(topology.linked("web", "nobody", 9));
+  topology.upsert(node("island", {}));
+  EXPECT_FALSE(topology.linked("web", "island", kHopsUnlimited));
+}
+
 TEST(Topology, RefusesPastItsBoundsAndCounts) {
   Topology topology(2);
   EXPECT_TRUE(topology.upsert(node("a", {})));

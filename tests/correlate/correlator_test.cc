@@ -23,8 +23,9 @@ constexpr std::int64_t kStart = 1'736'950'000 * kNsPerSecond;
 class CorrelatorTest : public ::testing::Test {
  protected:
   CorrelatorTest() {
-    // web -> api -> db -> disk; lonely on its own.
+    // web, shop -> api -> db -> disk; lonely on its own.
     topology.upsert({"web", "edge", {"api"}});
+    topology.upsert({"shop", "edge", {"api"}});
     topology.upsert({"api", "core", {"db"}});
     topology.upsert({"db", "data", {"disk"}});
     topology.upsert({"disk", "data", {}});
@@ -143,6 +144,77 @@ TEST_F(CorrelatorTest, JoinsOverTwoHopsOfOneDependencyPathAndNoMore) {
   configure({});
   const std::string fresh = add(trigger(TriggerType::kHealthDegradation, "web", 0.85));
   EXPECT_NE(add(trigger(TriggerType::kPatternDetected, "disk", 0.85)), fresh) << "three hops";
+}
+
+// A day without incidents, then one at web.
+class LikenessTest : public CorrelatorTest {
+ protected:
+  static constexpr std::int64_t kDay = 86'400;
+  LikenessTest() {
+    tick(0);
+    tick(kDay);
+  }
+  core::Trigger refused(std::string service, std::string node, std::int64_t second) {
+    return trigger(TriggerType::kPatternDetected, std::move(service), 0.9, second,
+                   "refused_by_node_41" + node);
+  }
+};
+
+TEST_F(LikenessTest, RelatedServicesThatSayTheSameShareAnIncident) {
+  const std::string opened = add(refused("web", "17", kDay));
+  EXPECT_EQ(add(refused("shop", "23", kDay + 60)), opened) << "both depend on api";
+  EXPECT_NE(changes.at(0).reason.find("a related service says the same"), std::string::npos);
+  EXPECT_EQ(incident(opened).services, (std::vector<std::string>{"shop", "web"}));
+  EXPECT_EQ(correlator->counters().joined_by_likeness, 1u);
+  EXPECT_EQ(correlator->opened_count(), 1u);
+}
+
+TEST_F(LikenessTest, RelatedServicesThatSaySomethingElseStayApart) {
+  const std::string opened = add(refused("web", "17", kDay));
+  EXPECT_NE(add(trigger(TriggerType::kPatternDetected, "shop", 0.9, kDay + 60, "slow_disk")),
+            opened);
+  core::Trigger other = refused("shop", "23", kDay + 60);
+  other.finding.diagnosis_code = "another";
+  EXPECT_NE(add(other), opened);
+  EXPECT_EQ(correlator->counters().joined_by_likeness, 0u);
+}
+
+TEST_F(LikenessTest, ServicesThatNothingJoinsStayApartWhateverTheySay) {
+  const std::string opened = add(refused("web", "17", kDay));
+  EXPECT_NE(add(refused("lonely", "23", kDay + 60)), opened);
+  EXPECT_NE(add(refused("disk", "23", kDay + 60)), opened) << "three edges";
+  EXPECT_NE(add(refused("undeclared", "23", kDay + 60)), opened);
+}
+
+TEST_F(LikenessTest, TheWindowsHoldForLikenessToo) {
+  const std::string opened = add(refused("web", "17", kDay));
+  EXPECT_NE(add(refused("shop", "23", kDay + 601)), opened);
+}
+
+TEST_F(LikenessTest, WhatComesAnyhowIsNoLikeness) {
+  // Every five minutes of that day, seen and silenced.
+  for (std::int64_t second = 0; second < kDay; second += 300) {
+    EXPECT_EQ(correlator->plan(refused("shop", "23", kDay + second)), "");
+  }
+  const std::string opened = add(refused("web", "17", 2 * kDay));
+  EXPECT_NE(add(refused("shop", "23", 2 * kDay + 60)), opened);
+}
+
+TEST_F(LikenessTest, ADependencyPathComesBeforeLikeness) {
+  const std::string alike = add(refused("web", "17", kDay));
+  const std::string disk = add(trigger(TriggerType::kHealthDegradation, "disk", 0.9, kDay + 5));
+  ASSERT_NE(disk, alike);
+  EXPECT_EQ(add(trigger(TriggerType::kHealthDegradation, "db", 0.9, kDay + 10)), disk);
+  EXPECT_EQ(add(refused("shop", "23", kDay + 20)), disk) << "db is two hops away";
+}
+
+TEST_F(LikenessTest, OfEquallyNearIncidentsTheOneThatSaysTheSameIsJoined) {
+  topology.upsert({"till", "edge", {"web", "shop"}});
+  const std::string web = add(refused("web", "17", kDay));
+  const std::string shop =
+      add(trigger(TriggerType::kPatternDetected, "shop", 0.9, kDay + 60, "slow_disk"));
+  ASSERT_NE(web, shop);
+  EXPECT_EQ(add(refused("till", "55", kDay + 70)), web) << "though shop's is newer";
 }
 
 TEST_F(CorrelatorTest, PrefersItsOwnServiceOverANearerInTime) {

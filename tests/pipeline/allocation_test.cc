@@ -287,14 +287,16 @@ std::uint64_t memory_bound_bytes(const tools::AppConfig& config) {
                                   config.proactive.services_max * (1024 + 64 * 256);
   const log_analyzer::LogAnalyzerConfig& log = config.log_analyzer;
   const std::uint64_t per_partition =
-      std::uint64_t{log.patterns_max} * 1024 + std::uint64_t{log.pairs_max} * 384 +
-      std::uint64_t{log.templates_max} * 576 + std::uint64_t{log.sessions_max} * 512 +
+      std::uint64_t{log.patterns_max} * 1152 + std::uint64_t{log.pairs_max} * 384 +
+      std::uint64_t{log.templates_max} * 576 + std::uint64_t{log.sessions_max} * 1536 +
       std::uint64_t{log.grammar_nodes_max} * 256 + std::uint64_t{log.grammar_classes_max} * 512 +
-      std::uint64_t{log.symbols_max} * 32 + log.symbol_bytes_max;
+      std::uint64_t{log.session_models_max} * (2ULL << 20) + std::uint64_t{log.symbols_max} * 32 +
+      log.symbol_bytes_max;
   const std::uint64_t ordered = std::uint64_t{log.components_max} * 1024 +
                                 std::uint64_t{config.agentic_spine.services_max} * 4096 +
                                 std::uint64_t{engine.triggers.recent_max} * 8192 +
-                                std::uint64_t{engine.triggers.correlate.incidents_max} * 16384;
+                                std::uint64_t{engine.triggers.correlate.incidents_max} * 16384 +
+                                (4ULL << 20);
   const models::RootCauseConfig& causes = engine.triggers.correlate.root_cause;
   const std::uint64_t root_causes =
       std::uint64_t{causes.series_max} * (std::uint64_t{causes.history_max} * 27 + 512) +
@@ -335,6 +337,7 @@ TEST(Memory, StaysBelowTheBoundThatFollowsFromTheConfiguration) {
       config.log_analyzer.sessions_max = 64;
       config.log_analyzer.grammar_nodes_max = 128;
       config.log_analyzer.grammar_classes_max = 16;
+      config.log_analyzer.session_models_max = 1;
       config.log_analyzer.templates_max = 64;
       config.log_analyzer.symbols_max = 512;
       config.log_analyzer.symbol_bytes_max = 16'384;

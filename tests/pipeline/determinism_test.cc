@@ -24,8 +24,35 @@ std::string mixed_stream() {
   return generate_stream(options);
 }
 
+// Jobs of three workers under session ids, in turns; from the 600th on every 40th of each is cut
+// short or polls far too often.
+std::string session_stream(std::int64_t begin_ns) {
+  Stream stream(begin_ns);
+  for (int job = 0; job < 900; ++job) {
+    std::vector<std::string> steps{"open"};
+    const bool is_odd = job > 600 && job % 40 == 0;
+    const int polls = is_odd && job % 80 == 0 ? 40 : 1 + job * 7 % 3;
+    for (int i = 0; i < polls; ++i) steps.emplace_back("poll");
+    if (!is_odd || job % 80 == 0) steps.emplace_back("close");
+    for (const std::string& step : steps) {
+      for (const auto* worker : {"worker_a", "worker_b", "worker_c"}) {
+        stream.action(worker, step, std::string("queue_of_") + worker, "jobs", "success",
+                      R"({"session_id":"job_)" + std::to_string(job) + "\"}");
+      }
+      stream.pass(kNsPerSecond);
+    }
+    stream.pass(2 * kNsPerSecond);
+  }
+  stream.pass(10 * kNsPerMinute);
+  stream.metric("queue", "jobs", "queue_depth", 1.0);  // the last sessions are over
+  return stream.text();
+}
+
 TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
-  const std::string stream = mixed_stream();
+  const std::string sessions = session_stream(kMorningNs);
+  EXPECT_NE(run_stream(sessions).trigger_stats_json.find(R"("anomaly_sequence":)"),
+            std::string::npos);
+  const std::string stream = mixed_stream() + session_stream(kMorningNs + 24 * kNsPerHour);
   const tools::Summary reference = run_stream(stream);
   // A test of nothing would pass too: the stream must make the engine decide things.
   ASSERT_GT(reference.record_count, 50U);

@@ -302,6 +302,17 @@ def a_live_engine_obeys(grace, arguments):
         for text in (grace.run("stats", "--ledger", engine.ledger).stdout,
                      grace.run("silence", "list", "--ledger", engine.ledger).stdout):
             check(text, "no text")
+        # Two periods of an actor's errors: the first is observed, and followed.
+        nothing = {"series": 0, "keys": 0, "evicted": 0, "refused": 0, "deferred": 0,
+                   "edges_refused": 0}
+        equal(engine.stats()["root_causes"], nothing, "the search for root causes")
+        now = time.time_ns()
+        harness.send_tcp(port, harness.lines_of([
+            {"ts": now - ago * 10**9, "kind": "action", "actor": "clerk", "action": "pay",
+             "resource": "shop", "result": "error"} for ago in (60, 30)]))
+        wait_for("an actor's errors are followed",
+                 lambda: engine.stats()["root_causes"] == {**nothing, "series": 1, "keys": 1}, 5)
+        check('"keys":1' in grace.run("stats", "--ledger", engine.ledger).stdout, "stats as text")
         stats = engine.stats()
         equal(stats["mode"], "suggest", "the default mode")
         engine.stop()

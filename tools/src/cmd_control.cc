@@ -79,6 +79,7 @@ void show_stats(const parse::JsonValue& answer) {
             << " dropped\n"
             << "triggers    " << engine["triggers"].to_json() << '\n'
             << "incidents   " << engine["incidents"].as_uint64() << '\n'
+            << "root causes " << answer["root_causes"].to_json() << '\n'
             << "runs        " << engine["runs"].to_json() << '\n'
             << "weights     " << answer["weights"].to_json() << '\n'
             << "thresholds  " << answer["thresholds"].to_json() << '\n'

@@ -196,6 +196,8 @@ void read_log_analyzer(const toml::table& node, AppConfig& config, ConfigErrors&
   table.get("error_settle", analyzer.error_settle);
   table.get("error_quiet", analyzer.error_quiet);
   table.get("error_growth_factor", analyzer.error_growth_factor);
+  table.get("session_idle", analyzer.session_idle);
+  table.get("session_models_max", analyzer.session_models_max);
   table.get("cascade_window", analyzer.cascade_window);
   table.get("cascade_components_min", analyzer.cascade_components_min);
   table.get("patterns_max", analyzer.patterns_max);

@@ -94,6 +94,19 @@ std::string missing_in(const core::ControlEvent& control, const parse::JsonValue
   return "";
 }
 
+void write_root_causes(core::JsonWriter& json, const correlate::CauseFinder& finder) {
+  const correlate::CauseFinder::Counters& counters = finder.counters();
+  json.key("root_causes")
+      .begin_object()
+      .field("series", static_cast<std::uint64_t>(finder.series_count()))
+      .field("keys", static_cast<std::uint64_t>(finder.key_count()))
+      .field("evicted", counters.evicted)
+      .field("refused", counters.refused)
+      .field("deferred", counters.deferred)
+      .field("edges_refused", counters.edges_refused)
+      .end_object();
+}
+
 void write_learned(core::JsonWriter& json, const core::LearnedState& learned) {
   json.key("weights").begin_object();
   for (std::size_t i = 0; i < core::kSourceCount; ++i) {
@@ -166,6 +179,7 @@ std::string ControlApi::stats() {
         .array_field("open_breakers", view.scheduler.open_breakers())
         .field("services", static_cast<std::uint64_t>(view.topology.size()));
     write_learned(json, view.learned);
+    write_root_causes(json, view.triggers.correlator().cause_finder());
   });
   if (!answered) return refusal("the engine is busy");
   json.field("durable_sequence", summary.durable_sequence);

@@ -72,7 +72,7 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   if (event.value >= 0.0) on_duration(pattern, event, sink);  // false for NaN: no duration
   const std::uint64_t session_key = core::combine(actor_hash(event), event.session_key);
   sequences_.on_action({pattern.names, pattern.class_key, session_key, pattern.symbol, event.ts_ns,
-                        event.sequence, error},
+                        event.sequence, error, event.session_key != 0},
                        pattern.session_slot, stamp_, sink);
 }
 
@@ -110,7 +110,8 @@ std::uint32_t LogPartition::admit(const NewPattern& found, const core::Event& ev
   Pattern& pattern = patterns_[slot];
   pattern.names = names;
   pattern.pair_key = core::combine(actor_hash(event), event.service_key);
-  pattern.symbol = static_cast<std::uint32_t>(found.name_key >> 32);
+  pattern.symbol = static_cast<std::uint32_t>(found.name_key >> 33);
+  sequences_.name_symbol(pattern.symbol, names.action);
   pattern.class_key =
       names.subsystem.empty() ? core::mix(actor_hash(event)) : core::hash_bytes(names.subsystem);
   return slot;

@@ -15,7 +15,6 @@ namespace grace::log_analyzer {
 namespace {
 
 constexpr std::int64_t kSessionGapNs = 30 * core::kNsPerMinute;  // then it starts afresh
-constexpr double kPriorLogOdds = -6.9;  // one candidate run in a thousand is meant by somebody
 
 std::size_t bits_of(double probability) {
   const int bits = -std::ilogb(probability);
@@ -53,7 +52,8 @@ SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
       quiet_ns_(config.error_quiet.count() * core::kNsPerSecond),
       model_(config.grammar_nodes_max),
       sessions_(config.sessions_max),
-      classes_(config.grammar_classes_max) {
+      classes_(config.grammar_classes_max),
+      whole_(config) {
   pending_.reserve(config.sessions_max);
 }
 
@@ -92,25 +92,43 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
   const std::uint32_t slot = session_of(step, hint, stamp, sink);
   hint = slot;
   Session& session = sessions_[slot];
-  if (session.steps > 0 && step.ts_ns - session.last_ts_ns > kSessionGapNs) {
+  const bool resumes = session.steps > 0 && step.ts_ns - session.last_ts_ns > kSessionGapNs;
+  const bool begins = session.steps == 0 || resumes;
+  if (resumes) {
     session.context = {};
     session.last_action = {};
   }
   Class& kind = classes_[class_of(session, step.class_key, stamp)];
-  const double probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
+  double probability = 1.0;
+  const bool is_known = probability_of(step, session, kind, begins, stamp, probability, sink);
   ++session.steps;
-  const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
-  if (bits > 0 && kind.total >= warmup_) {
-    std::uint64_t as_improbable = 0;
-    for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
-    const double tail =
-        (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
-    if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
+  if (is_known) {
+    const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
+    if (bits > 0 && kind.total >= warmup_) {
+      std::uint64_t as_improbable = 0;
+      for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
+      const double tail =
+          (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
+      if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
+    }
+    ++kind.total;
+    ++kind.by_bits[bits];
   }
-  ++kind.total;
-  ++kind.by_bits[bits];
   session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
   session.last_action = step.names.action;
+}
+
+bool SequenceRule::probability_of(const Step& step, Session& session, Class& kind, bool begins,
+                                  std::int32_t stamp, double& probability,
+                                  core::FindingSink& sink) {
+  if (step.has_session_id) {
+    if (begins && kind.sessions_begun < SessionRule::kSessionsToModel) ++kind.sessions_begun;
+    const SessionRule::Seen seen = whole_.on_step(
+        step, {begins, kind.sessions_begun, &session.whole_slot, stamp}, probability, sink);
+    if (seen != SessionRule::Seen::kUnwatched) return seen == SessionRule::Seen::kWatched;
+  }
+  probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
+  return true;
 }
 
 void SequenceRule::on_surprise(std::uint32_t slot, const Step& step, double probability,
@@ -142,7 +160,22 @@ void SequenceRule::on_surprise(std::uint32_t slot, const Step& step, double prob
   }
 }
 
+void SequenceRule::end_sessions(std::int64_t now_ns, core::FindingSink& sink) {
+  whole_.on_tick();
+  for (std::uint64_t key = 0; whole_.next_ended(now_ns, key);) {
+    const std::uint32_t slot = sessions_.find(key);
+    if (slot != kNoSlot && sessions_[slot].pending) {
+      judge(slot, now_ns, sink);
+      std::erase(pending_, slot);
+    }
+    whole_.end(now_ns, sink);
+    // What comes under this name from now on is another session.
+    if (slot != kNoSlot) sessions_.erase(slot);
+  }
+}
+
 void SequenceRule::on_tick(std::int64_t now_ns, core::FindingSink& sink) {
+  end_sessions(now_ns, sink);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     const std::uint32_t slot = pending_[i];
@@ -167,10 +200,11 @@ void SequenceRule::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingS
   }
   const std::uint32_t width = session.surprises[count - 1].at - session.surprises[0].at + 1;
   const double p = std::min(1.0, fisher(sum, count) * choose(width, count));
-  const double confidence = core::logistic(kPriorLogOdds + core::log_bayes_from_p(p)) *
+  const double confidence = core::logistic(kOddPriorLogOdds + core::log_bayes_from_p(p)) *
                             core::confirmed(static_cast<double>(count));
   if (confidence >= core::kFindingFloor && session.class_slot != kNoSlot) {
     Class& kind = classes_[session.class_slot];
+    whole_.mark_reported(session.whole_slot, sessions_.key_of(slot));
     if (kind.reported && now_ns - kind.reported_ts_ns < quiet_ns_) {
       ++kind.coalesced;
     } else {

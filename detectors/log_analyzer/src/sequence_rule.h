@@ -4,10 +4,11 @@
 #include <string_view>
 #include <vector>
 
-#include "action.h"
 #include "grace/core/detector.h"
 #include "grace/log_analyzer/log_analyzer.h"
 #include "grace/models/step_grammar.h"
+#include "session_rule.h"
+#include "step.h"
 #include "tables.h"
 
 namespace grace::log_analyzer {
@@ -18,27 +19,25 @@ namespace grace::log_analyzer {
 // reported once; further sessions of the class that do the same within the quiet time are counted
 // into the next report.
 //
-// Bounds: sessions, classes and grammar nodes as configured; the least recently seen session or
-// class is evicted (idle ones silently, others counted). Thread: the partition's.
+// Sessions that name themselves are also judged as a whole, by SessionRule; the steps of those it
+// watches are judged by the grammar of its model instead of the one here.
+//
+// Bounds: sessions, classes and grammar nodes as configured, and SessionRule's; the least recently
+// seen session or class is evicted (idle ones silently, others counted). Thread: the partition's.
 class SequenceRule {
  public:
   explicit SequenceRule(const LogAnalyzerConfig& config);
 
-  struct Step {
-    const ActionNames& names;  // interned: kept
-    std::uint64_t class_key = 0;
-    std::uint64_t session_key = 0;
-    std::uint32_t symbol = 0;
-    std::int64_t ts_ns = 0;
-    std::uint64_t sequence = 0;
-    bool error = false;
-  };
   // `hint`: the session's slot as this pattern knew it; brought up to date.
   void on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
                  core::FindingSink& sink);
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
+  void name_symbol(std::uint32_t symbol, std::string_view action) {
+    whole_.name_symbol(symbol, action);
+  }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept {
-    return evicted_count_ + model_.evicted_count() + model_.refused_count();
+    return evicted_count_ + model_.evicted_count() + model_.refused_count() +
+           whole_.evicted_count();
   }
 
  private:
@@ -57,6 +56,7 @@ class SequenceRule {
   struct Session {
     models::StepGrammar::Context context{};
     std::uint32_t class_slot = kNoSlot;
+    std::uint32_t whole_slot = kNoSlot;  // SessionRule's
     std::int64_t last_ts_ns = 0;
     std::uint32_t steps = 0;
     std::uint32_t surprise_count = 0;
@@ -71,12 +71,17 @@ class SequenceRule {
     std::array<std::uint64_t, kBitBuckets> by_bits{};
     std::int64_t reported_ts_ns = 0;
     std::uint32_t coalesced = 0;
+    std::uint32_t sessions_begun = 0;  // that named themselves; counted up to what SessionRule asks
     bool reported = false;
   };
 
   std::uint32_t session_of(const Step& step, std::uint32_t hint, std::int32_t stamp,
                            core::FindingSink& sink);
   std::uint32_t class_of(Session& session, std::uint64_t class_key, std::int32_t stamp);
+  // The step's probability; false when nothing is known that could tell.
+  bool probability_of(const Step& step, Session& session, Class& kind, bool begins,
+                      std::int32_t stamp, double& probability, core::FindingSink& sink);
+  void end_sessions(std::int64_t now_ns, core::FindingSink& sink);
   void on_surprise(std::uint32_t slot, const Step& step, double probability, double tail);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
   void report(const Session& session, Class& kind, double confidence, double p, std::int64_t now_ns,
@@ -89,6 +94,7 @@ class SequenceRule {
   models::StepGrammar model_;
   LruTable<Session> sessions_;
   LruTable<Class> classes_;
+  SessionRule whole_;
   std::vector<std::uint32_t> pending_;  // session slots; at most sessions_max
   std::uint64_t evicted_count_ = 0;
 };

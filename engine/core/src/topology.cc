@@ -64,6 +64,13 @@ Topology::Index& Topology::index() const {
     std::vector<std::uint32_t>& edges = index_->depends_on[id_of(name)];
     for (const std::string& dependency : node.depends_on) edges.push_back(id_of(dependency));
   }
+  index_->neighbours = index_->depends_on;
+  for (std::uint32_t from = 0; from < index_->depends_on.size(); ++from) {
+    for (const std::uint32_t to : index_->depends_on[from]) index_->neighbours[to].push_back(from);
+  }
+  for (std::vector<std::uint32_t>& neighbours : index_->neighbours) {
+    std::sort(neighbours.begin(), neighbours.end());
+  }
   return *index_;
 }
 
@@ -149,6 +156,36 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
   const auto backward = directed(to, from);
   if (forward && backward) return std::min(*forward, *backward);
   return forward ? forward : backward;
+}
+
+bool Topology::linked(std::string_view a, std::string_view b, std::uint32_t hops_max) const {
+  if (a == b) return true;
+  const Index& graph = index();
+  const std::uint32_t from = node_of(a);
+  const std::uint32_t to = node_of(b);
+  if (from == kNoNode || to == kNoNode) return false;
+  // Breadth first, but the last edge is looked up from its end: a shared dependency that half of
+  // the fleet has is not walked through.
+  const std::vector<std::uint32_t>& ends = graph.neighbours[to];
+  std::vector<bool> seen(graph.ids.size());
+  std::vector<std::uint32_t> frontier{from};
+  seen[from] = true;
+  for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
+    for (const std::uint32_t at : frontier) {
+      if (std::binary_search(ends.begin(), ends.end(), at)) return true;
+    }
+    if (depth == hops_max) return false;
+    std::vector<std::uint32_t> next_frontier;
+    for (const std::uint32_t at : frontier) {
+      for (const std::uint32_t next : graph.neighbours[at]) {
+        if (seen[next]) continue;
+        seen[next] = true;
+        next_frontier.push_back(next);
+      }
+    }
+    frontier = std::move(next_frontier);
+  }
+  return false;
 }
 
 std::uint32_t Topology::node_of(std::string_view service) const {

@@ -51,7 +51,10 @@ Correlator::Correlator(CorrelateConfig config, const core::Topology& topology,
     : config_(config),
       topology_(topology),
       learned_(learned),
-      cause_finder_(config_.root_cause, topology) {}
+      cause_finder_(config_.root_cause, topology),
+      // What a trigger is about is a name or a short text: two say the same when they differ in
+      // identifiers only.
+      history_({.templates = {.similarity_min = 0.9, .split_names = true}}) {}
 
 std::optional<Correlator::Duplicate> Correlator::find_duplicate(std::uint64_t fingerprint) const {
   const auto number = by_fingerprint_.find(fingerprint);
@@ -72,6 +75,7 @@ std::optional<IncidentChange> Correlator::merge_duplicate(const core::Trigger& t
     return m.fingerprint == trigger.fingerprint;
   });
   GRACE_ASSERT(member != open.members.end(), "fingerprint of no member");
+  look(trigger);  // how often the like comes
   ++member->duplicate_count;
   // The problem is still reported: its incident is not quiet.
   open.incident.updated_ts_ns =
@@ -80,7 +84,7 @@ std::optional<IncidentChange> Correlator::merge_duplicate(const core::Trigger& t
   const bool graver = trigger.finding.impact > member->impact;
   if (!may_raise || (!surer && !graver)) return std::nullopt;
   if (surer) {
-    const Member now = member_of(trigger);
+    const Member now = member_of(trigger, member->kind);
     member->opinion.confidence = now.opinion.confidence;
     member->opinion.evidence = now.opinion.evidence;
   }
@@ -92,9 +96,10 @@ std::optional<IncidentChange> Correlator::merge_duplicate(const core::Trigger& t
                         open.incident, open.causes};
 }
 
-Correlator::Member Correlator::member_of(const core::Trigger& trigger) {
+Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint64_t kind) {
   const core::Finding& finding = trigger.finding;
   Member member;
+  member.kind = kind;
   member.opinion = {trigger.source, trigger.trigger_id, trigger.confidence, {}};
   member.fingerprint = trigger.fingerprint;
   member.type = finding.type;
@@ -134,41 +139,86 @@ std::optional<std::uint32_t> Correlator::distance_to(const Case& open,
   return nearest;
 }
 
-const Correlator::Case* Correlator::best_case(const core::Trigger& trigger) const {
+bool Correlator::Nearness::before(const Nearness& other) const {
+  if (by_likeness != other.by_likeness) return !by_likeness;
+  if (hops != other.hops) return hops < other.hops;
+  return says_the_same && !other.says_the_same;
+}
+
+models::SeenAlert Correlator::look(const core::Trigger& trigger) {
+  const core::Finding& finding = trigger.finding;
+  history_.move_to(std::max(now_ns_, trigger.created_ts_ns));
+  const std::string signature =
+      std::string(core::to_string(trigger.source)) + '/' + finding.diagnosis_code;
+  return history_.add(finding.service, signature, finding.what, arrival_count_);
+}
+
+std::optional<Correlator::Nearness> Correlator::nearness(const Case& open,
+                                                         const core::Trigger& trigger,
+                                                         const models::SeenAlert& seen,
+                                                         std::int64_t now_ns) const {
+  const std::string& service = trigger.finding.service;
+  const auto says_the_same = [&](const Member& member) {
+    return !member.weak && member.kind == seen.kind;
+  };
+  if (const auto hops = distance_to(open, service)) {
+    return Nearness{*hops, false,
+                    std::any_of(open.members.begin(), open.members.end(), says_the_same)};
+  }
+  const double pause_s = static_cast<double>(now_ns - open.incident.updated_ts_ns) /
+                         static_cast<double>(core::kNsPerSecond);
+  if (config_.topology_hops_max == 0 || history_.is_coincidence(seen, pause_s)) return std::nullopt;
+  const bool is_like =
+      std::any_of(open.members.begin(), open.members.end(), [&](const Member& member) {
+        return says_the_same(member) &&
+               topology_.linked(service, member.service, config_.topology_hops_max);
+      });
+  if (!is_like) return std::nullopt;
+  return Nearness{config_.topology_hops_max, true, true};
+}
+
+const Correlator::Case* Correlator::best_case(const core::Trigger& trigger,
+                                              const models::SeenAlert& seen,
+                                              bool* by_likeness) const {
   if (trigger.finding.type == core::TriggerType::kDirective) return nullptr;
   const std::int64_t now = std::max(now_ns_, trigger.created_ts_ns);
   const Case* best = nullptr;
-  std::uint32_t best_hops = 0;
+  Nearness best_near;
   for (const auto& [number, open] : cases_) {
     if (open.stands_alone) continue;
     if (now - open.incident.updated_ts_ns > to_ns(config_.join_window)) continue;
-    const auto hops = distance_to(open, trigger.finding.service);
-    if (!hops) continue;
+    const auto near = nearness(open, trigger, seen, now);
+    if (!near) continue;
     const bool better =
-        best == nullptr || *hops < best_hops ||
-        (*hops == best_hops && open.incident.updated_ts_ns > best->incident.updated_ts_ns);
+        best == nullptr || near->before(best_near) ||
+        (!best_near.before(*near) && open.incident.updated_ts_ns > best->incident.updated_ts_ns);
     if (!better) continue;
     best = &open;
-    best_hops = *hops;
+    best_near = *near;
   }
+  if (by_likeness != nullptr) *by_likeness = best != nullptr && best_near.by_likeness;
   return best;
 }
 
-std::string Correlator::plan(const core::Trigger& trigger) const {
-  const Case* const open = best_case(trigger);
+std::string Correlator::plan(const core::Trigger& trigger) {
+  const Case* const open = best_case(trigger, look(trigger));
   return open == nullptr ? std::string() : open->incident.incident_id;
 }
 
 void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& changes) {
-  const Case* const joined = best_case(trigger);
+  const models::SeenAlert seen = look(trigger);
+  bool by_likeness = false;
+  const Case* const joined = best_case(trigger, seen, &by_likeness);
   if (joined != nullptr) {
     Case& open = *find_case(joined->incident.incident_id);
     trigger.incident_id = open.incident.incident_id;
-    join(open, trigger);
+    join(open, trigger, seen.kind);
+    if (by_likeness) ++counters_.joined_by_likeness;
     if (!trigger.weak) absorb_weak(open);  // it may have brought another service near
     refresh(open);
     changes.push_back({IncidentEvent::kUpdated,
-                       trigger.trigger_id + (trigger.weak ? " supports it" : " joined"),
+                       trigger.trigger_id + (trigger.weak ? " supports it" : " joined") +
+                           (by_likeness ? ": a related service says the same" : ""),
                        open.incident, open.causes});
     return;
   }
@@ -181,7 +231,7 @@ void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& change
       if (weak_.empty()) return;
       weak_.pop_front();
     }
-    weak_.push_back({std::max(now_ns_, trigger.created_ts_ns), trigger});
+    weak_.push_back({std::max(now_ns_, trigger.created_ts_ns), seen.kind, trigger});
     return;
   }
   if (cases_.size() >= config_.incidents_max) make_room(changes);
@@ -194,7 +244,7 @@ void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& change
   open.incident.opened_ts_ns = std::max(now_ns_, trigger.created_ts_ns);
   by_id_[open.incident.incident_id] = number;
   trigger.incident_id = open.incident.incident_id;
-  join(open, trigger);
+  join(open, trigger, seen.kind);
   if (!open.stands_alone) absorb_weak(open);
   refresh(open);
   ++opened_count_;
@@ -202,7 +252,7 @@ void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& change
       {IncidentEvent::kOpened, "opened by " + trigger.trigger_id, open.incident, open.causes});
 }
 
-void Correlator::join(Case& open, const core::Trigger& trigger) {
+void Correlator::join(Case& open, const core::Trigger& trigger, std::uint64_t kind) {
   core::Incident& incident = open.incident;
   incident.updated_ts_ns = std::max({incident.updated_ts_ns, now_ns_, trigger.created_ts_ns});
   // Weak evidence may fill half of an incident, so that there is room for what may act.
@@ -216,10 +266,10 @@ void Correlator::join(Case& open, const core::Trigger& trigger) {
     const bool replaces =
         known->weak && (!trigger.weak || trigger.confidence > known->opinion.confidence);
     const std::uint32_t duplicate_count = known->duplicate_count + 1;
-    if (replaces) *known = member_of(trigger);
+    if (replaces) *known = member_of(trigger, kind);
     known->duplicate_count = duplicate_count;
   } else if (open.members.size() < member_bound) {
-    open.members.push_back(member_of(trigger));
+    open.members.push_back(member_of(trigger, kind));
   } else {
     ++counters_.triggers_over_bound;
     return;
@@ -229,6 +279,7 @@ void Correlator::join(Case& open, const core::Trigger& trigger) {
       std::lower_bound(incident.services.begin(), incident.services.end(), trigger.finding.service);
   if (at == incident.services.end() || *at != trigger.finding.service) {
     incident.services.insert(at, trigger.finding.service);
+    ++arrival_count_;
   }
 }
 
@@ -240,7 +291,7 @@ void Correlator::absorb_weak(Case& open) {
       continue;
     }
     const std::int64_t updated_ts_ns = open.incident.updated_ts_ns;
-    join(open, waiting->trigger);
+    join(open, waiting->trigger, waiting->kind);
     open.incident.updated_ts_ns = updated_ts_ns;  // old evidence is no new report
     waiting = weak_.erase(waiting);
   }
@@ -274,6 +325,7 @@ void Correlator::resolve(std::map<std::uint64_t, Case>::iterator at, core::Incid
 
 void Correlator::on_tick(std::int64_t now_ns, std::vector<IncidentChange>& changes) {
   now_ns_ = std::max(now_ns_, now_ns);
+  history_.move_to(now_ns_);
   for (auto at = cases_.begin(); at != cases_.end();) {
     const auto open = at++;  // resolve() erases it
     const std::int64_t quiet_ns = now_ns_ - open->second.incident.updated_ts_ns;

@@ -1,8 +1,6 @@
 #include "grace/models/alert_grouper.h"
 
 #include <algorithm>
-#include <functional>
-#include <limits>
 
 #include "grace/core/exact_math.h"
 #include "grace/core/hash.h"
@@ -12,9 +10,6 @@ namespace grace::models {
 namespace {
 
 using core::kNoSlot;
-
-constexpr std::int64_t kWindowNs = core::kNsPerMinute;  // in which an alert's density is counted
-constexpr std::int64_t kStampNs = 10 * core::kNsPerSecond;
 
 double seconds_of(std::int64_t span_ns) noexcept {
   return static_cast<double>(span_ns) / static_cast<double>(core::kNsPerSecond);
@@ -43,8 +38,12 @@ void AlertGrouper::KeptSet<kMax>::add(std::uint64_t key) noexcept {
 AlertGrouper::AlertGrouper(const AlertGrouperConfig& config)
     : config_(config),
       pause_nats_max_(-core::exact_log(config.pause_probability_min)),
-      miner_(config.templates),
-      histories_(config.alerts_max),
+      history_({.episode = config.pause_max,
+                .coincidence_max = config.coincidence_max,
+                .surge_factor = config.surge_factor,
+                .alerts_max = config.alerts_max,
+                .templates = config.templates}),
+      background_(config.alerts_max),
       relations_(config.services_max) {
   incidents_.reserve(config.incidents_max);
 }
@@ -62,45 +61,6 @@ bool AlertGrouper::relate(std::string_view a, std::string_view b) {
   return true;
 }
 
-// Laplace's rule of succession, with one episode's length added to the time watched.
-double AlertGrouper::rate_of(std::uint64_t events) const {
-  const double watched = std::max(1.0, seconds_of(now_ns_ - begin_ns_));
-  return (static_cast<double>(events) + 1.0) / (watched + seconds_of(ns_of(config_.pause_max)));
-}
-
-AlertGrouper::History& AlertGrouper::history_of(std::uint64_t alert) {
-  const auto stamp = static_cast<std::int32_t>((now_ns_ - begin_ns_) / kStampNs);
-  return histories_[histories_.find_or_insert(alert, stamp, evicted_count_)];
-}
-
-bool AlertGrouper::ends_episode(const History& history) const {
-  const std::int64_t pause_max_ns = ns_of(config_.pause_max);
-  return history.episodes == 0 || now_ns_ - history.last_ns > pause_max_ns ||
-         now_ns_ - history.episode_begin_ns > pause_max_ns;
-}
-
-void AlertGrouper::update(History& history, bool new_episode) const {
-  if (new_episode) {
-    if (history.episode_peak > history.peaks.back()) {
-      history.peaks.back() = history.episode_peak;
-      std::ranges::sort(history.peaks, std::greater<>());
-    }
-    history.episode_peak = 0;
-    history.episode_begin_ns = now_ns_;
-  }
-  if (new_episode || now_ns_ - history.window_begin_ns >= kWindowNs) {
-    history.window_begin_ns = now_ns_;
-    history.window_count = 0;
-  }
-  ++history.window_count;
-  history.episode_peak = std::max(history.episode_peak, history.window_count);
-}
-
-bool AlertGrouper::recurring(const History& history) const {
-  return static_cast<double>(history.window_count) <=
-         config_.surge_factor * static_cast<double>(history.peaks.back());
-}
-
 AlertGrouper::Tie AlertGrouper::tie_of(const Incident& incident, std::uint64_t service) const {
   if (incident.services.has(service)) return Tie::kSame;
   const bool known = relations_.find(core::mix(service)) != kNoSlot;
@@ -114,25 +74,23 @@ AlertGrouper::Tie AlertGrouper::tie_of(const Incident& incident, std::uint64_t s
 }
 
 bool AlertGrouper::goes_on(const Incident& incident) const {
-  const std::int64_t pause_ns = now_ns_ - incident.last_ns;
+  const std::int64_t pause_ns = history_.now_ns() - incident.last_ns;
   if (pause_ns <= ns_of(config_.close_gap)) return true;
   const double gaps = static_cast<double>(incident.gaps);
   const double span = seconds_of(ns_of(config_.expected_gap)) + gaps * incident.mean_gap_s;
   return (gaps + 1.0) * core::exact_log(1.0 + seconds_of(pause_ns) / span) <= pause_nats_max_;
 }
 
-bool AlertGrouper::belongs(const Incident& incident, const Seen& seen, Tie tie) const {
+bool AlertGrouper::belongs(const Incident& incident, const SeenAlert& seen, Tie tie) const {
   if (incident.alerts.has(seen.alert)) return true;
   if (tie == Tie::kNone && !incident.templates.has(seen.kind)) return false;
-  const double pause_s = seconds_of(now_ns_ - incident.last_ns);
-  // Times come in whole seconds from many sources: what recurs is given one at least.
-  const double exposed_s = seen.recurring ? std::max(1.0, pause_s) : pause_s;
-  if (seen.rate * exposed_s > config_.coincidence_max) return false;
+  const double pause_s = seconds_of(history_.now_ns() - incident.last_ns);
+  if (history_.is_coincidence(seen, pause_s)) return false;
   return tie >= Tie::kRelated || seen.recurring ||
-         rate_of(arrival_count_) * pause_s <= config_.coincidence_max;
+         !history_.is_coincidence(history_.rate_of(arrival_count_), pause_s);
 }
 
-AlertGrouper::Incident* AlertGrouper::best_incident(const Seen& seen) {
+AlertGrouper::Incident* AlertGrouper::best_incident(const SeenAlert& seen) {
   Incident* best = nullptr;
   Tie best_tie = Tie::kNone;
   for (Incident& incident : incidents_) {
@@ -148,12 +106,12 @@ AlertGrouper::Incident* AlertGrouper::best_incident(const Seen& seen) {
   return best;
 }
 
-void AlertGrouper::join(Incident& incident, const Seen& seen) {
+void AlertGrouper::join(Incident& incident, const SeenAlert& seen) {
   if (!seen.recurring) {
-    const double gap_s = seconds_of(now_ns_ - incident.last_ns);
+    const double gap_s = seconds_of(history_.now_ns() - incident.last_ns);
     incident.gaps = std::min(incident.gaps + 1, kGapsMax);
     incident.mean_gap_s += (gap_s - incident.mean_gap_s) / static_cast<double>(incident.gaps);
-    incident.last_ns = now_ns_;
+    incident.last_ns = history_.now_ns();
   }
   if (!incident.services.has(seen.service)) ++arrival_count_;
   incident.services.add(seen.service);
@@ -163,7 +121,7 @@ void AlertGrouper::join(Incident& incident, const Seen& seen) {
 
 void AlertGrouper::expire() {
   std::erase_if(incidents_, [this](const Incident& incident) {
-    return now_ns_ - incident.last_ns > ns_of(config_.pause_max);
+    return history_.now_ns() - incident.last_ns > ns_of(config_.pause_max);
   });
 }
 
@@ -175,47 +133,31 @@ AlertGrouper::Incident& AlertGrouper::open() {
   ++incident_count_;
   Incident& incident = incidents_.emplace_back();
   incident.id = next_group_++;
-  incident.last_ns = now_ns_;
+  incident.last_ns = history_.now_ns();
   return incident;
 }
 
-AlertGrouper::Seen AlertGrouper::look(const Alert& alert) {
-  Seen seen;
-  seen.service = core::hash_bytes(alert.service);
-  seen.kind = core::combine(core::hash_bytes(alert.signature), miner_.add(alert.text));
-  seen.alert = core::combine(seen.service, seen.kind);
-  History& history = history_of(seen.alert);
-  const bool new_episode = ends_episode(history);
-  update(history, new_episode);
-  seen.recurring = recurring(history);
-  if (seen.recurring) {
-    seen.rate = rate_of(history.count);
-  } else {
-    seen.rate = rate_of(history.episodes > 0 ? history.episodes : arrival_count_);
+std::uint64_t AlertGrouper::background_group_of(std::uint64_t alert) {
+  // Only the order of use matters, so stamps may come again after a wrap.
+  stamp_ = (stamp_ + 1) & 0x7fffffff;
+  if (const std::uint32_t slot = background_.find(alert); slot != kNoSlot) {
+    background_.touch(slot, stamp_);
+    return background_[slot];
   }
-  ++history.count;
-  if (new_episode) ++history.episodes;
-  history.last_ns = now_ns_;
-  return seen;
+  const std::uint32_t slot = background_.find_or_insert(alert, stamp_, evicted_count_);
+  return background_[slot] = next_group_++;
 }
 
 AlertGroup AlertGrouper::add(const Alert& alert) {
-  if (!begun_) begin_ns_ = now_ns_ = alert.ts_ns;
-  begun_ = true;
-  // No later than what keeps the time since the first alert in its type: 292 years.
-  constexpr std::int64_t kSpanMax = std::numeric_limits<std::int64_t>::max();
-  const std::int64_t latest = begin_ns_ < 0 ? begin_ns_ + kSpanMax : kSpanMax;
-  now_ns_ = std::max(now_ns_, std::min(alert.ts_ns, latest));
+  history_.move_to(alert.ts_ns);
   expire();
-  const Seen seen = look(alert);
+  const SeenAlert seen = history_.add(alert.service, alert.signature, alert.text, arrival_count_);
   if (Incident* const incident = best_incident(seen); incident != nullptr) {
     join(*incident, seen);
     return {incident->id, false};
   }
   if (seen.recurring) {
-    std::uint64_t& group = history_of(seen.alert).background_group;
-    if (group == kNoGroup) group = next_group_++;
-    return {group, true};
+    return {background_group_of(seen.alert), true};
   }
   Incident& incident = open();
   ++arrival_count_;

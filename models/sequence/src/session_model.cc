@@ -1,6 +1,7 @@
 #include "grace/models/session_model.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "grace/core/exact_math.h"
 #include "grace/core/hash.h"
@@ -55,17 +56,28 @@ std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
 
 }  // namespace
 
-void SymbolCounts::add(std::uint32_t symbol) noexcept {
+bool SymbolCounts::add(std::uint32_t symbol) noexcept {
   const auto begin = entries_.begin();
   auto at = std::lower_bound(begin, begin + used_, symbol,
                              [](const Entry& entry, std::uint32_t s) { return entry.symbol < s; });
-  if (at == begin + used_ || at->symbol != symbol) {
-    if (used_ >= kDistinctMax - 1 && symbol != kOverflowSymbol) return add(kOverflowSymbol);
+  const bool is_new = at == begin + used_ || at->symbol != symbol;
+  if (is_new) {
+    if (used_ >= kDistinctMax - 1 && symbol != kOverflowSymbol) {
+      add(kOverflowSymbol);
+      return true;
+    }
     std::move_backward(at, begin + used_, begin + used_ + 1);
     *at = {symbol, 0};
     ++used_;
   }
   ++at->count;
+  return is_new;
+}
+
+std::uint32_t SymbolCounts::total() const noexcept {
+  std::uint32_t sum = 0;
+  for (const Entry& entry : entries()) sum += entry.count;
+  return sum;
 }
 
 std::uint64_t SymbolCounts::key() const noexcept {
@@ -87,30 +99,29 @@ SessionModel::SessionModel(const SessionModelConfig& config)
       prototypes_(config.prototypes_max) {
   live_.reserve(config.prototypes_max);
   scores_.reserve(config.scores_max);
+  largest_.reserve(config.scores_max);
 }
 
-double SessionModel::surprise_of_step(const Session& session, std::uint32_t symbol) const {
-  return -core::exact_log(grammar_.probability(kClass, session.context, symbol));
-}
-
-void SessionModel::take_step(Session& session, std::uint32_t symbol, double nats) const {
-  session.worst_step = std::max(session.worst_step, nats);
-  session.counts.add(symbol);
-  if (session_count_ > 0 && symbols_.find(symbol_key(symbol)) == kNoSlot) session.new_symbol = true;
+void SessionModel::take_step(Session& session, std::uint32_t symbol, double probability) const {
+  session.least_probability = std::min(session.least_probability, probability);
+  if (session.counts.add(symbol) && session_count_ > 0 &&
+      symbols_.find(symbol_key(symbol)) == kNoSlot) {
+    session.new_symbol = true;
+  }
 }
 
 double SessionModel::step(Session& session, std::uint32_t symbol) const {
-  const double nats = surprise_of_step(session, symbol);
-  take_step(session, symbol, nats);
+  const double probability = grammar_.probability(kClass, session.context, symbol);
+  take_step(session, symbol, probability);
   StepGrammar::follow(session.context, symbol);
-  return nats;
+  return probability;
 }
 
 double SessionModel::learn_step(Session& session, std::uint32_t symbol) {
-  const double nats = surprise_of_step(session, symbol);
-  take_step(session, symbol, nats);
-  grammar_.advance(kClass, session.context, symbol, static_cast<std::int32_t>(session_count_));
-  return nats;
+  const double probability = grammar_.advance(kClass, session.context, symbol,
+                                              static_cast<std::int32_t>(session_count_));
+  take_step(session, symbol, probability);
+  return probability;
 }
 
 // Nats that a difference in this symbol costs: how seldom a prototype differs from its nearest in
@@ -130,29 +141,62 @@ double SessionModel::cost_of(std::uint32_t symbol, std::uint32_t difference) con
   return nats;
 }
 
-double SessionModel::counts_nats(const SymbolCounts& counts, Compare compare) const {
-  if (prototypes_.count() == 0) return 0.0;
-  if (prototypes_.find(counts.key()) != kNoSlot) return 0.0;
-  double least = std::numeric_limits<double>::infinity();
+SessionModel::Nearest SessionModel::nearest_of(const SymbolCounts& counts, Compare compare) const {
+  Nearest nearest;
   for (const std::uint32_t slot : live_) {
     double nats = 0.0;
     for_each_difference(counts, prototypes_[slot].counts,
                         [&](std::uint32_t symbol, std::uint32_t mine, std::uint32_t learned) {
-                          if (nats >= least) return;  // another one is nearer: spare the logarithms
+                          // Another one is nearer: spare the logarithms.
+                          if (nats >= nearest.nats) return;
                           if (compare == Compare::kSurplus && mine < learned) return;
                           nats += cost_of(symbol, distance_of(mine, learned));
                         });
-    least = std::min(least, nats);
-    if (least == 0.0) return 0.0;  // an unfinished session that may still become this one
+    if (nats < nearest.nats) nearest = {slot, nats};
+    if (nats == 0.0) break;  // an unfinished session that may still become this one
   }
+  return nearest;
+}
+
+double SessionModel::counts_nats(const SymbolCounts& counts, Compare compare) const {
+  if (prototypes_.count() == 0) return 0.0;
+  if (prototypes_.find(counts.key()) != kNoSlot) return 0.0;
+  const double least = nearest_of(counts, compare).nats;
+  if (least == 0.0) return 0.0;
   return least - core::exact_log(new_vectors_.share());
+}
+
+std::size_t SessionModel::differences(const Session& session,
+                                      std::span<CountDifference> out) const {
+  if (prototypes_.count() == 0 || out.empty() || knows(session)) return 0;
+  const Nearest nearest = nearest_of(session.counts, Compare::kBoth);
+  std::size_t used = 0;
+  for_each_difference(session.counts, prototypes_[nearest.slot].counts,
+                      [&](std::uint32_t symbol, std::uint32_t mine, std::uint32_t learned) {
+                        const double nats = cost_of(symbol, distance_of(mine, learned));
+                        std::size_t at = used;
+                        while (at > 0 && out[at - 1].nats < nats) --at;
+                        if (at == out.size()) return;
+                        if (used < out.size()) ++used;
+                        for (std::size_t i = used - 1; i > at; --i) out[i] = out[i - 1];
+                        out[at] = {symbol, mine, learned, nats};
+                      });
+  return used;
+}
+
+double SessionModel::end_probability(const Session& session) const {
+  return grammar_.probability(kClass, session.context, kEndSymbol);
+}
+
+bool SessionModel::knows(const Session& session) const {
+  return prototypes_.find(session.counts.key()) != kNoSlot;
 }
 
 SessionScore SessionModel::judge(const Session& session, Compare compare) const {
   SessionScore score;
   if (session.new_symbol) score.symbol = -core::exact_log(new_symbols_.share());
   score.counts = counts_nats(session.counts, compare);
-  score.step = session.worst_step;
+  score.step = -core::exact_log(session.least_probability);
   return score;
 }
 
@@ -160,13 +204,19 @@ SessionScore SessionModel::so_far(const Session& session) const {
   return judge(session, Compare::kSurplus);
 }
 
-SessionScore SessionModel::end(Session session) const {
-  session.worst_step = std::max(session.worst_step, surprise_of_step(session, kEndSymbol));
-  return judge(session, Compare::kBoth);
+SessionScore SessionModel::end(const Session& session) const {
+  SessionScore score = judge(session, Compare::kBoth);
+  score.step = std::max(score.step, -core::exact_log(end_probability(session)));
+  return score;
 }
 
 SessionScore SessionModel::learn_end(Session& session) {
   const SessionScore score = end(session);
+  learn_end(session, score);
+  return score;
+}
+
+void SessionModel::learn_end(Session& session, const SessionScore& score) {
   grammar_.advance(kClass, session.context, kEndSymbol, static_cast<std::int32_t>(session_count_));
   const auto place = static_cast<std::size_t>(session_count_ % config_.scores_max);
   if (place == scores_.size()) {
@@ -176,7 +226,6 @@ SessionScore SessionModel::learn_end(Session& session) {
   }
   ++session_count_;
   learn_counts(session.counts, session.new_symbol);
-  return score;
 }
 
 void SessionModel::learn_counts(const SymbolCounts& counts, bool new_symbol) {
@@ -276,32 +325,48 @@ void SessionModel::evict_prototype() {
   ++evicted_count_;
 }
 
-double SessionModel::threshold() const {
+ScoreTail SessionModel::tail() const {
   const std::uint64_t newer = std::min<std::uint64_t>((session_count_ + 1) / 2, scores_.size());
   const auto count = static_cast<std::size_t>(newer);
-  if (session_count_ < config_.warmup_sessions || count <= kTailCountMin) {
-    return std::numeric_limits<double>::infinity();
-  }
-  std::vector<double> scores;
-  scores.reserve(count);
-  for (std::uint64_t back = 1; back <= newer; ++back) {
-    const std::uint64_t place = (session_count_ - back) % config_.scores_max;
-    scores.push_back(static_cast<double>(scores_[static_cast<std::size_t>(place)]));
-  }
-  std::ranges::sort(scores, std::greater<>());
-  // Mean excess of an exponential tail from the largest `tail` scores, of which the first
-  // `censored` count only as "at least as large as the next" (type II censoring; the estimator is
-  // the maximum of the likelihood, Epstein and Sobel, 1953).
+  if (session_count_ < config_.warmup_sessions || count <= kTailCountMin) return {};
+  // The largest `tail` scores and the next one, in descending order.
   const double n = static_cast<double>(count);
   const std::size_t tail = std::max(kTailCountMin, static_cast<std::size_t>(n * kTailShare));
+  largest_.clear();
+  for (std::uint64_t back = 1; back <= newer; ++back) {
+    const std::uint64_t place = (session_count_ - back) % config_.scores_max;
+    largest_.push_back(scores_[static_cast<std::size_t>(place)]);
+  }
+  const auto end = largest_.begin() + static_cast<std::ptrdiff_t>(tail) + 1;
+  std::partial_sort(largest_.begin(), end, largest_.end(), std::greater<>());
+  // Excesses of an exponential tail over its base, of which the first `censored` count only as "at
+  // least as large as the next" (type II censoring; the estimator of the mean, their sum over the
+  // number of uncensored ones, is the maximum of the likelihood, Epstein and Sobel, 1953).
+  const auto score = [this](std::size_t i) { return static_cast<double>(largest_[i]); };
   const std::size_t censored = (tail + 3) / 4;
-  const double base = scores[tail];
-  double sum = static_cast<double>(censored) * (scores[censored] - base);
-  for (std::size_t i = censored; i < tail; ++i) sum += scores[i] - base;
-  const double mean_excess = sum / static_cast<double>(tail - censored);
-  const double share = static_cast<double>(tail) / n;
-  const double least = -core::exact_log(config_.false_alarm_share);
-  return std::max(least, base + mean_excess * core::exact_log(share / config_.false_alarm_share));
+  ScoreTail result;
+  result.base = score(tail);
+  result.excess_sum = static_cast<double>(censored) * (score(censored) - result.base);
+  for (std::size_t i = censored; i < tail; ++i) result.excess_sum += score(i) - result.base;
+  result.share = static_cast<double>(tail) / n;
+  result.sample = static_cast<std::uint32_t>(tail - censored);
+  return result;
+}
+
+double ScoreTail::probability(double score) const noexcept {
+  if (sample == 0 || score <= base) return 1.0;
+  const double least = core::exact_exp(-score);
+  if (!(excess_sum > 0.0)) return std::min(share, least);
+  const double nats =
+      static_cast<double>(sample) * core::exact_log(1.0 + (score - base) / excess_sum);
+  return std::max(least, share * core::exact_exp(-nats));
+}
+
+double ScoreTail::quantile(double share_above) const noexcept {
+  if (sample == 0) return std::numeric_limits<double>::infinity();
+  const double mean_excess = excess_sum / static_cast<double>(sample);
+  return std::max(-core::exact_log(share_above),
+                  base + mean_excess * core::exact_log(share / share_above));
 }
 
 }  // namespace grace::models

@@ -54,6 +54,9 @@ TEST(SteadyState, TakesNoMemory) {
   std::int64_t now = kMidnight;
   std::uint64_t sequence = 0;
   Dice dice(1);
+  std::uint64_t session_number = 0;
+  std::uint64_t session_step = 0;
+  std::uint64_t reads = 1;
   const auto run = [&](int count) {
     for (int i = 0; i < count; ++i) {
       ActionText text;
@@ -61,6 +64,19 @@ TEST(SteadyState, TakesNoMemory) {
       text.action = kActions[dice.next() % 3];
       text.result = dice.uniform() < 0.002 ? "error" : "success";
       text.duration_ms = 10.0 + dice.uniform();
+      // Every other action belongs to a session: a create, one to three reads, a delete.
+      const std::string id = "s" + std::to_string(session_number);
+      if (i % 2 == 0) {
+        text.actor = "worker";
+        text.subsystem = "jobs";
+        text.session = id;
+        text.action = kActions[session_step == 0 ? 0 : session_step <= reads ? 1 : 2];
+        if (++session_step > reads + 1) {
+          session_step = 0;
+          reads = 1 + dice.next() % 3;
+          ++session_number;
+        }
+      }
       now += 50'000'000;
       partition->on_event(make_action(text, now, sequence += 100, buffer), sink);
       if (i % 20 == 0) partition->on_tick({sequence, now, now - kSecond}, sink);

@@ -48,6 +48,11 @@ struct LogAnalyzerConfig {
   std::uint32_t sequence_run_min = 3;
   std::uint32_t sequence_run_max = 8;
 
+  // --- sessions: what an actor does under one session or trace id, as a whole ---
+  // A session is over when nothing came of it for this long. Shorter: found sooner, and sessions
+  // that pause are cut in two.
+  std::chrono::seconds session_idle{300};
+
   // --- cascades (ordered): errors that spread over components ---
   std::chrono::seconds cascade_window{60};
   std::uint32_t cascade_components_min = 3;
@@ -59,12 +64,13 @@ struct LogAnalyzerConfig {
   std::chrono::seconds observation_period{10};
   // Past the bounds the least recently seen is evicted and counted. Memory is touched as it fills:
   // about 350 bytes a pattern (and 350 more if it erred, 250 if it has durations), 250 a pair,
-  // 400 a session, 150 a grammar node.
+  // 500 a session, 1,000 more if it has an id, 150 a grammar node.
   std::uint32_t patterns_max = 4096;        // (actor, action, resource)
   std::uint32_t pairs_max = 2048;           // (actor, resource)
   std::uint32_t sessions_max = 2048;        // (actor, session)
   std::uint32_t grammar_nodes_max = 4096;   // full: new contexts wait until an old one is idle
   std::uint32_t grammar_classes_max = 512;  // actor classes: subsystem, or actor where it has none
+  std::uint32_t session_models_max = 4;     // actor classes whose sessions are judged; 2 MiB each
   std::uint32_t templates_max = 512;        // of action names that hold identifiers
   std::uint32_t symbols_max = 65'536;       // interned texts; past it new patterns are refused
   std::uint32_t symbol_bytes_max = 4U << 20;
@@ -75,7 +81,7 @@ struct LogAnalyzerConfig {
 [[nodiscard]] core::Result<LogAnalyzerConfig> validated(LogAnalyzerConfig config);
 
 // Source immutable_log: pattern_detected (recurring_error, performance_degradation) and
-// anomaly_sequence (unusual_sequence, error_cascade). `config` must be validated.
+// anomaly_sequence (unusual_sequence, unusual_session, error_cascade). `config` must be validated.
 [[nodiscard]] std::unique_ptr<core::Subsystem> make_log_analyzer(LogAnalyzerConfig config);
 
 }  // namespace grace::log_analyzer

@@ -50,6 +50,9 @@ class Topology {
   // no directed path of at most `hops_max` edges joins them. Small `hops_max`: small search.
   [[nodiscard]] std::optional<std::uint32_t> distance(
       std::string_view a, std::string_view b, std::uint32_t hops_max = kHopsUnlimited) const;
+  // True when a path of at most `hops_max` edges joins two services, whatever the edges'
+  // directions: also two that share a dependency or a dependent. Small `hops_max`: small search.
+  [[nodiscard]] bool linked(std::string_view a, std::string_view b, std::uint32_t hops_max) const;
   // True when `dependent` reaches `dependency` over depends_on edges.
   [[nodiscard]] bool depends(std::string_view dependent, std::string_view dependency) const;
   // The same for many questions about few services: numbers are good until the next upsert().
@@ -72,6 +75,7 @@ class Topology {
   struct Index {
     std::unordered_map<std::string_view, std::uint32_t, TextHash> ids;  // and all they depend on
     std::vector<std::vector<std::uint32_t>> depends_on;                 // by id
+    std::vector<std::vector<std::uint32_t>> neighbours;  // by id, both directions, sorted
     // Bit set of what an id reaches; empty until asked for. Memory: ids^2 / 8 bytes at most.
     std::vector<std::vector<std::uint64_t>> reaches;
   };

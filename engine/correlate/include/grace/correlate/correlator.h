@@ -16,6 +16,7 @@
 #include "grace/correlate/cause_ranking.h"
 #include "grace/correlate/correlate_config.h"
 #include "grace/correlate/fusion.h"
+#include "grace/models/alert_history.h"
 
 namespace grace::correlate {
 
@@ -43,7 +44,12 @@ struct IncidentChange {
 //
 // Joining: a trigger joins the open incident of its own service, else the nearest one over at most
 // topology_hops_max edges of one dependency path, if that incident's last trigger is at most
-// join_window old; among equals the most recently updated. Otherwise it opens one. Directives speak
+// join_window old; else one in which a related service says the same: services are related when at
+// most topology_hops_max edges join them in any direction (they share a dependency, say), and they
+// say the same when source, diagnosis and the template of `what` agree and it is no coincidence at
+// the rate that it came at so far (models::AlertHistory, as in `grace score groups`). Among equals
+// an incident that says the same comes first, then the most recently updated. Otherwise it opens
+// one. Directives speak
 // about the engine itself, not about a service's health: each opens an incident of its own, and
 // nothing joins that.
 // Weak evidence (trigger.weak) opens nothing. It waits join_window for an incident to join and then
@@ -73,6 +79,7 @@ class Correlator {
     std::uint64_t triggers_over_bound = 0;  // merged as duplicates: the incident was full
     std::uint64_t weak_evicted = 0;         // forgotten early
     std::uint64_t weak_expired = 0;         // found no incident in join_window
+    std::uint64_t joined_by_likeness = 0;   // not by service or dependency: they say the same
   };
   // `config` must have passed validated(); the rest must outlive the correlator.
   Correlator(CorrelateConfig config, const core::Topology& topology,
@@ -90,7 +97,8 @@ class Correlator {
   std::optional<IncidentChange> merge_duplicate(const core::Trigger& trigger, bool may_raise);
 
   // The incident that the trigger would join now; empty: it would open one (weak: it would wait).
-  [[nodiscard]] std::string plan(const core::Trigger& trigger) const;
+  // For triggers that are not added: that it came is remembered.
+  [[nodiscard]] std::string plan(const core::Trigger& trigger);
   // Joins or opens, and sets trigger.incident_id; it stays empty for a weak trigger that waits.
   // Appends what changed; that can be two: the quietest incident is resolved to make room.
   void add(core::Trigger& trigger, std::vector<IncidentChange>& changes);
@@ -121,6 +129,7 @@ class Correlator {
   // What an incident keeps of a trigger.
   struct Member {
     Opinion opinion;
+    std::uint64_t kind = 0;  // SeenAlert's: what it says
     std::uint64_t fingerprint = 0;
     core::TriggerType type = core::TriggerType::kPatternDetected;
     std::string service;
@@ -150,14 +159,29 @@ class Correlator {
   };
   struct WeakEvidence {
     std::int64_t ts_ns = 0;
+    std::uint64_t kind = 0;
     core::Trigger trigger;
   };
 
-  [[nodiscard]] static Member member_of(const core::Trigger& trigger);
+  // How a trigger may belong to an incident, nearest first: over so many edges of one dependency
+  // path, or because a related service says the same.
+  struct Nearness {
+    std::uint32_t hops = 0;
+    bool by_likeness = false;
+    bool says_the_same = false;
+    [[nodiscard]] bool before(const Nearness& other) const;
+  };
+
+  [[nodiscard]] static Member member_of(const core::Trigger& trigger, std::uint64_t kind);
+  models::SeenAlert look(const core::Trigger& trigger);
   [[nodiscard]] std::optional<std::uint32_t> distance_to(const Case& open,
                                                          std::string_view service) const;
-  [[nodiscard]] const Case* best_case(const core::Trigger& trigger) const;
-  void join(Case& open, const core::Trigger& trigger);
+  [[nodiscard]] std::optional<Nearness> nearness(const Case& open, const core::Trigger& trigger,
+                                                 const models::SeenAlert& seen,
+                                                 std::int64_t now_ns) const;
+  [[nodiscard]] const Case* best_case(const core::Trigger& trigger, const models::SeenAlert& seen,
+                                      bool* by_likeness = nullptr) const;
+  void join(Case& open, const core::Trigger& trigger, std::uint64_t kind);
   void absorb_weak(Case& open);
   void refresh(Case& open);
   void refresh_playbooks(Case& open) const;
@@ -175,6 +199,8 @@ class Correlator {
   const core::Topology& topology_;
   const core::LearnedState& learned_;
   CauseFinder cause_finder_;
+  models::AlertHistory history_;
+  std::uint64_t arrival_count_ = 0;  // services that came into an incident
   std::int64_t now_ns_ = 0;
   std::uint64_t next_number_ = 0;
   std::map<std::uint64_t, Case> cases_;  // by opening order

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "grace/core/lru_table.h"
-#include "grace/models/template_miner.h"
+#include "grace/models/alert_history.h"
 
 namespace grace::models {
 
@@ -22,13 +22,12 @@ struct AlertGrouperConfig {
   double pause_probability_min = 0.01;
   // Whatever the rhythm, an incident ends after this pause; also the grain of an alert's episodes.
   std::chrono::seconds pause_max{600};
-  // An alert that would come this probably by mere coincidence is no part of the incident.
+  // As in AlertHistoryConfig.
   double coincidence_max = 0.05;
-  // An alert is recurring when it had three episodes at least 1/surge_factor as dense as now.
   double surge_factor = 4.0;
   // --- cost ---
   std::uint32_t incidents_max = 64;   // open at a time, 1 KiB each; the quietest one makes room
-  std::uint32_t alerts_max = 8192;    // different (service, template), 128 bytes each
+  std::uint32_t alerts_max = 8192;    // different (service, template), 192 bytes each
   std::uint32_t services_max = 8192;  // services and dependencies of relate(), 64 bytes each
   TemplateMinerConfig templates{};
 };
@@ -85,28 +84,14 @@ class AlertGrouper {
   [[nodiscard]] std::uint64_t group_count() const noexcept { return next_group_; }
   [[nodiscard]] std::uint64_t incident_count() const noexcept { return incident_count_; }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept {
-    return evicted_count_ + miner_.evicted_count();
+    return evicted_count_ + history_.evicted_count();
   }
 
  private:
-  static constexpr std::size_t kRecurring = 3;  // episodes
   static constexpr std::size_t kServicesKept = 16;
   static constexpr std::size_t kAlertsKept = 32;
   static constexpr std::uint32_t kGapsMax = 128;  // the weight of an incident's past in its rhythm
-  static constexpr std::uint64_t kNoGroup = ~std::uint64_t{0};
 
-  // What is known of one (service, template).
-  struct History {
-    std::uint64_t count = 0;
-    std::uint32_t episodes = 0;
-    std::uint32_t window_count = 0;                 // alerts in the current minute
-    std::uint32_t episode_peak = 0;                 // highest window_count of the current episode
-    std::array<std::uint32_t, kRecurring> peaks{};  // of earlier episodes, the highest, descending
-    std::int64_t window_begin_ns = 0;
-    std::int64_t episode_begin_ns = 0;
-    std::int64_t last_ns = 0;
-    std::uint64_t background_group = kNoGroup;
-  };
   template <std::size_t kMax>
   struct KeptSet {
     std::array<std::uint64_t, kMax> keys{};
@@ -123,43 +108,29 @@ class AlertGrouper {
     KeptSet<kAlertsKept> alerts;  // (service, template)
     KeptSet<kAlertsKept> templates;
   };
-  struct Seen {
-    std::uint64_t service = 0;
-    std::uint64_t kind = 0;   // template
-    std::uint64_t alert = 0;  // both
-    double rate = 0.0;        // of this alert so far, 1/s
-    bool recurring = false;
-  };
   enum class Tie : std::uint8_t { kNone = 0, kUnknown, kRelated, kSame };  // weakest first
 
-  History& history_of(std::uint64_t alert);
-  void update(History& history, bool new_episode) const;
-  [[nodiscard]] bool ends_episode(const History& history) const;
-  [[nodiscard]] bool recurring(const History& history) const;
-  [[nodiscard]] double rate_of(std::uint64_t events) const;
-  [[nodiscard]] Seen look(const Alert& alert);
   [[nodiscard]] Tie tie_of(const Incident& incident, std::uint64_t service) const;
   [[nodiscard]] bool goes_on(const Incident& incident) const;
-  [[nodiscard]] bool belongs(const Incident& incident, const Seen& seen, Tie tie) const;
-  [[nodiscard]] Incident* best_incident(const Seen& seen);
-  void join(Incident& incident, const Seen& seen);
+  [[nodiscard]] bool belongs(const Incident& incident, const SeenAlert& seen, Tie tie) const;
+  [[nodiscard]] Incident* best_incident(const SeenAlert& seen);
+  void join(Incident& incident, const SeenAlert& seen);
   Incident& open();
   void expire();
+  std::uint64_t background_group_of(std::uint64_t alert);
 
   AlertGrouperConfig config_;
   double pause_nats_max_;
-  TemplateMiner miner_;
-  core::LruTable<History> histories_;
+  AlertHistory history_;
+  core::LruTable<std::uint64_t> background_;  // group of a recurring alert
   struct Nothing {};
   core::LruTable<Nothing> relations_;  // services and pairs of them, by hash
   std::vector<Incident> incidents_;    // open ones; at most incidents_max
-  std::int64_t begin_ns_ = 0;
-  std::int64_t now_ns_ = 0;
-  bool begun_ = false;
   std::uint64_t next_group_ = 0;
   std::uint64_t incident_count_ = 0;
   std::uint64_t arrival_count_ = 0;  // services that came into an incident
   std::uint64_t evicted_count_ = 0;
+  std::int32_t stamp_ = 0;  // of use of the background groups
 };
 
 }  // namespace grace::models

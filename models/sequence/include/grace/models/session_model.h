@@ -43,7 +43,9 @@ class SymbolCounts {
     std::uint32_t count = 0;
     bool operator==(const Entry&) const = default;
   };
-  void add(std::uint32_t symbol) noexcept;
+  // True when it may be the symbol's first time: always so among the rest.
+  bool add(std::uint32_t symbol) noexcept;
+  [[nodiscard]] std::uint32_t total() const noexcept;
   [[nodiscard]] std::span<const Entry> entries() const noexcept { return {entries_.data(), used_}; }
   [[nodiscard]] std::uint64_t key() const noexcept;
   [[nodiscard]] bool operator==(const SymbolCounts& other) const noexcept;
@@ -51,6 +53,31 @@ class SymbolCounts {
  private:
   std::array<Entry, kDistinctMax> entries_{};
   std::uint32_t used_ = 0;
+};
+
+// The upper tail of the scores that normal sessions had before they were learned.
+struct ScoreTail {
+  double base = 0.0;         // the tail begins here
+  double excess_sum = 0.0;   // what `sample` scores have above it, the censored ones' part included
+  double share = 1.0;        // of the scores that are in the tail
+  std::uint32_t sample = 0;  // uncensored scores; 0: nothing is known yet
+
+  // Probability that a normal session scores as much or more: the predictive distribution of an
+  // exponential tail whose mean is known from `sample` scores only (Lomax; Jeffreys prior on the
+  // rate), so that few scores promise little; never less than the score itself says, e^-score. 1
+  // below the tail and while nothing is known.
+  [[nodiscard]] double probability(double score) const noexcept;
+  // The score that `share_above` of normal sessions exceed, by the tail's mean; infinite while
+  // nothing is known.
+  [[nodiscard]] double quantile(double share_above) const noexcept;
+};
+
+// How a session's count of one symbol differs from what is usual.
+struct CountDifference {
+  std::uint32_t symbol = 0;
+  std::uint32_t count = 0;
+  std::uint32_t usual = 0;
+  double nats = 0.0;  // its part of SessionScore::counts
 };
 
 // Learns what sessions (finite sequences of symbols: the log lines of a request, a job, a block)
@@ -76,7 +103,7 @@ class SymbolCounts {
 // turns for ever. Symbols are the caller's numbers, not kEndSymbol; 0 is allowed.
 // Bounds: SessionModelConfig; the least recently used is evicted and counted. A step costs one look
 // into three tables, an end of a session whose vector is new prototypes_max comparisons.
-// Thread: one. No allocation after construction but in threshold().
+// Thread: one. No allocation after construction.
 class SessionModel {
  public:
   explicit SessionModel(const SessionModelConfig& config = {});
@@ -87,22 +114,34 @@ class SessionModel {
   struct Session {
     SymbolCounts counts;
     StepGrammar::Context context{};
-    double worst_step = 0.0;  // nats
+    double least_probability = 1.0;  // of its steps
     bool new_symbol = false;
   };
 
-  // The next step of a session: how surprising it is, in nats. learn_step() also learns from it.
+  // The next step of a session: its probability, as known before this call. learn_step() also
+  // learns from it, and takes a lower bound where it is above StepGrammar::kLikely.
   double step(Session& session, std::uint32_t symbol) const;
   double learn_step(Session& session, std::uint32_t symbol);
   // What is known of an unfinished session: only what further steps cannot make good again.
   [[nodiscard]] SessionScore so_far(const Session& session) const;
   // The session is over. learn_end() also learns from it; for sessions that went by learn_step().
-  [[nodiscard]] SessionScore end(Session session) const;
+  [[nodiscard]] SessionScore end(const Session& session) const;
   SessionScore learn_end(Session& session);
+  // The same for who asked end() before: `score` is what it said.
+  void learn_end(Session& session, const SessionScore& score);
 
-  // A session is anomalous when its total() is above it. Infinite during the warm-up. Sorts at most
-  // scores_max numbers: ask when it is needed, not for each session.
-  [[nodiscard]] double threshold() const;
+  // A session is anomalous when its total() is above it. Infinite during the warm-up. Sorts the
+  // largest fiftieth of at most scores_max numbers: ask when it is needed, not for each session.
+  [[nodiscard]] double threshold() const { return tail().quantile(config_.false_alarm_share); }
+  [[nodiscard]] ScoreTail tail() const;  // what threshold() rests on; nothing during the warm-up
+
+  // Why a session's counts cost what they cost: where they differ from the nearest vector learned
+  // (the cheapest to explain it by), dearest first, at most out.size(). How many were written.
+  std::size_t differences(const Session& session, std::span<CountDifference> out) const;
+  // Probability that the session ends here.
+  [[nodiscard]] double end_probability(const Session& session) const;
+  // True when exactly these counts were learned: then end() compares with nothing.
+  [[nodiscard]] bool knows(const Session& session) const;
 
   [[nodiscard]] std::uint64_t session_count() const noexcept { return session_count_; }
   [[nodiscard]] std::uint32_t prototype_count() const noexcept { return prototypes_.count(); }
@@ -130,10 +169,16 @@ class SessionModel {
     [[nodiscard]] double share() const noexcept { return (novel + 0.5) / (sessions + 1.0); }
   };
 
-  double surprise_of_step(const Session& session, std::uint32_t symbol) const;
-  void take_step(Session& session, std::uint32_t symbol, double nats) const;
+  // The cheapest prototype to explain counts by.
+  struct Nearest {
+    std::uint32_t slot = core::kNoSlot;
+    double nats = std::numeric_limits<double>::infinity();
+  };
+
+  void take_step(Session& session, std::uint32_t symbol, double probability) const;
   [[nodiscard]] SessionScore judge(const Session& session, Compare compare) const;
   [[nodiscard]] double cost_of(std::uint32_t symbol, std::uint32_t difference) const;
+  [[nodiscard]] Nearest nearest_of(const SymbolCounts& counts, Compare compare) const;
   [[nodiscard]] double counts_nats(const SymbolCounts& counts, Compare compare) const;
   void learn_counts(const SymbolCounts& counts, bool new_symbol);
   void note_symbols(const SymbolCounts& counts);
@@ -147,8 +192,9 @@ class SessionModel {
   StepGrammar grammar_;
   core::LruTable<SymbolStats> symbols_;
   core::LruTable<Prototype> prototypes_;
-  std::vector<std::uint32_t> live_;  // slots of prototypes
-  std::vector<float> scores_;        // ring, by session number
+  std::vector<std::uint32_t> live_;     // slots of prototypes
+  std::vector<float> scores_;           // ring, by session number
+  mutable std::vector<float> largest_;  // tail()'s workplace
   NoveltyRate new_vectors_, new_symbols_;
   double decay_at_ = 64.0;  // sessions in the rates' memory when they are halved next
   std::uint64_t session_count_ = 0;
