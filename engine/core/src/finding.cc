@@ -1,7 +1,6 @@
 #include "grace/core/finding.h"
 
 #include <algorithm>
-#include <cctype>
 
 namespace grace::core {
 namespace {
@@ -40,18 +39,22 @@ const TypeRow& row(TriggerType type) {
   return kTypes[static_cast<std::size_t>(type)];
 }
 
+// ASCII alone, whatever the locale: the same stream has the same roles everywhere.
+constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+constexpr bool is_letter(char c) noexcept {
+  return lower(c) >= 'a' && lower(c) <= 'z';
+}
+
 // The metric's words are what lies between punctuation: "cpu_usage.percent" has three.
 bool has_word(std::string_view name, std::string_view word) {
-  const auto lower = [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  };
-  const auto is_letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
   for (std::size_t at = 0; at + word.size() <= name.size(); ++at) {
     if (at > 0 && is_letter(name[at - 1])) continue;
     const std::size_t end = at + word.size();
     if (end < name.size() && is_letter(name[end])) continue;
     if (std::equal(word.begin(), word.end(), name.begin() + static_cast<std::ptrdiff_t>(at),
-                   [&](char a, char b) { return a == lower(b); })) {
+                   [](char a, char b) { return a == lower(b); })) {
       return true;
     }
   }
