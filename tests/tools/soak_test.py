@@ -32,8 +32,10 @@ def sound(result, seconds):
     equal(found["seconds"], seconds, "seconds")
     times = [at for at, _ in found["memory"]]
     equal(times, sorted(times), "the samples' order")
-    check(len(times) > 100 and times[0] < 0.3 * seconds < 0.8 * seconds < times[-1] <= seconds,
-          len(times), "samples from", times[0], "to", times[-1])
+    check(0.0 <= times[0] and times[-1] <= seconds, "samples from", times[0], "to", times[-1])
+    # A machine that others had meanwhile misses samples, at the ends too.
+    spread = len(times) > 100 and times[0] < 0.3 * seconds < 0.8 * seconds < times[-1]
+    check(spread or not result["conclusive"], len(times), "samples from", times[0], "to", times[-1])
     check(min(found["memory"], key=lambda sample: sample[1])[1] > 1 << 20, "resident memory")
     check(found["slope_low"] <= found["slope_per_s"] <= found["slope_high"], found["slope_per_s"])
     equal(found["flat"], found["growth_high"] <= found["growth_max"], "flat")
