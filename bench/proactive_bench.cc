@@ -15,19 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "counting_sink.h"
 #include "grace/core/hash.h"
 #include "grace/proactive/proactive.h"
 
 namespace grace::proactive {
 namespace {
-
-class CountingSink final : public core::FindingSink {
- public:
-  void finding(core::Finding&&) override { ++findings; }
-  void observe(const core::Observation&) override { ++observations; }
-  std::uint64_t findings = 0;
-  std::uint64_t observations = 0;
-};
 
 struct Load {
   std::string text = "service-000core";
@@ -66,7 +59,7 @@ void run(benchmark::State& state, const char* metric, std::size_t rich_models_ma
   std::array<std::unique_ptr<core::PartitionDetector>, core::kPartitionCount> partitions;
   for (std::size_t i = 0; i < partitions.size(); ++i) partitions[i] = subsystem->make_partition(i);
   Load load = make_load(series_count, metric);
-  CountingSink sink;
+  bench::CountingSink sink;
 
   std::int64_t ts_ns = 0;
   std::uint64_t sequence = 0, noise = 1;

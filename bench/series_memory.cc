@@ -23,6 +23,7 @@
 
 #include "arguments.h"
 #include "bench_settings.h"
+#include "counting_sink.h"
 #include "grace/core/hash.h"
 #include "grace/core/json_writer.h"
 #include "grace/harness/machine.h"
@@ -48,13 +49,6 @@ constexpr std::array<std::string_view, 6> kMetrics{"latency_ms",           "requ
   std::fprintf(stderr, "series_memory: %s\n", message.c_str());
   std::exit(1);
 }
-
-class CountingSink final : public core::FindingSink {
- public:
-  void finding(core::Finding&&) override {}
-  void observe(const core::Observation&) override { ++observations; }
-  std::uint64_t observations = 0;
-};
 
 // One event of series `index`, its text in `text`.
 core::Event event_of(std::size_t index, bool own_names, std::string& text) {

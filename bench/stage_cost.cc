@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "bench_settings.h"
+#include "counting_sink.h"
 #include "grace/ledger/writer.h"
 #include "grace/parse/chunk_parser.h"
 #include "grace/schedule/replay_executors.h"
@@ -90,14 +91,6 @@ class NoRejects final : public parse::RejectSink {
   void rejected(const parse::Reject&) override { fail("a line was rejected"); }
 };
 
-class CountingSink final : public core::FindingSink {
- public:
-  void finding(core::Finding&&) override { ++findings; }
-  void observe(const core::Observation&) override { ++observations; }
-  std::uint64_t findings = 0;
-  std::uint64_t observations = 0;
-};
-
 void run_parse(const Chunks& chunks, std::uint64_t events) {
   parse::ChunkParser parser{parse::ParseConfig{}};
   NoRejects rejects;
@@ -126,7 +119,8 @@ std::vector<core::Event> parsed(const Chunks& chunks) {
   return events;
 }
 
-// All partitions' detectors, called as a worker calls them.
+// All partitions' detectors, in the order of a worker's calls; which kinds of events they want is
+// asked for each event here, once there.
 class Partitions {
  public:
   explicit Partitions(const core::SubsystemList& subsystems) {
@@ -151,7 +145,7 @@ class Partitions {
       if (detector->wants(event.kind)) detector->on_event(event, sink_);
     }
   }
-  [[nodiscard]] const CountingSink& said() const noexcept { return sink_; }
+  [[nodiscard]] const grace::bench::CountingSink& said() const noexcept { return sink_; }
 
  private:
   static constexpr std::int64_t kTickNs = 1'000'000'000;
@@ -162,7 +156,7 @@ class Partitions {
     }
   }
   std::array<std::vector<std::unique_ptr<core::PartitionDetector>>, core::kPartitionCount> all_;
-  CountingSink sink_;
+  grace::bench::CountingSink sink_;
   std::int64_t watermark_ns_ = 0;
 };
 
