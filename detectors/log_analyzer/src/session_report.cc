@@ -4,7 +4,6 @@
 #include <string>
 
 #include "error_rule.h"
-#include "grace/core/hash.h"
 #include "grace/core/json_writer.h"
 #include "session_rule.h"
 #include "text.h"
@@ -26,7 +25,7 @@ std::string nats_of(double nats) {
 
 std::string SessionRule::name_of(std::uint32_t symbol) const {
   if (symbol == models::SessionModel::kEndSymbol) return "(the rarer steps together)";
-  const std::uint32_t slot = names_.find(core::mix(std::uint64_t{symbol} + 1));
+  const std::uint32_t slot = names_.find(symbol_key(symbol));
   return slot == kNoSlot ? "(a step not seen of late)" : std::string(names_[slot]);
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "grace/core/evidence.h"
-#include "grace/core/hash.h"
 #include "grace/core/probability.h"
 #include "grace/core/time.h"
 
@@ -18,10 +17,6 @@ constexpr std::uint32_t kRecentMax = 64;        // sessions; then their numbers 
 constexpr std::uint32_t kRecentMin = 16;
 constexpr std::uint32_t kOddShareMax = 4;  // a quarter
 constexpr std::uint64_t kSimilarMin = 8;   // odd sessions before a second report
-
-std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
-  return core::mix(std::uint64_t{symbol} + 1);
-}
 
 }  // namespace
 

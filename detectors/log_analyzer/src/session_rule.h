@@ -8,6 +8,7 @@
 
 #include "action.h"
 #include "grace/core/detector.h"
+#include "grace/core/hash.h"
 #include "grace/log_analyzer/log_analyzer.h"
 #include "grace/models/session_model.h"
 #include "step.h"
@@ -135,6 +136,9 @@ class SessionRule {
   void describe_counts(const Session& session, const Kind& kind, core::Finding& finding) const;
   void describe_steps(const Session& session, const Kind& kind, const Verdict& verdict,
                       core::Finding& finding) const;
+  [[nodiscard]] static std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
+    return core::mix(std::uint64_t{symbol} + 1);
+  }
   [[nodiscard]] std::string name_of(std::uint32_t symbol) const;
 
   std::int64_t idle_ns_, quiet_ns_;
