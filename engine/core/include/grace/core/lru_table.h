@@ -20,8 +20,8 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 // Bound: slots_max; when full() the caller deals with oldest() and erases it before it inserts.
 // Memory: the slots' memory is reserved at once and touched as the table fills; a slot's number
 // stays the same while its key lives, and is used again afterwards. The index doubles as the table
-// fills, and stays between a third and two thirds full: spread over what it may become, each probe
-// would be a cache line and a page of its own: in 64 partitions that cost 9% of a replay.
+// fills, at most two thirds full: spread over what it may become, each probe would be a cache line
+// and a page of its own: in 64 partitions that cost 9% of a replay.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
 // busy slot costs no list work. Thread: one. Keys are hashes already (mix() quality).
 template <typename Slot>
