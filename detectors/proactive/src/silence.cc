@@ -36,16 +36,18 @@ std::string json_array(const std::vector<std::string_view>& names) {
 
 bool SilenceGatherer::add(const core::Observation& silence) {
   if (silence.ts_ns <= feed_until_ns_) return true;
-  std::erase_if(told_, [&](const Told& told) { return told.until_ns < silence.ts_ns; });
-  for (const Told& told : told_) {
-    if (told.service == silence.service) return true;
+  const auto told = told_until_ns_.find(silence.service);
+  if (told != told_until_ns_.end() && told->second >= silence.ts_ns) return true;
+  auto place = place_of_.find(silence.service);
+  if (place == place_of_.end()) {
+    if (gathered_.size() + told_until_ns_.size() >= services_max_) {
+      std::erase_if(told_until_ns_, [&](const auto& old) { return old.second < silence.ts_ns; });
+      if (gathered_.size() + told_until_ns_.size() >= services_max_) return false;
+    }
+    place = place_of_.emplace(silence.service, gathered_.size()).first;
+    gathered_.push_back({silence.service, silence.domain, {}, {}});
   }
-  auto at = std::find_if(gathered_.begin(), gathered_.end(),
-                         [&](const Silent& s) { return s.service == silence.service; });
-  if (at == gathered_.end()) {
-    if (gathered_.size() + told_.size() >= services_max_) return false;
-    at = gathered_.insert(gathered_.end(), {silence.service, silence.domain, {}, {}});
-  }
+  Silent* const at = &gathered_[place->second];
   ++at->series;
   at->missing = std::max(at->missing, silence.count);
   at->regular_bins = std::max(at->regular_bins, silence.regular_bins);
@@ -71,10 +73,11 @@ void SilenceGatherer::flush(core::FindingSink& sink) {
   } else {
     for (const Silent& silent : gathered_) {
       sink.finding(service_finding(silent));
-      told_.push_back({silent.service, until_ns});
+      told_until_ns_.insert_or_assign(silent.service, until_ns);
     }
   }
   gathered_.clear();
+  place_of_.clear();
 }
 
 core::Finding SilenceGatherer::finding_of(const Silent& silent) const {

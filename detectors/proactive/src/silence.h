@@ -4,9 +4,11 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "grace/core/detector.h"
+#include "grace/core/hash.h"
 
 namespace grace::proactive {
 
@@ -45,10 +47,6 @@ class SilenceGatherer {
     std::uint32_t regular_bins = 0;  // of the most regular one
     std::int64_t ts_ns = 0;
   };
-  struct Told {
-    std::string_view service;
-    std::int64_t until_ns = 0;  // what follows until then is the same news
-  };
 
   [[nodiscard]] core::Finding finding_of(const Silent& silent) const;
   [[nodiscard]] core::Finding service_finding(const Silent& silent) const;
@@ -58,7 +56,10 @@ class SilenceGatherer {
   const std::uint32_t horizon_bins_;
   const std::size_t services_max_;
   std::vector<Silent> gathered_;  // in the order of their first series
-  std::vector<Told> told_;        // within kFollowBins, at most services_max
+  // By service, asked and never walked in an order that could be seen: where it is gathered; until
+  // when what follows is the same news.
+  std::unordered_map<std::string_view, std::size_t, core::TextHash> place_of_;
+  std::unordered_map<std::string_view, std::int64_t, core::TextHash> told_until_ns_;
   std::int64_t feed_until_ns_ = std::numeric_limits<std::int64_t>::min();
 };
 
