@@ -37,7 +37,8 @@ void expect_same(const std::string& text) {
   }
   const std::string padded = text + "                ";
   double plain = 0.0;
-  if (text[0] != '-' && read_plain_decimal(padded.data(), text.size(), plain)) {
+  bool whole = false;
+  if (text[0] != '-' && read_plain_decimal(padded.data(), text.size(), plain, whole)) {
     ASSERT_TRUE(valid) << text;
     ASSERT_EQ(plain, expected) << text;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "event_builder.h"
+#include "flat_line.h"
 #include "grace/core/assert.h"
 #include "line_walker.h"
 #include "packed_reader.h"
@@ -19,6 +20,10 @@ namespace {
 // Text that is indexed at a time: its tokens stay in the first and second level cache until they
 // are walked. Results do not depend on it.
 constexpr std::uint32_t kWindowBytes = 32 * 1024;
+// A window behind a line that FlatLine left is wider each time, and less so with each line that it
+// takes: where it leaves more than every ninth, most lines are indexed.
+constexpr std::uint32_t kWiderBytes = 1024;
+constexpr std::uint32_t kNarrowerBytes = 128;
 
 }  // namespace
 
@@ -56,8 +61,9 @@ void ParseCounters::add(const ParseCounters& other) noexcept {
   for (std::size_t i = 0; i < rejected.size(); ++i) rejected[i] += other.rejected[i];
 }
 
-// A chunk is read in windows of whole lines. A window with a line that the index refuses is halved
-// until that line stands alone and is rejected alone; then windows are wide again.
+// Lines are read by FlatLine one by one. From one that it leaves on, the chunk is read in a window
+// of whole lines, over which an index is built. A window with a line that the index refuses is
+// halved until that line stands alone and is rejected alone; then windows are wide again.
 class ChunkParser::Impl {
  public:
   explicit Impl(const ParseConfig& config)
@@ -76,6 +82,8 @@ class ChunkParser::Impl {
   [[nodiscard]] const ParseCounters& counters() const noexcept { return counters_; }
 
  private:
+  enum class Flat : std::uint8_t { kAccepted, kRejected, kLeft };
+  [[nodiscard]] Flat next_flat(core::Event& event, RejectSink& rejects);
   [[nodiscard]] bool next_window(RejectSink& rejects);
   [[nodiscard]] std::uint32_t window_end_for(std::uint32_t bytes_max) const noexcept;
   [[nodiscard]] bool reject_unindexed(RejectSink& rejects);
@@ -92,6 +100,8 @@ class ChunkParser::Impl {
   std::vector<std::uint32_t> line_ends_;
   std::size_t line_end_count_ = 0;
   std::size_t line_end_next_ = 0;  // that of the line at line_begin_
+  FlatLine flat_;
+  std::uint32_t window_bytes_ = 1;  // wanted of the next window
   StructuralIndex index_;
   LineWalker walker_;
   EventBuilder<Form::kJson> builder_;
@@ -118,8 +128,7 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
   const std::uint32_t size = chunk.size_bytes;
   // Readers of numbers stop here, and no old text follows an unfinished last line.
   std::memset(text + size, ' ', core::kChunkPaddingBytes);
-
-
+  text[size + 1] = '\n';  // and readers of strings here
   line_begin_ = 0;
   // What is left of a line that was counted, and rejected, where it began.
   if (chunk.begins_cut) line_begin_ = std::min(line_end_from(0) + 1, size);
@@ -141,14 +150,41 @@ std::size_t ChunkParser::Impl::next(std::span<core::Event> out, RejectSink& reje
   if (chunk_->packed) return next_packed(out, rejects);
   std::size_t count = 0;
   while (count < out.size()) {
-    if (line_begin_ == window_end_ && !next_window(rejects)) {
-      // Events may be waiting in `out`: only a call that has none ends the chunk.
-      if (count == 0) finish_chunk();
-      break;
+    if (line_begin_ == window_end_) {
+      const Flat flat = next_flat(out[count], rejects);
+      if (flat == Flat::kAccepted) ++count;
+      if (flat != Flat::kLeft) continue;
+      if (!next_window(rejects)) {
+        // Events may be waiting in `out`: only a call that has none ends the chunk.
+        if (count == 0) finish_chunk();
+        break;
+      }
     }
     if (next_line(out[count], rejects)) ++count;
   }
   return count;
+}
+
+// The line behind the last window or line, where it can be read without an index.
+inline ChunkParser::Impl::Flat ChunkParser::Impl::next_flat(core::Event& event,
+                                                            RejectSink& rejects) {
+  const std::uint32_t begin = window_end_;
+  if (begin == chunk_->size_bytes) return Flat::kLeft;
+  const std::uint32_t newline = flat_.read(chunk_->text(), begin, fields_);
+  if (newline == 0 || newline - begin > config_.line_bytes_max) {
+    window_bytes_ = std::min(window_bytes_ + kWiderBytes, kWindowBytes);
+    return Flat::kLeft;
+  }
+  window_bytes_ -= std::min(window_bytes_ - 1, kNarrowerBytes);
+  ++chunk_lines_;
+  line_begin_ = window_begin_ = window_end_ = newline + 1;
+  const auto reason = builder_.build(fields_, {0, begin, newline}, event);
+  if (!reason) [[likely]] {
+    ++counters_.accepted;
+    return Flat::kAccepted;
+  }
+  reject(*reason, begin, newline, rejects);
+  return Flat::kRejected;
 }
 
 // Each record has an outcome, as each line has.
@@ -210,7 +246,7 @@ bool ChunkParser::Impl::next_window(RejectSink& rejects) {
   for (;;) {
     window_begin_ = line_begin_ = window_end_;
     if (window_begin_ == chunk_->size_bytes) return false;
-    std::uint32_t bytes_max = kWindowBytes;
+    std::uint32_t bytes_max = window_bytes_;
     if (window_begin_ < failed_end_) bytes_max = std::max((failed_end_ - window_begin_) / 2, 1U);
     window_end_ = window_end_for(bytes_max);
     if (window_end_ - window_begin_ > kWindowBytes && reject_unindexed(rejects)) continue;

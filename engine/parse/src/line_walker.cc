@@ -217,15 +217,13 @@ inline bool LineWalker::labels(LineFields& fields) noexcept {
 
 // Preference of a payload key among those that say to whom an event belongs; the count: none.
 std::size_t LineWalker::session_index(const Text& key) noexcept {
-  static constexpr std::array<std::string_view, LineFields::kSessionKeyCount> kNames{
-      "trace_id", "session_id", "session"};
   if (key.size < 7 || key.size > kKeyBytesMax) [[likely]]
-    return kNames.size();
+    return kSessionKeys.size();
   char name[kKeyBytesMax];
   std::string_view text(key.begin, key.size);
   if (key.escaped) text = {name, unescape(key.begin, key.begin + key.size, name)};
   std::size_t index = 0;
-  while (index < kNames.size() && kNames[index] != text) ++index;
+  while (index < kSessionKeys.size() && kSessionKeys[index] != text) ++index;
   return index;
 }
 

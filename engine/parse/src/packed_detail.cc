@@ -1,7 +1,5 @@
 #include "packed_detail.h"
 
-#include <array>
-#include <bit>
 #include <string_view>
 
 #include "grace/core/hash.h"
@@ -9,29 +7,6 @@
 
 namespace grace::parse {
 namespace {
-
-// The quote that ends the string whose content begins at `at`; null: an escape or a control
-// character comes first. The newline behind the text is one, so this ends there.
-const char* plain_end(const char* at) noexcept {
-#if defined(__SSE2__)
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i control = _mm_set1_epi8(0x1F);
-  for (;; at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
-    const __m128i ends = _mm_or_si128(
-        low, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-    const auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(ends));
-    if (mask == 0) continue;
-    at += std::countr_zero(mask);
-    return *at == '"' ? at : nullptr;
-  }
-#else
-  while (*at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
-  return *at == '"' ? at : nullptr;
-#endif
-}
 
 struct Plain {
   const char* begin;  // content
@@ -41,7 +16,7 @@ struct Plain {
 // `"text"` at `at`, which moves behind it.
 bool read_string(const char*& at, Plain& text) noexcept {
   if (*at != '"') return false;
-  const char* const end = plain_end(at + 1);
+  const char* const end = plain_end<Text::kUtf8>(at + 1);
   if (end == nullptr) return false;
   text = {at + 1, static_cast<std::size_t>(end - at - 1)};
   at = end + 1;
@@ -106,22 +81,20 @@ bool read_plain_labels(const char* text, std::size_t size, LineFields& fields) n
 }
 
 bool read_plain_payload(const char* text, std::size_t size, LineFields& fields) noexcept {
-  static constexpr std::array<std::string_view, LineFields::kSessionKeyCount> kSessions{
-      "trace_id", "session_id", "session"};
   std::uint32_t present = 0;
   const bool plain = read_members(text, size, [&](const Plain& key, const char*& at) {
-    std::size_t session = kSessions.size();
+    std::size_t session = kSessionKeys.size();
     if (key.size >= 7 && key.size <= 10) [[unlikely]] {
       session = 0;
-      while (session < kSessions.size() &&
-             kSessions[session] != std::string_view(key.begin, key.size))
+      while (session < kSessionKeys.size() &&
+             kSessionKeys[session] != std::string_view(key.begin, key.size))
         ++session;
     }
     const char* const begin = at;
     Plain value;
-    if (*at != '"') return session == kSessions.size() && read_scalar(at);
+    if (*at != '"') return session == kSessionKeys.size() && read_scalar(at);
     if (!read_string(at, value)) return false;
-    if (session == kSessions.size()) return true;
+    if (session == kSessionKeys.size()) return true;
     const std::uint32_t bit = 1U << session;
     fields.session[session] = {static_cast<std::uint32_t>(begin - text),
                                static_cast<std::uint32_t>(at - text)};

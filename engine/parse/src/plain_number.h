@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "number.h"
 #include "text_scan.h"
 
 // Quick reading of the numbers that telemetry is made of. Each function either reads the whole text
@@ -45,9 +46,9 @@ namespace grace::parse {
 }
 
 // Up to eight characters of "digits" or "digits.digits", without sign. Exact: mantissa and power of
-// ten are small enough for a double, so one division rounds once.
-[[nodiscard]] inline bool read_plain_decimal(const char* at, std::size_t size,
-                                             double& out) noexcept {
+// ten are small enough for a double, so one division rounds once. `whole`: without a point.
+[[nodiscard]] inline bool read_plain_decimal(const char* at, std::size_t size, double& out,
+                                             bool& whole_out) noexcept {
   if (size - 1 > 7) return false;
   const std::uint64_t word = low_bytes(load8(at), size);
   const std::uint64_t dots = word ^ 0x2E2E2E2E2E2E2E2EULL;
@@ -66,7 +67,25 @@ namespace grace::parse {
   digits = zero_filled(digits, count);
   if (!is_eight_digits(digits) || (at[0] == '0' && whole > 1)) return false;
   out = static_cast<double>(eight_digits(digits)) / kPowers[count - whole];
+  whole_out = zeros == 0;
   return true;
+}
+
+// Any number, as read_number() reads it.
+[[nodiscard]] inline Number read_plain_number(const char* at, std::size_t size) noexcept {
+  Number number;
+  bool whole = false;
+  if (read_plain_decimal(at, size, number.value, whole)) {
+    number.form = whole ? NumberForm::kInteger : NumberForm::kFloat;
+    number.integer = whole ? static_cast<std::int64_t>(number.value) : 0;
+    return number;
+  }
+  if (read_plain_ns(at, size, number.integer)) {
+    number.form = NumberForm::kInteger;
+    number.value = static_cast<double>(number.integer);
+    return number;
+  }
+  return read_number(at, at + size);
 }
 
 }  // namespace grace::parse

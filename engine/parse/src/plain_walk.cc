@@ -1,8 +1,6 @@
 // LineWalker's short way: lines as machines write them, without blanks and escapes, in the fields'
 // usual order. It takes a line only when the general walk would take it with the very same result
 // (fuzzed against it), and says no otherwise; it never rejects.
-#include <cstring>
-
 #include "grace/core/hash.h"
 #include "line_walker.h"
 #include "plain_number.h"
@@ -19,25 +17,6 @@ constexpr bool is_number_field(Field field) {
   return field == Field::kTs || field == Field::kValue || field == Field::kDurationMs;
 }
 
-// A top-level number; false: not plain.
-inline bool read_plain_number(const char* at, std::size_t size, Number& number) noexcept {
-  if (read_plain_ns(at, size, number.integer)) {
-    number.form = NumberForm::kInteger;
-    number.value = static_cast<double>(number.integer);
-    return true;
-  }
-  if (read_plain_decimal(at, size, number.value)) {
-    // An integer's text has no point. Both members hold it, as with read_number().
-    const auto integer = static_cast<std::int64_t>(number.value);
-    const bool whole = std::memchr(at, '.', size) == nullptr;
-    number.form = whole ? NumberForm::kInteger : NumberForm::kFloat;
-    number.integer = whole ? integer : 0;
-    return true;
-  }
-  number = read_number(at, at + size);
-  return number.valid();
-}
-
 }  // namespace
 
 // The text of a member's key, `"key":` with nothing between, whose opening quote is *token.
@@ -51,7 +30,8 @@ inline bool LineWalker::plain_scalar(std::uint32_t begin, std::uint32_t next) co
   const char* const at = text_ + begin;
   if (*at == '"') return text_[next - 1] == '"';
   double value;
-  if (read_plain_decimal(at, next - begin, value)) return true;
+  bool whole;
+  if (read_plain_decimal(at, next - begin, value, whole)) return true;
   const std::uint64_t word = load8(at);
   if (next - begin == 4 && low_bytes(word, 4) == kTrue) return true;
   if (next - begin == 5 && low_bytes(word, 5) == kFalse) return true;
@@ -176,7 +156,8 @@ bool LineWalker::walk_plain(std::size_t first, std::uint32_t line_end,
         Number& number = field == Field::kTs      ? fields.ts
                          : field == Field::kValue ? fields.value
                                                   : fields.duration_ms;
-        if (!read_plain_number(text_ + begin, next - begin, number)) return false;
+        number = read_plain_number(text_ + begin, next - begin);
+        if (!number.valid()) return false;
         token += 3;
       }
       if (c != '{') span = {begin, next};
