@@ -72,7 +72,7 @@ class ChunkParser::Impl {
         index_(std::max<std::size_t>(config.line_bytes_max, kWindowBytes) + 2),
         walker_(config.depth_max),
         builder_(config),
-        packed_(config, {index_, walker_, builder_}) {
+        packed_(config, {flat_, index_, walker_, builder_}) {
     const auto valid = validated(config);
     GRACE_ASSERT(valid.has_value(), "%s", valid.error().message.c_str());
   }

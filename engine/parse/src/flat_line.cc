@@ -132,7 +132,8 @@ const FlatLine::Step* FlatLine::inner_step(Guesses& guesses, const char* at, cha
 }
 
 // Labels whose opening brace is at `at`; the place behind the closing one, or null.
-inline const char* FlatLine::labels(const char* at, LineFields& fields) noexcept {
+template <Text kText>
+inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noexcept {
   fields.labels_hash = 0;
   fields.labels_nested = false;
   if (at[1] == '}') return at + 2;
@@ -148,7 +149,7 @@ inline const char* FlatLine::labels(const char* at, LineFields& fields) noexcept
     if (step->value == Value::kObject) return nullptr;
     const bool text = step->value == Value::kString;
     const char* const begin = at + step->size;
-    const char* const end = text ? plain_end<Text::kAscii>(begin) : plain_scalar(begin);
+    const char* const end = text ? plain_end<kText>(begin) : plain_scalar(begin);
     if (end == nullptr) return nullptr;
     const std::uint64_t value_hash = hash_short(begin, static_cast<std::size_t>(end - begin));
     hash += core::combine(step->key_hash, value_hash);
@@ -161,8 +162,9 @@ inline const char* FlatLine::labels(const char* at, LineFields& fields) noexcept
 }
 
 // The same for a payload.
-inline const char* FlatLine::payload(const char* text, const char* at,
-                                     LineFields& fields) noexcept {
+template <Text kText>
+inline const char* FlatLine::read_payload(const char* text, const char* at,
+                                          LineFields& fields) noexcept {
   fields.session_present = 0;
   if (at[1] == '}') return at + 2;
   std::size_t index = 0;
@@ -176,7 +178,7 @@ inline const char* FlatLine::payload(const char* text, const char* at,
     at += step->size;
     const bool session = step->meaning < kSessionKeys.size();
     if (step->value == Value::kString) {
-      const char* const end = plain_end<Text::kAscii>(at);
+      const char* const end = plain_end<kText>(at);
       if (end == nullptr) return nullptr;
       if (session) [[unlikely]] {
         const std::uint32_t bit = 1U << step->meaning;
@@ -248,9 +250,9 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
     } else {
       --value_begin;
       if (field == Field::kLabels) {
-        at = labels(value_begin, fields);
+        at = read_labels<Text::kAscii>(value_begin, fields);
       } else if (field == Field::kPayload) {
-        at = payload(text, value_begin, fields);
+        at = read_payload<Text::kAscii>(text, value_begin, fields);
       } else {
         return 0;
       }
@@ -265,6 +267,14 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
   if (lead == '{' || at[1] != '\n') return 0;
   fields.present = present & ~LineFields::bit(Field::kUnknown);
   return static_cast<std::uint32_t>(at + 1 - text);
+}
+
+const char* FlatLine::labels(const char* at, LineFields& fields) noexcept {
+  return read_labels<Text::kUtf8>(at, fields);
+}
+
+const char* FlatLine::payload(const char* text, const char* at, LineFields& fields) noexcept {
+  return read_payload<Text::kUtf8>(text, at, fields);
 }
 
 }  // namespace grace::parse

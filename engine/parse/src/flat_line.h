@@ -23,6 +23,12 @@ class FlatLine {
   // behind it. Spans count from `text`.
   [[nodiscard]] std::uint32_t read(const char* text, std::uint32_t begin,
                                    LineFields& fields) noexcept;
+  // Labels and payloads alone, whose opening brace is *at, as LineWalker::walk_value() would read
+  // them but for the field's own span: the place behind the closing brace, or null when they are
+  // not in this form. They are UTF-8; the same must hold of what is behind them. Spans count from
+  // `text`.
+  [[nodiscard]] const char* labels(const char* at, LineFields& fields) noexcept;
+  [[nodiscard]] const char* payload(const char* text, const char* at, LineFields& fields) noexcept;
 
  private:
   static constexpr std::uint16_t kNever = 1;  // with nothing compared: matches nothing
@@ -55,8 +61,11 @@ class FlatLine {
   [[nodiscard]] const Step* keep(Guesses& guesses, const Step& step) noexcept;
   [[nodiscard]] const Step* top_step(Guesses& guesses, const char* at, char lead) noexcept;
   [[nodiscard]] const Step* inner_step(Guesses& guesses, const char* at, char lead) noexcept;
-  [[nodiscard]] const char* labels(const char* at, LineFields& fields) noexcept;
-  [[nodiscard]] const char* payload(const char* text, const char* at, LineFields& fields) noexcept;
+  template <Text kText>
+  [[nodiscard]] const char* read_labels(const char* at, LineFields& fields) noexcept;
+  template <Text kText>
+  [[nodiscard]] const char* read_payload(const char* text, const char* at,
+                                         LineFields& fields) noexcept;
   [[nodiscard]] static const char* number(const char* at, Field field, LineFields& fields) noexcept;
 
   std::array<std::array<Guesses, kSteps>, kGroups> steps_{};

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <span>
 
-#include "packed_detail.h"
 #include "text_scan.h"
 
 namespace grace::parse {
@@ -169,11 +168,15 @@ std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t
     shift(fields_.spans[static_cast<std::size_t>(field)]);
     for (Span& session : fields_.session) shift(session);
   };
-  const bool plain = field == Field::kLabels ? read_plain_labels(text, size, fields_)
-                                             : read_plain_payload(text, size, fields_);
-  if (plain) [[likely]] {
-    shift_all();
-    return std::nullopt;
+  if (*text == '{') [[likely]] {
+    const char* const end = field == Field::kLabels ? tools_.flat.labels(text, fields_)
+                                                    : tools_.flat.payload(text, text, fields_);
+    if (end == text + size) [[likely]] {
+      fields_.spans[static_cast<std::size_t>(field)] = {0, size};
+      fields_.present |= LineFields::bit(field);
+      shift_all();
+      return std::nullopt;
+    }
   }
   // A line break between members would be none in a line, and what is shown of this is one.
   if (std::memchr(text, '\n', size) != nullptr || !tools_.index.build(text, size + 1)) {

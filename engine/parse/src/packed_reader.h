@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "event_builder.h"
+#include "flat_line.h"
 #include "grace/core/chunk.h"
 #include "grace/core/packed_event.h"
 #include "grace/parse/chunk_parser.h"
@@ -16,6 +17,7 @@ namespace grace::parse {
 
 // What reads JSON: ChunkParser's own, which packed events share for the JSON in them.
 struct JsonTools {
+  FlatLine& flat;
   StructuralIndex& index;
   LineWalker& walker;
   EventBuilder<Form::kJson>& builder;
