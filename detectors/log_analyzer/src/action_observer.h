@@ -23,6 +23,7 @@ class ActionObserver {
   // Slot of the pair; `hint` is a slot it had before.
   std::uint32_t slot_of(std::uint64_t key, std::uint32_t hint, const ActionNames& names,
                         std::int32_t stamp, core::FindingSink& sink);
+  void prefetch(std::uint32_t slot) const noexcept { pairs_.prefetch(slot); }
   // Hot path: counts one action, closing the open period when it belongs to a later one.
   void on_action(std::uint32_t slot, std::int64_t ts_ns, core::FindingSink& sink);
   // The same action was an error. After on_action().

@@ -56,6 +56,9 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   }
   patterns_.touch(slot, stamp_);
   Pattern& pattern = patterns_[slot];
+  durations_.prefetch(pattern.duration_slot);
+  observer_.prefetch(pattern.pair_slot);
+  sequences_.prefetch(pattern.session_slot);
   const std::int64_t bucket_ns = error_rule_.bucket_ns();
   if (event.ts_ns >= pattern.window.bucket_end_ns) {
     pattern.window.roll(event.ts_ns, bucket_ns);

@@ -31,6 +31,7 @@ class SequenceRule {
   // `hint`: the session's slot as this pattern knew it; brought up to date.
   void on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
                  core::FindingSink& sink);
+  void prefetch(std::uint32_t session) const noexcept { sessions_.prefetch(session); }
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
   void name_symbol(std::uint32_t symbol, std::string_view action) {
     whole_.name_symbol(symbol, action);

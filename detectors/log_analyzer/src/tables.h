@@ -35,6 +35,9 @@ class Pool {
   }
   void give_back(std::uint32_t slot) { free_.push_back(slot); }
   Slot& operator[](std::uint32_t slot) noexcept { return slots_[slot]; }
+  void prefetch(std::uint32_t slot) const noexcept {
+    if (slot < slots_.size()) __builtin_prefetch(&slots_[slot], 1);
+  }
 
  private:
   std::vector<Slot> slots_;

@@ -56,6 +56,11 @@ class LruTable {
   Slot& operator[](std::uint32_t slot) noexcept { return nodes_[slot].content; }
   const Slot& operator[](std::uint32_t slot) const noexcept { return nodes_[slot].content; }
 
+  // The caller will soon ask for `slot`, which may be any number.
+  void prefetch(std::uint32_t slot) const noexcept {
+    if (slot < nodes_.size()) __builtin_prefetch(&nodes_[slot], 1);
+  }
+
   // The key must not be there, and the table not full. The slot's content is default-made.
   std::uint32_t insert(std::uint64_t key, std::int32_t stamp) {
     GRACE_ASSERT(!full());
