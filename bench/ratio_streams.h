@@ -27,10 +27,13 @@ T taken(core::Result<T> result) {
   return std::move(*result);
 }
 
+inline constexpr std::uint32_t kFewServices = 167;  // 1,002 series
+
 struct Streams {
   std::string folder;
   std::uint64_t events = 0;
   std::uint64_t many_series = 0;
+  std::uint64_t before_series = 0;  // events of their streams that make them
   [[nodiscard]] std::string path(const char* name) const { return folder + "/" + name; }
 };
 
@@ -79,6 +82,21 @@ inline std::string with_errors(const std::string& text, std::uint64_t one_in) {
       if (at == std::string::npos) continue;
       line.replace(at, old.size(), wanted);
       return;
+    }
+  });
+}
+
+// Actions are of 167 services, whoever sends metrics: what is asked is what series cost.
+inline std::string with_few_actors(const std::string& text) {
+  return edited(text, [](std::string& line) {
+    if (line.find("\"kind\":\"action\"") == std::string::npos) return;
+    for (const std::string_view key : {"\"actor\":\"svc_", "\"resource\":\"svc_"}) {
+      const std::size_t begin = line.find(key);
+      if (begin == std::string::npos) continue;
+      const std::size_t digits = begin + key.size();
+      const std::size_t end = line.find('"', digits);
+      const unsigned long number = std::stoul(line.substr(digits, end - digits));
+      line.replace(digits, end - digits, std::to_string(number % kFewServices));
     }
   });
 }
@@ -136,18 +154,24 @@ inline std::string with_rules(std::size_t count) {
 }
 
 inline Streams make_streams(const std::string& folder, std::uint64_t events) {
-  Streams streams{folder, events, 0};
+  Streams streams{folder, events};
   const std::string mixed = generated(events, 200);
   store(streams, "mixed", mixed);
   store(streams, "realistic", generated(events, 200, "realistic"));
   store(streams, "errors", with_errors(mixed, 1));
   store(streams, "few_errors", with_errors(mixed, 100));
-  // Six series a service, and each must come twice: 55% of the events are metrics.
+  // Six series a service, in turn; 11 events a service bring each of them once. As many come before
+  // the events that count, in both streams.
   const auto services =
-      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(events / 22, 200, 1'000'000 / 6));
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(events / 6, 200, 1'000'000 / 6));
   streams.many_series = services * 6ULL;
-  store(streams, "many_series", without_topology(generated(events + services, services)));
-  store(streams, "few_series", without_topology(generated(events + 167, 167)));
+  streams.before_series = services * 11ULL;
+  const std::uint64_t series_events = streams.before_series + events;
+  const auto series_stream = [&](std::uint32_t count) {
+    return with_few_actors(without_topology(generated(series_events + count, count)));
+  };
+  store(streams, "many_series", series_stream(services));
+  store(streams, "few_series", series_stream(kFewServices));
   store(streams, "rules_few.toml", with_rules(10));
   store(streams, "rules_many.toml", with_rules(1000));
   return streams;

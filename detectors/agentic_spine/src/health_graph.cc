@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "grace/core/hash.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
 #include "grace/core/topology.h"
@@ -14,6 +15,7 @@ namespace grace::agentic_spine {
 namespace {
 
 constexpr std::int64_t kDeployNewsNs = 30 * core::kNsPerMinute;  // a deploy explains that long
+constexpr std::int64_t kStampNs = 10 * core::kNsPerSecond;       // the grain of "news for longest"
 constexpr std::size_t kSignalReasonsMax = 6;
 
 double weight_of(core::Criticality criticality) {
@@ -36,44 +38,70 @@ HealthGraph::HealthGraph(const AgenticSpineConfig& config, const core::OrderedCo
       services_(config.services_max),
       cross_domain_(config, context.topology) {}
 
-ServiceHealth& HealthGraph::health_of(std::string_view service, std::string_view domain,
-                                      std::int64_t now_ns) {
-  ServiceHealth& health = services_.use(
-      service, [&] { return ServiceHealth(now_ns); }, turned_away_count_);
+std::uint32_t HealthGraph::slot_of(std::string_view name, std::string_view domain,
+                                   std::int64_t now_ns) {
+  const std::uint64_t key = core::hash_bytes(name);
+  const auto stamp = static_cast<std::int32_t>(now_ns / kStampNs);
+  std::uint32_t slot = services_.find(key);
+  if (slot != core::kNoSlot) {
+    services_.touch(slot, stamp);
+  } else {
+    if (services_.full()) {
+      const std::uint32_t oldest = services_.oldest();
+      if (services_[oldest].listed) std::erase(unsettled_, oldest);
+      services_.erase(oldest);
+      ++turned_away_count_;
+    }
+    slot = services_.insert(key, stamp);
+    services_[slot].name = name;
+    services_[slot].health = ServiceHealth(now_ns);
+  }
+  ServiceHealth& health = services_[slot].health;
   if (!domain.empty()) {
     if (health.domain != domain) health.domain = domain;
   } else if (health.domain.empty()) {
-    if (const auto* const node = topology_.find(service); node != nullptr) {
+    if (const auto* const node = topology_.find(name); node != nullptr) {
       health.domain = node->domain;
     }
   }
-  return health;
+  return slot;
 }
 
 void HealthGraph::on_observation(const core::Observation& observation, std::uint64_t sequence,
                                  core::FindingSink&) {
   if (observation.service.empty()) return;
   if (observation.kind == core::ObservationKind::kSilence) return;  // says nothing of health
-  ServiceHealth& health = health_of(observation.service, observation.domain, observation.ts_ns);
+  const std::uint32_t slot = slot_of(observation.service, observation.domain, observation.ts_ns);
+  Service& service = services_[slot];
   if (observation.kind == core::ObservationKind::kActions) {
-    health.on_actions(observation, rules_);
-  } else if (!health.on_bin(observation, sequence, rules_)) {
+    service.health.on_actions(observation, rules_);
+  } else if (!service.health.on_bin(observation, sequence, rules_)) {
     ++turned_away_count_;
   }
+  if (service.listed || !service.health.unsettled()) return;
+  service.listed = true;
+  unsettled_.push_back(slot);
 }
 
 void HealthGraph::on_control(const core::Event& event, core::FindingSink&) {
   if (event.control != core::ControlKind::kDeploy) return;
-  const std::string_view service = event.view(event.service);
-  if (!service.empty()) health_of(service, {}, event.ts_ns).deployed_ns = event.ts_ns;
+  const std::string_view name = event.view(event.service);
+  if (name.empty()) return;
+  services_[slot_of(name, {}, event.ts_ns)].health.deployed_ns = event.ts_ns;
 }
 
 void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
+  std::sort(unsettled_.begin(), unsettled_.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return services_[a].name < services_[b].name;
+  });
   std::vector<IllService> ill;
-  for (auto& [service, entry] : services_) {
-    ServiceHealth& health = entry.value;
-    if (!health.unsettled()) continue;
-    health.advance(tick.watermark_ns, rules_);
+  std::size_t kept = 0;
+  for (const std::uint32_t slot : unsettled_) {
+    const std::string& service = services_[slot].name;
+    ServiceHealth& health = services_[slot].health;
+    if (health.unsettled()) health.advance(tick.watermark_ns, rules_);
+    services_[slot].listed = health.unsettled();
+    if (services_[slot].listed) unsettled_[kept++] = slot;
     if (health.state() == EpisodeState::kHealthy) continue;
     const Verdict verdict = health.verdict(rules_);
     if (health.due(verdict, tick.watermark_ns, rules_)) {
@@ -87,6 +115,7 @@ void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
                      health.chance_within(window_ns), health.onset_ns(), health.evidence()});
     }
   }
+  unsettled_.resize(kept);
   std::stable_sort(ill.begin(), ill.end(),
                    [](const auto& a, const auto& b) { return a.onset_ns < b.onset_ns; });
   for (core::Finding& finding : cross_domain_.on_tick(ill, tick.watermark_ns)) {
@@ -97,15 +126,15 @@ void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
 double HealthGraph::domain_health(std::string_view domain) const {
   double sum = 0.0;
   double weights = 0.0;
-  for (const auto& [service, entry] : services_) {
-    const ServiceHealth& health = entry.value;
-    if (health.domain != domain) continue;
-    const auto* const node = topology_.find(service);
+  services_.each([&](std::uint32_t slot) {
+    const ServiceHealth& health = services_[slot].health;
+    if (health.domain != domain) return;
+    const auto* const node = topology_.find(services_[slot].name);
     const double weight =
         weight_of(node == nullptr ? core::Criticality::kMedium : node->criticality);
     sum += weight * health.health();
     weights += weight;
-  }
+  });
   return weights > 0.0 ? sum / weights : 1.0;
 }
 

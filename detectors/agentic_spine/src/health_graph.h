@@ -2,11 +2,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cross_domain.h"
 #include "grace/agentic_spine/agentic_spine.h"
 #include "grace/core/detector.h"
-#include "grace/core/lru_map.h"
+#include "grace/core/lru_table.h"
 #include "service_health.h"
 
 namespace grace::agentic_spine {
@@ -15,8 +16,8 @@ namespace grace::agentic_spine {
 // once for each episode, domains that fall ill together once for each spread.
 //
 // Bounds: services_max (the one without news for longest makes room, counted). Thread: the ordered
-// stage's. Everything is iterated in the order of names, so that what comes out is the same on
-// every run.
+// stage's. What is said in one tick is said in the order of names. Cost of a tick: the services
+// that are ill, or get well.
 class HealthGraph final : public core::OrderedDetector {
  public:
   HealthGraph(const AgenticSpineConfig& config, const core::OrderedContext& context);
@@ -30,13 +31,20 @@ class HealthGraph final : public core::OrderedDetector {
   [[nodiscard]] std::uint64_t turned_away_count() const noexcept { return turned_away_count_; }
 
  private:
-  ServiceHealth& health_of(std::string_view service, std::string_view domain, std::int64_t now_ns);
+  struct Service {
+    std::string name;
+    ServiceHealth health{0};
+    bool listed = false;  // in unsettled_
+  };
+  // The slot of the service, brought up to date.
+  std::uint32_t slot_of(std::string_view name, std::string_view domain, std::int64_t now_ns);
   void report(const std::string& service, const ServiceHealth& health, const Verdict& verdict,
               std::int64_t now_ns, core::FindingSink& sink) const;
 
   HealthRules rules_;
   const core::Topology& topology_;
-  core::LruMap<std::string, ServiceHealth> services_;
+  core::LruTable<Service> services_;      // by hash of the name
+  std::vector<std::uint32_t> unsettled_;  // slots
   CrossDomain cross_domain_;
   std::uint64_t turned_away_count_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "grace/core/evidence.h"
+#include "grace/core/hash.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/probability.h"
 #include "grace/core/time.h"
@@ -62,12 +63,29 @@ double CascadeDetector::onset_chance(const Component& component, std::int64_t no
   return -std::expm1(-per_hour * window_hours);
 }
 
+CascadeDetector::Component& CascadeDetector::component_of(const core::Observation& observation) {
+  const std::uint64_t key = core::hash_bytes(observation.service);
+  const auto stamp =
+      static_cast<std::int32_t>(observation.ts_ns / (kStampSeconds * core::kNsPerSecond));
+  std::uint32_t slot = components_.find(key);
+  if (slot == kNoSlot) {
+    slot = components_.find_or_insert(key, stamp, turned_away_count_);
+    components_[slot] = {.service = observation.service, .seen_since_ns = observation.ts_ns};
+  } else {
+    components_.touch(slot, stamp);
+  }
+  return components_[slot];
+}
+
+const CascadeDetector::Component* CascadeDetector::find(std::string_view service) const noexcept {
+  const std::uint32_t slot = components_.find(core::hash_bytes(service));
+  return slot == kNoSlot ? nullptr : &components_[slot];
+}
+
 void CascadeDetector::on_observation(const core::Observation& observation, std::uint64_t,
                                      core::FindingSink&) {
   if (observation.kind != core::ObservationKind::kActions) return;
-  Component& component = components_.use(
-      observation.service, [&] { return Component{.seen_since_ns = observation.ts_ns}; },
-      turned_away_count_);
+  Component& component = component_of(observation);
   if (observation.value <= 0.0) return;
   const bool onset =
       !component.erred || observation.first_error_ts_ns - component.last_error_ns > window_ns_;
@@ -125,7 +143,7 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   // The densest window: the one with the most telling onsets.
   std::vector<const Onset*> telling;
   for (const Onset& onset : onsets_) {
-    const Component* const component = components_.find(onset.service);
+    const Component* const component = find(onset.service);
     const bool told = component != nullptr && component->reported &&
                       onset.ts_ns - component->reported_ns < quiet_ns_;
     if (onset.chance <= kChanceMax && !told) telling.push_back(&onset);
@@ -172,11 +190,13 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   }
   chain.prior_odds = dependent ? kOddsDependent : (known == 0 ? kOddsUnknown : kOddsIndependent);
   // What chance makes: among all components, or only among those that could be drawn in.
-  for (const auto& [service, entry] : components_) {
-    if (chain.onsets.empty() || service == chain.onsets.front()->service) continue;
-    if (dependent && !topology_.depends(topology_.node_of(service), root_node)) continue;
-    chain.expected += std::min(kChanceMax, onset_chance(entry.value, now_ns));
-  }
+  if (chain.onsets.empty()) return chain;
+  components_.each([&](std::uint32_t slot) {
+    const Component& component = components_[slot];
+    if (component.service == chain.onsets.front()->service) return;
+    if (dependent && !topology_.depends(topology_.node_of(component.service), root_node)) return;
+    chain.expected += std::min(kChanceMax, onset_chance(component, now_ns));
+  });
   return chain;
 }
 
@@ -195,10 +215,10 @@ void CascadeDetector::judge(std::int64_t now_ns, core::FindingSink& sink) {
   const double confidence = core::logistic(odds) * core::confirmed(confirmations);
   if (confidence < core::kFindingFloor) return;
   for (const Onset* const onset : chain.onsets) {
-    Component* const component = components_.find(onset->service);
-    if (component == nullptr) continue;  // it has made room since
-    component->reported = true;
-    component->reported_ns = now_ns;
+    const std::uint32_t slot = components_.find(core::hash_bytes(onset->service));
+    if (slot == kNoSlot) continue;  // it has made room since
+    components_[slot].reported = true;
+    components_[slot].reported_ns = now_ns;
   }
   sink.finding(describe(chain, confidence, now_ns));
 }

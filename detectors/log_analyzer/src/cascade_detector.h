@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "grace/core/detector.h"
-#include "grace/core/lru_map.h"
 #include "grace/log_analyzer/log_analyzer.h"
+#include "tables.h"
 
 namespace grace::log_analyzer {
 
@@ -27,6 +27,7 @@ class CascadeDetector final : public core::OrderedDetector {
 
  private:
   struct Component {
+    std::string_view service;
     std::int64_t seen_since_ns = 0;
     std::int64_t last_error_ns = 0;
     std::int64_t reported_ns = 0;  // when it last was part of a reported cascade
@@ -48,6 +49,8 @@ class CascadeDetector final : public core::OrderedDetector {
     double prior_odds = 0.0;
   };
 
+  [[nodiscard]] Component& component_of(const core::Observation& observation);
+  [[nodiscard]] const Component* find(std::string_view service) const noexcept;
   [[nodiscard]] double onset_chance(const Component& component, std::int64_t now_ns) const;
   void add_onset(const core::Observation& observation, double chance);
   void judge(std::int64_t now_ns, core::FindingSink& sink);
@@ -60,10 +63,10 @@ class CascadeDetector final : public core::OrderedDetector {
   const core::Topology& topology_;
   std::int64_t window_ns_, settle_ns_, quiet_ns_;
   std::size_t components_min_;
-  core::LruMap<std::string_view, Component> components_;
-  std::vector<Onset> onsets_;     // of the last window, by (ts, sequence)
-  std::int64_t joined_ns_ = 0;    // when the last onset became known
-  std::size_t judged_count_ = 0;  // onsets when last judged: more of them, or it is old news
+  LruTable<Component> components_;  // by hash of the service
+  std::vector<Onset> onsets_;       // of the last window, by (ts, sequence)
+  std::int64_t joined_ns_ = 0;      // when the last onset became known
+  std::size_t judged_count_ = 0;    // onsets when last judged: more of them, or it is old news
   std::uint64_t turned_away_count_ = 0;
 };
 

@@ -61,6 +61,15 @@ class LruTable {
     if (slot < nodes_.size()) __builtin_prefetch(&nodes_[slot], 1);
   }
 
+  // Calls `visit(slot)` for each slot in use, in the order of their numbers: the same order on
+  // every run that did the same.
+  template <typename Visit>
+  void each(Visit&& visit) const {
+    for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
+      if (nodes_[slot].stamp != kErased) visit(slot);
+    }
+  }
+
   // The key must not be there, and the table not full. The slot's content is default-made.
   std::uint32_t insert(std::uint64_t key, std::int32_t stamp) {
     GRACE_ASSERT(!full());
