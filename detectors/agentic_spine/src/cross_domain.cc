@@ -23,9 +23,9 @@ constexpr std::int64_t kUnknownSpanNs = core::kNsPerMinute;
 constexpr std::size_t kUnknownDomainsMin = 3;
 constexpr std::size_t kIllMax = 64;
 
-std::set<std::string> domains_of(const std::vector<const IllService*>& group) {
-  std::set<std::string> domains;
-  for (const IllService* const member : group) domains.insert(member->domain);
+Names domains_of(const std::vector<const IllService*>& group) {
+  Names domains;
+  for (const IllService* const member : group) domains.emplace(member->domain);
   return domains;
 }
 
@@ -107,8 +107,8 @@ double CrossDomain::link_probability(const Group& group, const IllService& root,
                                      bool dependent) const {
   // For each further domain: that its illness came over, against that it came by itself. The
   // member of the domain that is linked best counts.
-  std::set<std::string> open = domains_of(group);
-  open.erase(root.domain);
+  Names open = domains_of(group);
+  open.erase(std::string(root.domain));
   double all = 1.0;
   for (const std::string& domain : open) {
     double best = 0.0;
@@ -128,7 +128,7 @@ double CrossDomain::link_probability(const Group& group, const IllService& root,
   return all;
 }
 
-bool CrossDomain::told(const Group& group, const std::set<std::string>& domains) const {
+bool CrossDomain::told(const Group& group, const Names& domains) const {
   for (const Report& report : reports_) {
     const bool same = std::any_of(group.begin(), group.end(), [&](const IllService* member) {
       return report.services.contains(member->service);
@@ -141,9 +141,9 @@ bool CrossDomain::told(const Group& group, const std::set<std::string>& domains)
   return false;
 }
 
-void CrossDomain::remember(const Group& group, std::set<std::string> domains, std::int64_t now_ns) {
+void CrossDomain::remember(const Group& group, Names domains, std::int64_t now_ns) {
   Report report;
-  for (const IllService* const member : group) report.services.insert(member->service);
+  for (const IllService* const member : group) report.services.emplace(member->service);
   report.domains = std::move(domains);
   report.ts_ns = now_ns;
   if (reports_.size() == kReportsMax) reports_.erase(reports_.begin());
@@ -185,7 +185,7 @@ std::vector<core::Finding> CrossDomain::on_tick(const std::vector<IllService>& i
 
 void CrossDomain::consider(const Group& group, bool dependent, std::int64_t now_ns,
                            std::vector<core::Finding>& found) {
-  std::set<std::string> domains = domains_of(group);
+  Names domains = domains_of(group);
   if (told(group, domains) || now_ns - group.back()->onset_ns < settle_ns_) return;
   // Each domain's illness is evidence of its own: pooled as independent sources are, so two at 0.8
   // give 0.86; then that they belong together.
@@ -210,17 +210,17 @@ core::Finding CrossDomain::describe(const Group& group, const IllService& root, 
                                     double confidence, std::int64_t now_ns) const {
   core::Finding finding;
   std::vector<std::string> domains;  // by onset, then those at risk by name
-  std::set<std::string> services;
+  Names services;
   auto highest = core::Criticality::kLow;
-  const auto add_domain = [&](const std::string& domain) {
+  const auto add_domain = [&](std::string_view domain) {
     const bool fresh =
         !domain.empty() && std::find(domains.begin(), domains.end(), domain) == domains.end();
-    if (fresh) domains.push_back(domain);
+    if (fresh) domains.emplace_back(domain);
     return fresh;
   };
   std::vector<std::string> details;
   for (const IllService* const member : group) {
-    services.insert(member->service);
+    services.emplace(member->service);
     if (add_domain(member->domain)) {
       finding.reasoning.push_back(domain_title(member->domain) +
                                   (domains.size() == 1 ? " domain degradation"
@@ -228,15 +228,15 @@ core::Finding CrossDomain::describe(const Group& group, const IllService& root, 
                                                        : " domain degradation at the same time"));
     }
     details.push_back(
-        member->service + " health " + decimal(member->health, 2) + " since " +
+        std::string(member->service) + " health " + decimal(member->health, 2) + " since " +
         core::format_rfc3339(member->onset_ns / core::kNsPerSecond * core::kNsPerSecond));
-    for (const core::Evidence& evidence : member->evidence) {
+    for (const core::Evidence& evidence : *member->evidence) {
       if (finding.evidence.size() == core::kEvidenceMax) break;
       finding.evidence.push_back(evidence);
     }
   }
   const std::size_t ill_domains = domains.size();
-  std::set<std::string> at_risk;
+  Names at_risk;
   for (const IllService* const member : group) {
     const core::BlastRadius radius = topology_.blast_radius(member->service);
     highest = std::max(highest, radius.highest);

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,15 +13,17 @@
 
 namespace grace::agentic_spine {
 
-// A service that is ill now.
+using Names = std::set<std::string, std::less<>>;
+
+// A service that is ill now. Views: good until its health changes.
 struct IllService {
-  std::string service;
-  std::string domain;
+  std::string_view service;
+  std::string_view domain;
   double health = 1.0;
   double confidence = 0.0;  // that it is ill
   double chance = 0.0;      // of falling ill by itself within the cascade window
   std::int64_t onset_ns = 0;
-  std::vector<core::Evidence> evidence;
+  const std::vector<core::Evidence>* evidence = nullptr;  // never null in use
 };
 
 // "Two domains fall ill, and one rests on the other": groups ill services that dependencies join,
@@ -38,8 +42,8 @@ class CrossDomain {
  private:
   using Group = std::vector<const IllService*>;  // by onset
   struct Report {
-    std::set<std::string> services;
-    std::set<std::string> domains;
+    Names services;
+    Names domains;
     std::int64_t ts_ns = 0;
   };
   [[nodiscard]] std::vector<Group> joined_groups(const std::vector<IllService>& ill) const;
@@ -51,8 +55,8 @@ class CrossDomain {
                 std::vector<core::Finding>& found);
   [[nodiscard]] core::Finding describe(const Group& group, const IllService& root, bool dependent,
                                        double confidence, std::int64_t now_ns) const;
-  [[nodiscard]] bool told(const Group& group, const std::set<std::string>& domains) const;
-  void remember(const Group& group, std::set<std::string> domains, std::int64_t now_ns);
+  [[nodiscard]] bool told(const Group& group, const Names& domains) const;
+  void remember(const Group& group, Names domains, std::int64_t now_ns);
   void forget_healed(const std::vector<IllService>& ill);
 
   static constexpr std::size_t kReportsMax = 64;

@@ -112,7 +112,7 @@ void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
     if (health.state() == EpisodeState::kReported && !health.domain.empty()) {
       const std::int64_t window_ns = rules_.config.cascade_window.count() * core::kNsPerSecond;
       ill.push_back({service, health.domain, health.health(), health.reported_confidence(),
-                     health.chance_within(window_ns), health.onset_ns(), health.evidence()});
+                     health.chance_within(window_ns), health.onset_ns(), &health.evidence()});
     }
   }
   unsettled_.resize(kept);
