@@ -103,10 +103,12 @@ void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
     services_[slot].listed = health.unsettled();
     if (services_[slot].listed) unsettled_[kept++] = slot;
     if (health.state() == EpisodeState::kHealthy) continue;
-    const Verdict verdict = health.verdict(rules_);
-    if (health.due(verdict, tick.watermark_ns, rules_)) {
-      report(service, health, verdict, tick.watermark_ns, sink);
-      health.mark_reported(verdict);
+    if (health.may_be_due(tick.watermark_ns, rules_)) {
+      const Verdict verdict = health.verdict(rules_);
+      if (health.due(verdict, tick.watermark_ns, rules_)) {
+        report(service, health, verdict, tick.watermark_ns, sink);
+        health.mark_reported(verdict);
+      }
     }
     // Only what has been reported is told on: a spread is made of illnesses, not of suspicions.
     if (health.state() == EpisodeState::kReported && !health.domain.empty()) {

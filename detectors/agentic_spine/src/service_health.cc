@@ -324,16 +324,20 @@ Verdict ServiceHealth::verdict(const HealthRules& rules) const {
   return verdict;
 }
 
+bool ServiceHealth::may_be_due(std::int64_t now_ns, const HealthRules& rules) const noexcept {
+  if (state_ != EpisodeState::kReported) return state_ == EpisodeState::kPending;
+  const bool much_further = health_ < reported_health_ - rules.config.further_fall;
+  return (much_further || reported_confidence_ < kGoodConfidence) &&
+         now_ns - worsened_ns_ >= rules.settle_ns;
+}
+
 bool ServiceHealth::due(const Verdict& verdict, std::int64_t now_ns,
                         const HealthRules& rules) const noexcept {
-  if (verdict.confidence < core::kFindingFloor) return false;
+  if (!may_be_due(now_ns, rules) || verdict.confidence < core::kFindingFloor) return false;
   if (state_ == EpisodeState::kReported) {
     const bool much_further = health_ < reported_health_ - rules.config.further_fall;
-    const bool surer =
-        reported_confidence_ < kGoodConfidence && verdict.confidence >= kGoodConfidence;
-    return (much_further || surer) && now_ns - worsened_ns_ >= rules.settle_ns;
+    return much_further || verdict.confidence >= kGoodConfidence;
   }
-  if (state_ != EpisodeState::kPending) return false;
   if (verdict.confidence >= kSureConfidence) return true;
   const std::int64_t waited_ns = now_ns - crossed_ns_;
   if (verdict.confidence < kGoodConfidence) return waited_ns >= kPatience * rules.settle_max_ns;

@@ -65,6 +65,8 @@ class ServiceHealth {
   [[nodiscard]] bool unsettled() const noexcept {
     return state_ != EpisodeState::kHealthy || health_ < 0.995 || raw_ < 0.995;
   }
+  // False: whatever verdict() would say, the episode is not to be reported now.
+  [[nodiscard]] bool may_be_due(std::int64_t now_ns, const HealthRules& rules) const noexcept;
   // True when the episode is to be reported now; mark_reported() when it has been.
   [[nodiscard]] bool due(const Verdict& verdict, std::int64_t now_ns,
                          const HealthRules& rules) const noexcept;
