@@ -9,6 +9,8 @@ DIR holds scoring/ (converters and scorers, which are called, not copied) and da
 inputs (about 480 MB) go into a temporary folder, or into --work, which is kept and used again.
 """
 import argparse
+import csv
+import glob
 import importlib.util
 import json
 import os
@@ -24,8 +26,8 @@ NONE = "none of these"
 CONFIGS = [
     "", "level_half=1", "level_half=2", "level_half=1000", "count_half=10", "count_half=1000",
     "noise=1", "noise=3", "agree=1", "agree=3", "share_weight=0", "share_weight=2",
-    "explained=0", "explained=1", "other_trouble=0", "other_trouble=1", "unknown_weight=0.5",
-    "window_s=120", "window_s=300",
+    "explained=0", "explained=1", "calls_weight=0", "calls_weight=1", "other_trouble=0",
+    "other_trouble=1", "unknown_weight=0.5", "window_s=120", "window_s=300",
 ]
 
 
@@ -75,6 +77,44 @@ def without_logs(folder, work):
     return path
 
 
+def spans_csv(shared, work):
+    """all calls of Nezha's traces, the fault-free phase before them, in order of their start"""
+    path = os.path.join(work, "nezha_spans.csv")
+    if os.path.exists(path):
+        return path
+    converter = module(shared, "convert")
+    root, day = os.path.join(shared, "data", "nezha_tt"), "2023-01-29"
+    shift = None
+    with open(path + ".part", "w", newline="") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(("timestamp", "trace", "span", "parent", "service", "operation",
+                         "duration_ms", "result"))
+        for phase in ("construct_data", "rca_data"):
+            calls = {}
+            for name in sorted(glob.glob(os.path.join(root, phase, day, "trace", "*"))):
+                with converter.opened(name) as file:
+                    calls.update((row["SpanID"], row) for row in csv.DictReader(file))
+            starts = [int(row["StartTimeUnixNano"]) for row in calls.values()]
+            if shift is None:  # it was recorded in the middle of the day: ends before all else
+                shift = (first_fault(work) - max(starts) // 10**9 - 3600) * 10**9
+            else:
+                shift = 0
+            for begin, row in sorted(zip(starts, calls.values()), key=lambda each: each[0]):
+                begin, taken = begin + shift, int(row["EndTimeUnixNano"]) - begin
+                stamp = converter.rfc3339(begin // 10**9)[:-1] + f".{begin % 10**9:09}Z"
+                parent = "" if row["ParentID"] == "root" else row["ParentID"]
+                writer.writerow((stamp, row["TraceID"], row["SpanID"], parent,
+                                 converter.nezha_score.service(row["PodName"]),
+                                 row["OperationName"], f"{taken / 1e6:.6f}", ""))
+    os.rename(path + ".part", path)
+    return path
+
+
+def first_fault(work):
+    truth = cases(work, "nezha_tt")[0][1]
+    return int(datetime.fromisoformat(truth["injected"].replace("Z", "+00:00")).timestamp())
+
+
 def normal_moments(truth, count=12):
     """moments of the normal phase, every 100 minutes back from half an hour before the issue"""
     at = datetime.fromisoformat(truth["at"].replace("Z", "+00:00")) - timedelta(minutes=30)
@@ -91,12 +131,14 @@ class Ranker:
     def __init__(self, grace):
         self.grace, self.seconds, self.runs = grace, 0.0, 0
 
-    def rank(self, folder, at, metrics=None, alarm=None):
+    def rank(self, folder, at, metrics=None, alarm=None, spans=None):
         command = [self.grace, "score", "rootcause", "--topology",
                    os.path.join(folder, "edges.csv"), "--metrics",
                    metrics or os.path.join(folder, "metrics.csv"), "--at", at]
         if alarm:
             command += ["--symptom", alarm]
+        if spans:
+            command += ["--spans", spans]
         with tempfile.TemporaryFile() as out:
             child = subprocess.Popen(command, stdout=out)
             _, status, usage = os.wait4(child.pid, 0)
@@ -149,20 +191,20 @@ def score_petshop(grace, shared, work):
          {"moments": normal, "named": named})
 
 
-def score_nezha(grace, shared, work, logs):
+def score_nezha(grace, shared, work, logs, spans=None):
     scorer = module(shared, "nezha_score")
     listed = scorer.faults(os.path.join(shared, "data", "nezha_tt"))
     ranker, rankings = Ranker(grace), {}
     for folder, truth in cases(work, "nezha_tt"):
         metrics = None if logs else without_logs(folder, work)
-        rankings[truth["key"]] = ranker.rank(folder, truth["at"], metrics)
+        rankings[truth["key"]] = ranker.rank(folder, truth["at"], metrics, spans=spans)
     table = scorer.score(listed, rankings)
     every = table["ALL"]
     detail = {"faults": every["n"], "declined": sum(r[0] == NONE for r in rankings.values()),
               "as5": round(100 * every["as5"], 1),
               "kinds": {k: [v["n"]] + [round(100 * v[a], 1) for a in ("as1", "as3", "as5")]
                         for k, v in table.items() if k != "ALL"}, **ranker.cost()}
-    name = "nezha " + ("with logs" if logs else "without logs")
+    name = "nezha " + ("with logs" if logs else "without logs") + (", spans" if spans else "")
     floors, published = ((65, 80), (90, 98)), ("Nezha 86.67", "Nezha 97.78")
     if not logs:
         floors, published = ((45, 60), (60, 80)), ("Nezha 42.22", "Nezha 44.44")
@@ -173,20 +215,20 @@ def score_nezha(grace, shared, work, logs):
 
 # --- ablation ---
 
-def ablation_cases(work):
+def ablation_cases(work, spans):
     """[(line of CASES, group, fold, truth)]"""
     found = []
-    for logs in (True, False):
+    for left_out, calls, group in (("", "", "logs"), ("log", "", "no logs"),
+                                   ("", spans, "logs, spans"), ("log", spans, "spans")):
         for folder, truth in cases(work, "nezha_tt"):
             fold = truth["kind"], "early" if truth["key"][11:16] < "10:22" else "late"
-            line = (folder, truth["at"], "", "" if logs else "log")
-            found.append((line, "logs" if logs else "no logs", fold, truth))
+            found.append(((folder, truth["at"], "", left_out, calls), group, fold, truth))
     for folder, truth in cases(work, "petshop"):
         fold = (truth["key"].split("/")[0],)
-        found.append(((folder, truth["at"], symptom(truth), ""), "petshop", fold, truth))
+        found.append(((folder, truth["at"], symptom(truth), "", ""), "petshop", fold, truth))
         if truth["key"].endswith(("issue_0", "issue_4")):
             for at in normal_moments(truth, 36):
-                found.append(((folder, at, symptom(truth), ""), "normal", fold, truth))
+                found.append(((folder, at, symptom(truth), "", ""), "normal", fold, truth))
     return found
 
 
@@ -194,9 +236,10 @@ def run_ablation(tool, work, listed, configs):
     """{config: [answer of each case]}"""
     paths = [os.path.join(work, name) for name in ("cases.tsv", "configs.txt")]
     with open(paths[0], "w") as file:
-        for (folder, at, alarm, left_out), *_ in listed:
+        for (folder, at, alarm, left_out, spans), *_ in listed:
             file.write("\t".join((os.path.join(folder, "edges.csv"),
-                                  os.path.join(folder, "metrics.csv"), at, alarm, left_out)) + "\n")
+                                  os.path.join(folder, "metrics.csv"), at, alarm, left_out,
+                                  spans)) + "\n")
     with open(paths[1], "w") as file:
         file.writelines(config + "\n" for config in configs)
     lines = subprocess.run([tool, *paths], check=True, capture_output=True, text=True).stdout
@@ -236,8 +279,8 @@ def worth(sums):
     return sum(shares) / max(1, len(shares)) - named / n
 
 
-def ablate(tool, work):
-    listed = ablation_cases(work)
+def ablate(tool, work, spans):
+    listed = ablation_cases(work, spans)
     answers = run_ablation(tool, work, listed, CONFIGS)
     for config in CONFIGS:
         print(json.dumps({"config": config or "defaults",
@@ -269,11 +312,12 @@ def main():
         convert(arguments.shared, work)
         print(f"converted in {time.time() - begin:.0f} s", file=sys.stderr)
         if arguments.ablation:
-            ablate(arguments.ablation, work)
+            ablate(arguments.ablation, work, spans_csv(arguments.shared, work))
             return
         score_petshop(arguments.grace, arguments.shared, work)
-        for logs in (False, True):
-            score_nezha(arguments.grace, arguments.shared, work, logs)
+        for spans in (None, spans_csv(arguments.shared, work)):
+            for logs in (False, True):
+                score_nezha(arguments.grace, arguments.shared, work, logs, spans)
     finally:
         if not arguments.work:
             shutil.rmtree(work, ignore_errors=True)

@@ -50,6 +50,25 @@ def on_normal_data_none_of_these_stands_first(grace, arguments):
         equal(ranked(grace, edges, metrics, *more)[0]["service"], "none of these", "the first")
 
 
+def spans_tell_who_spends_the_time(grace, arguments):
+    edges = grace.write("edges.csv", "caller,callee\n")
+    metrics = grace.write("none.csv", HEADING + "\n")
+    rows = ["timestamp,trace,span,parent,service,operation,duration_ms,result"]
+    for second in range(0, 3540, 4):
+        stamp = f"2025-01-15T14:{second // 60:02}:{second % 60:02}Z"
+        own = 5 + second % 3 + (50 if second > 3420 else 0)
+        rows += [f"{stamp},t{second},a,,web,GET /,{own + 10},ok",
+                 f"{stamp},t{second},b,a,db,SELECT,{own},ok"]
+    spans = grace.write("spans.csv", "\n".join(rows) + "\n")
+    ranking = ranked(grace, edges, metrics, "--spans", spans)
+    equal(ranking[0]["service"], "db", "the cause by spans")
+    equal(ranked(grace, edges, metrics, "--spans", spans, at="2025-01-15T14:50:00Z")[0]["service"],
+          "none of these", "the cause before")
+    bad = grace.write("bad_spans.csv", f"{AT},t,a,,web,GET /,-1,ok\n")
+    said = ranked(grace, edges, metrics, "--spans", bad, code=2)
+    check("bad_spans.csv:1: duration '-1'" in said, said)
+
+
 def wrong_input_exits_with_2_and_names_the_place(grace, arguments):
     edges = grace.write("edges.csv", "web,api\n")
     good = grace.write("good.csv", "\n".join([HEADING, *recorded(set())]))
@@ -70,4 +89,5 @@ def wrong_input_exits_with_2_and_names_the_place(grace, arguments):
 if __name__ == "__main__":
     harness.main([a_cause_is_named_whatever_the_order_of_lines,
                   on_normal_data_none_of_these_stands_first,
+                  spans_tell_who_spends_the_time,
                   wrong_input_exits_with_2_and_names_the_place], __doc__)

@@ -7,12 +7,13 @@
 #include "grace/core/time.h"
 #include "rootcause_input.h"
 #include "score.h"
+#include "span_input.h"
 
 namespace grace::tools {
 namespace {
 
 struct RootCauseArguments {
-  std::string topology, metrics, at, symptom;
+  std::string topology, metrics, spans, at, symptom;
 };
 
 tl::unexpected<core::Error> wrong(const std::string& what) {
@@ -42,6 +43,19 @@ core::Result<void> rank_file(const RootCauseArguments& arguments) {
   const auto read = read_metrics(std::move(*metrics), *at_ns,
                                  [&](const auto&... sample) { return model.observe(sample...); });
   if (!read) return tl::unexpected(read.error());
+  if (!arguments.spans.empty()) {
+    auto lines = BoundedLines::open(arguments.spans);
+    if (!lines) return tl::unexpected(lines.error());
+    models::SpanAssembler assembler(model);
+    const auto spans = read_spans(std::move(*lines), *at_ns,
+                                  [&](const auto& span) { return assembler.observe(span); });
+    if (!spans) return tl::unexpected(spans.error());
+    assembler.finish();
+    if (assembler.counters().no_room > 0) {
+      std::cerr << "grace: " << assembler.counters().no_room
+                << " samples of spans found no room in the model\n";
+    }
+  }
   const auto ranking = model.rank(*at_ns, symptom);
   if (!ranking) return wrong("--symptom: " + ranking.error().message);
   std::cout << ranking_json(*ranking) << '\n';
@@ -57,9 +71,12 @@ void add_score_rootcause(CLI::App& score, int& exit_code) {
   command->footer(
       "Example: grace score rootcause --topology edges.csv --metrics metrics.csv "
       "--at 2025-01-15T14:45:00Z --symptom web:latency_average\n"
-      "edges.csv: caller,callee. metrics.csv: timestamp,service,metric,value, in any order.");
+      "edges.csv: caller,callee. metrics.csv: timestamp,service,metric,value, in any order.\n"
+      "spans: timestamp,trace,span,parent,service,operation,duration_ms,result.");
   command->add_option("--topology", arguments->topology, "Who calls whom")->required();
   command->add_option("--metrics", arguments->metrics, "Samples of all services")->required();
+  command->add_option("--spans", arguments->spans,
+                      "Calls of traces, in order of time within half a minute");
   command->add_option("--at", arguments->at, "The moment asked about, RFC 3339; later is not used")
       ->required();
   command->add_option("--symptom", arguments->symptom, "The alarm that asked, SERVICE:METRIC");

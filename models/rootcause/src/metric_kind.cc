@@ -56,6 +56,10 @@ namespace {
 
 MetricKind metric_kind(std::string_view name) noexcept {
   if (starts_with(name, "log:") || starts_with(name, "template:")) return MetricKind::kTemplate;
+  // What follows is the name of an operation, which may hold any word.
+  if (starts_with(name, kSpanSelfTime)) return MetricKind::kSelfTime;
+  if (starts_with(name, kSpanErrors)) return MetricKind::kErrors;
+  if (starts_with(name, kSpanCalls)) return MetricKind::kCalls;
   if (contains_any(name, {"client", "node"})) return MetricKind::kContext;
   if (contains_any(name, {"selftime", "self_time"})) return MetricKind::kSelfTime;
   if (contains_any(name, {"latency", "duration", "response_time", "responsetime"})) {
@@ -85,6 +89,7 @@ BadDirection bad_direction(MetricKind kind, std::string_view name) noexcept {
     case MetricKind::kResource:
       return BadDirection::kUp;
     case MetricKind::kTemplate:
+    case MetricKind::kCalls:
     case MetricKind::kTraffic:
     case MetricKind::kContext:
     case MetricKind::kOther:

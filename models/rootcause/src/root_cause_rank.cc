@@ -25,6 +25,7 @@ struct KindEvidence {
   double nats = 0.0;  // saturated
   double score = 0.0;
   std::int64_t onset_ns = 0;
+  std::int64_t step_ns = 0;  // its pace
   std::string_view metric;
 };
 
@@ -64,7 +65,6 @@ class RootCauseRanker {
     std::vector<std::size_t> callees;  // in scope
     std::array<KindEvidence, kMetricKindCount> kinds{};
     std::array<std::optional<double>, kMetricKindCount> excess{};
-    std::int64_t step_ns = 0;  // coarsest pace of its series
     double own_score = 0.0;
     double score = 0.0;
     const KindEvidence* strongest = nullptr;
@@ -74,6 +74,7 @@ class RootCauseRanker {
     Cut cut;
   };
   using Instances = std::vector<Measured>;  // of one name
+  using Presences = std::vector<const RootCauseModel::Series*>;
 
   // Everything, or what the alarmed services depend on and themselves, the nearest first.
   void choose(std::vector<std::string_view> found) {
@@ -110,17 +111,25 @@ class RootCauseRanker {
   void judge(Node& node) {
     std::vector<Instances> means;
     std::vector<Cut> traffic;
+    Presences lines;
     const auto& all = node.service->series;
     for (auto first = all.begin(); first != all.end();) {
       const auto last = std::find_if(first, all.end(), [&](const auto& entry) {
         return entry.first.first != first->first.first;
       });
       Instances same_name;
+      Presences steps;  // of one operation, which is the name
       for (; first != last; ++first) {
         const RootCauseModel::Series& series = first->second;
-        if (series.kind == MetricKind::kTemplate) continue;
+        if (series.kind == MetricKind::kTemplate) {
+          lines.push_back(&series);
+          continue;
+        }
+        if (series.kind == MetricKind::kCalls) {
+          steps.push_back(&series);
+          continue;
+        }
         Cut cut = cut_series(series.points, at_ns_, config_);
-        node.step_ns = std::max(node.step_ns, cut.step_ns);
         if (!model_.has_say(series.kind)) continue;
         if (series.kind == MetricKind::kTraffic) {
           traffic.push_back(std::move(cut));
@@ -128,6 +137,7 @@ class RootCauseRanker {
           same_name.push_back({&series, std::move(cut)});
         }
       }
+      judge_presence(node, steps);
       if (same_name.empty()) continue;
       judge_instances(node, same_name);
       const MetricKind kind = same_name.front().series->kind;
@@ -135,7 +145,7 @@ class RootCauseRanker {
         means.push_back(std::move(same_name));
       }
     }
-    judge_templates(node);
+    judge_presence(node, lines);
     for (const Instances& mean : means) measure_excess(node, mean, traffic);
   }
 
@@ -152,7 +162,7 @@ class RootCauseRanker {
       Evidence evidence = rare ? presence_evidence(each.cut, series.bad)
                                : level_evidence(each.cut, series.bad, config_);
       evidence.nats = std::max(0.0, evidence.nats - chance);
-      keep(node, series.kind, series.name->first, evidence,
+      keep(node, series, evidence, each.cut.step_ns,
            rare ? config_.count_half : level_half(each.cut));
     }
   }
@@ -161,37 +171,47 @@ class RootCauseRanker {
     return config_.level_half * exact_log(static_cast<double>(cut.baseline.size()) + 2.0);
   }
 
-  void keep(Node& node, MetricKind kind, std::string_view metric, const Evidence& evidence,
-            double half) const {
-    KindEvidence& best = node.kinds[static_cast<std::size_t>(kind)];
+  void keep(Node& node, const RootCauseModel::Series& series, const Evidence& evidence,
+            std::int64_t step_ns, double half) const {
+    KindEvidence& best = node.kinds[static_cast<std::size_t>(series.kind)];
     const double nats = evidence.nats * half / (evidence.nats + half);
     if (best.known && nats <= best.nats) return;
-    best = {true, nats, 0.0, evidence.onset_ns, metric};
+    best = {true, nats, 0.0, evidence.onset_ns, step_ns, series.name->first};
   }
 
-  // By the moments at which the service logged anything, the newest history_max of them: at which
-  // of them each template was there. One that is not mentioned was not, also before it was first
-  // seen.
-  void judge_templates(Node& node) {
-    std::set<std::int64_t> logged;
-    for (const auto& [name, series] : node.service->series) {
-      if (series.kind != MetricKind::kTemplate) continue;
-      for (const Point& point : series.points) {
-        if (point.ts_ns <= at_ns_ && point.value > 0) logged.insert(point.ts_ns);
-        if (logged.size() > config_.history_max) logged.erase(logged.begin());
+  // A service may know hundreds of steps. The oddest of m is so much odder by chance alone (see
+  // judge_instances); what `noise` takes off later anyhow is left on.
+  [[nodiscard]] double chance_of_steps(const Node& node) const noexcept {
+    const auto& all = node.service->series;
+    const auto steps = std::count_if(all.begin(), all.end(), [](const auto& entry) {
+      return entry.second.kind == MetricKind::kCalls;
+    });
+    return std::max(0.0, exact_log(static_cast<double>(steps)) - config_.noise);
+  }
+
+  // Lines of a service, or steps of an operation, by the moments at which any of them was there,
+  // the newest history_max of them: at which of these each one was. One that is not mentioned was
+  // not, also before it was first seen. So silence of the callers is no evidence.
+  void judge_presence(Node& node, const Presences& all) {
+    std::set<std::int64_t> seen;
+    for (const RootCauseModel::Series* series : all) {
+      for (const Point& point : series->points) {
+        if (point.ts_ns <= at_ns_ && point.value > 0) seen.insert(point.ts_ns);
+        if (seen.size() > config_.history_max) seen.erase(seen.begin());
       }
     }
     std::vector<Point> moments;
-    for (const std::int64_t ts_ns : logged) moments.push_back({ts_ns, 0.0, 0.0F});
+    for (const std::int64_t ts_ns : seen) moments.push_back({ts_ns, 0.0, 0.0F});
     const Cut frame = cut_series(moments, at_ns_, config_);
     if (frame.baseline.size() < config_.baseline_samples_min) return;
-    node.step_ns = std::max(node.step_ns, frame.step_ns);
-    for (const auto& [name, series] : node.service->series) {
-      if (series.kind != MetricKind::kTemplate) continue;
+    const double chance = all.front()->kind == MetricKind::kCalls ? chance_of_steps(node) : 0.0;
+    for (const RootCauseModel::Series* series : all) {
       Cut cut = frame;
-      mark_present(series.points, cut.baseline);
-      mark_present(series.points, cut.window);
-      keep(node, series.kind, name.first, presence_evidence(cut, series.bad), config_.count_half);
+      mark_present(series->points, cut.baseline);
+      mark_present(series->points, cut.window);
+      Evidence evidence = presence_evidence(cut, series->bad);
+      evidence.nats = std::max(0.0, evidence.nats - chance);
+      keep(node, *series, evidence, frame.step_ns, config_.count_half);
     }
   }
 
@@ -300,10 +320,7 @@ class RootCauseRanker {
       const double all = nodes_[i].excess[kind].value_or(0.0);
       own[i] = all;
       for (const std::size_t callee : nodes_[i].callees) {
-        if (!may_explain(nodes_[i], nodes_[i].kinds[kind], nodes_[callee],
-                         nodes_[callee].kinds[kind])) {
-          continue;
-        }
+        if (!may_explain(nodes_[i].kinds[kind], nodes_[callee].kinds[kind])) continue;
         const double theirs = nodes_[callee].excess[kind].value_or(0.0);
         own[i] -=
             std::min(all, theirs / static_cast<double>(nodes_[callee].service->callers.size()));
@@ -319,14 +336,14 @@ class RootCauseRanker {
   }
 
   // A callee in trouble explains only what did not begin before it, a sample of either aside.
-  [[nodiscard]] static bool may_explain(const Node& node, const KindEvidence& symptom,
-                                        const Node& callee, const KindEvidence& cause) noexcept {
+  [[nodiscard]] static bool may_explain(const KindEvidence& symptom,
+                                        const KindEvidence& cause) noexcept {
     if (!(symptom.score > 0) || !(cause.score > 0)) return false;
     if (cause.onset_ns <= symptom.onset_ns) return true;
     // Unsigned: the two may lie further apart than a signed difference holds.
     const std::uint64_t later =
         static_cast<std::uint64_t>(cause.onset_ns) - static_cast<std::uint64_t>(symptom.onset_ns);
-    return later <= static_cast<std::uint64_t>(std::max(node.step_ns, callee.step_ns));
+    return later <= static_cast<std::uint64_t>(std::max(symptom.step_ns, cause.step_ns));
   }
 
   [[nodiscard]] double weight_of(MetricKind kind) const noexcept {
@@ -334,6 +351,7 @@ class RootCauseRanker {
     if (kind == MetricKind::kTraffic || kind == MetricKind::kContext) weight = 0.0;
     if (kind == MetricKind::kResource) weight = config_.resource_weight;
     if (kind == MetricKind::kOther) weight = config_.unknown_weight;
+    if (kind == MetricKind::kCalls) weight = config_.calls_weight;
     const bool spoken_of = any_kind_ || alarms_.empty() ||
                            std::any_of(alarms_.begin(), alarms_.end(),
                                        [&](MetricKind alarm) { return same_trouble(alarm, kind); });
@@ -358,13 +376,15 @@ class RootCauseRanker {
       for (const std::size_t callee : node.callees) {
         const Node& other = nodes_[callee];
         if (other.strongest == nullptr || node.strongest == nullptr) continue;
-        if (!may_explain(node, *node.strongest, other, *other.strongest)) continue;
+        if (!may_explain(*node.strongest, *other.strongest)) continue;
         theirs = std::max(theirs, other.own_score);
       }
       // Calls of a callee that fail or hang are errors of their caller, whatever the callee itself
       // shows: nats of one kind and of another do not compare. So as far as the callee is likely to
       // be in trouble, errors say nothing against their caller.
-      const double errors = node.kinds[static_cast<std::size_t>(MetricKind::kErrors)].score;
+      // So it is with the calls that it makes next, or no longer: they follow from the answers.
+      const double errors = node.kinds[static_cast<std::size_t>(MetricKind::kErrors)].score +
+                            node.kinds[static_cast<std::size_t>(MetricKind::kCalls)].score;
       const double lines = node.kinds[static_cast<std::size_t>(MetricKind::kTemplate)].score;
       node.score = node.own_score - errors * trouble_of(theirs) -
                    config_.explained * std::min(lines, theirs);

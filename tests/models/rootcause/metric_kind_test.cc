@@ -35,6 +35,14 @@ TEST(MetricKind, IsReadFromTheName) {
   for (const auto& [name, kind] : cases) EXPECT_EQ(metric_kind(name), kind) << name;
 }
 
+TEST(MetricKind, OperationsMayBeCalledAnything) {
+  for (const std::string operation : {"GET /nodes", "log: cpu latency", "client", ""}) {
+    EXPECT_EQ(metric_kind(std::string(kSpanSelfTime) + operation), MetricKind::kSelfTime);
+    EXPECT_EQ(metric_kind(std::string(kSpanErrors) + operation), MetricKind::kErrors);
+    EXPECT_EQ(metric_kind(std::string(kSpanCalls) + operation), MetricKind::kCalls);
+  }
+}
+
 TEST(MetricKind, KnowsWhichMovementIsBad) {
   const auto bad = [](const char* name) { return bad_direction(metric_kind(name), name); };
   EXPECT_EQ(bad("latency_p99"), BadDirection::kUp);

@@ -13,13 +13,19 @@ enum class MetricKind : std::uint8_t {
   kAvailability,  // share of requests that succeed, or fail: spreads to callers
   kErrors,        // counts of errors: spread to callers
   kTemplate,      // lines of one log template ("log:..."); judged by presence
+  kCalls,         // steps of one operation ("span_calls:..."); judged by presence
   kTraffic,       // requests, calls, spans: what callers do, so no evidence against the service
   kCpu,           // processor: the service's own
   kResource,      // memory, disk, threads, queues
   kContext,       // of the machine it runs on, or of calls as the calling side sees them
   kOther,
 };
-inline constexpr std::size_t kMetricKindCount = 10;
+inline constexpr std::size_t kMetricKindCount = 11;
+
+// What traces say of an operation, whose name follows (span_assembler.h).
+inline constexpr std::string_view kSpanSelfTime = "span_selftime:";
+inline constexpr std::string_view kSpanErrors = "span_errors:";
+inline constexpr std::string_view kSpanCalls = "span_calls:";
 
 // Which movement is bad: up, down, or both where a name does not tell.
 enum class BadDirection : std::uint8_t { kUp = 0, kDown, kBoth };

@@ -44,6 +44,9 @@ struct RootCauseConfig {
   // Weight of memory, disk, threads and queues, and of metrics of no known kind.
   double resource_weight = 0.0;
   double unknown_weight = 0.0;
+  // Weight of the steps that operations take (span_assembler.h), which depend on what they are
+  // asked as well.
+  double calls_weight = 0.5;
   // Score of "none of these": a service below it is less probable than that there is no cause.
   double none_score = 2.0;
 
