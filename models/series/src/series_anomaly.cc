@@ -153,13 +153,16 @@ SeriesAnomaly::Oddities SeriesAnomaly::oddities(std::int64_t time_ns, double val
   return odd;
 }
 
+static_assert(SeriesAnomaly::kMemberTail <= TailHistogram::kRare, "what is common adds nothing");
+
 SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
   SeriesVerdict verdict;
   for (std::size_t i = 0; i < kSeriesMemberCount; ++i) {
     if ((members_ >> i & 1U) == 0) continue;
-    const double tail = tails_[i].middle(odd[i]);
+    const bool usual = steps_ <= kWarmupSteps || tails_[i].common(odd[i]);
+    const double tail = usual ? kMemberTail : tails_[i].middle(odd[i]);
     tails_[i].add(odd[i]);
-    if (steps_ <= kWarmupSteps || tail >= kMemberTail) continue;
+    if (tail >= kMemberTail) continue;
     const double excess = kInverseLn10 * core::exact_log(kMemberTail / tail);
     verdict.surprise += excess;
     const double own = -kInverseLn10 * core::exact_log(tail);
