@@ -70,6 +70,9 @@ SeriesAnomaly::SeriesAnomaly(std::uint32_t members) noexcept
 
 SeriesVerdict SeriesAnomaly::step(std::int64_t time_ns, double value) noexcept {
   if (!(magnitude(value) <= kValueMax)) return {};
+  // With many series they are not in the caches; they come while the lags are compared.
+  for (const TailHistogram& tail : tails_) __builtin_prefetch(&tail, 1);
+  __builtin_prefetch(&surprise_tail_, 1);
   const double now = judged(value);
   if (steps_ == 0) origin_ = now;
   const Oddities odd = oddities(time_ns, now);
