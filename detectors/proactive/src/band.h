@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "grace/core/detector.h"
 #include "numeric.h"
 #include "trend_model.h"
 
@@ -32,7 +33,10 @@ struct Futures {
 class BandScale {
  public:
   [[nodiscard]] double value() const noexcept { return value_; }
+  [[nodiscard]] const core::BandCounts& counts() const noexcept { return counts_; }
   void judge(bool missed) noexcept {
+    ++counts_.due;
+    if (!missed) ++counts_.inside;
     value_ = std::clamp(value_ * (1.0 + kGain * ((missed ? 1.0 : 0.0) - (1.0 - kBandShare))), kMin,
                         kMax);
   }
@@ -42,6 +46,7 @@ class BandScale {
   static constexpr double kMin = 0.25;
   static constexpr double kMax = 8.0;
   double value_ = 1.0;
+  core::BandCounts counts_;
 };
 
 // Bands whose time has not come yet, one for each bin within the horizon. 768 bytes.

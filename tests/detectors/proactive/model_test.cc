@@ -291,6 +291,8 @@ TEST(PendingBands, ABandIsJudgedOnceAndAtItsBinOnly) {
   bands.put(101, 50.0, 1.0);
   bands.come(101, 50.5, scale);
   EXPECT_LT(scale.value(), wider);
+  EXPECT_EQ(scale.counts().due, 2U);
+  EXPECT_EQ(scale.counts().inside, 1U);
 }
 
 }  // namespace
