@@ -155,6 +155,17 @@ def a_replay_is_scored(grace, arguments):
     equal(play_one(grace, "--keep", folder), lines, "played again")
 
 
+def bands_do_not_depend_on_workers(grace, arguments):
+    stream = grace.write("day.ndjson", gen(grace, 3)[0])
+    first, *others = [grace.json("replay", stream, "--workers", workers)
+                      for workers in ("1", "2", "4")]
+    check(0 < first["forecast_bands"]["inside"] <= first["forecast_bands"]["due"], first)
+    for other in others:
+        for key in ("forecast_bands", "decision_digest"):
+            equal(other[key], first[key], key)
+
+
 if __name__ == "__main__":
     harness.main([the_seed_gives_the_bytes, truth_names_every_kind, faults_are_in_the_stream,
-                  days_have_bounds, triggers_are_attributed, a_replay_is_scored], __doc__)
+                  days_have_bounds, triggers_are_attributed, a_replay_is_scored,
+                  bands_do_not_depend_on_workers], __doc__)
