@@ -49,7 +49,7 @@ class BandScale {
   static constexpr double kMax = 8.0;
   // Nine of ten bands hold at this scale on generated weeks (bench/quality/generated.md); a
   // partition sees a few in a week, too few to begin with 1.
-  double value_ = 3.0;
+  double value_ = 2.5;
   core::BandCounts counts_;
 };
 
