@@ -123,18 +123,49 @@ def triggers_are_attributed(grace, arguments):
     equal(generated.calibration_error([]), 0, "no triggers")
 
 
-def a_replay_is_scored(grace, arguments):
+def play_one(grace, *more):
     done = subprocess.run([sys.executable, generated.__file__, "--grace", grace.binary, "--seeds",
-                           "2", "--days", "1"], capture_output=True, text=True)
+                           "2", "--days", "1", *more], capture_output=True, text=True)
     equal(done.returncode, 0, done.stderr)
-    lines = {line["metric"]: line for line in map(json.loads, done.stdout.splitlines())}
+    return {line["metric"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+def a_replay_is_scored(grace, arguments):
+    folder = grace.path("kept")
+    lines = play_one(grace, "--keep", folder)
     equal(len(lines), 6, "metrics")
     recall = lines["recall"]
     equal(recall["detail"]["faults"], 40, "faults")
     check(0 < recall["value"] <= 1, recall)
     check(lines["false triggers a day"]["detail"]["triggers"] > 0, lines)
+    check(lines["coverage of the 90% band"]["detail"]["bands"] > 0, lines)
+    # What is kept is taken as it is, and of another program or length it is not.
+    path = os.path.join(folder, "seed-2.json")
+    with open(path, encoding="utf-8") as file:
+        kept = json.load(file)
+    equal(play_one(grace, "--keep", folder), lines, "the same, from the folder")
+    kept["triggers"] = []
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(kept, file)
+    equal(play_one(grace, "--keep", folder)["false triggers a day"]["detail"]["triggers"], 0,
+          "triggers from the folder")
+    kept["made_by"]["program"] = "another"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(kept, file)
+    equal(play_one(grace, "--keep", folder), lines, "played again")
+
+
+def bands_do_not_depend_on_workers(grace, arguments):
+    stream = grace.write("day.ndjson", gen(grace, 3)[0])
+    first, *others = [grace.json("replay", stream, "--workers", workers)
+                      for workers in ("1", "2", "4")]
+    check(0 < first["forecast_bands"]["inside"] <= first["forecast_bands"]["due"], first)
+    for other in others:
+        for key in ("forecast_bands", "decision_digest"):
+            equal(other[key], first[key], key)
 
 
 if __name__ == "__main__":
     harness.main([the_seed_gives_the_bytes, truth_names_every_kind, faults_are_in_the_stream,
-                  days_have_bounds, triggers_are_attributed, a_replay_is_scored], __doc__)
+                  days_have_bounds, triggers_are_attributed, a_replay_is_scored,
+                  bands_do_not_depend_on_workers], __doc__)

@@ -278,7 +278,7 @@ ProactivePartition::Outlook ProactivePartition::outlook(const SeriesModel& model
   result.at_horizon = previous;
   if (calibrated) {
     const double sd = r->forecast.forecast(kHorizonCount - 1).sd;
-    result.futures = {previous, model.trend.level, sd, lasts};
+    result.futures = {previous, model.trend.level, r->residual.expected, sd, lasts};
   }
   result.probability = std::min(lasts * going_on + (1.0 - lasts) * staying, 0.99);
   return result;

@@ -37,6 +37,7 @@ class ProactivePartition final : public core::PartitionDetector {
   [[nodiscard]] std::uint64_t evicted_count() const override {
     return table_.evicted_count() + refused_count_;
   }
+  [[nodiscard]] core::BandCounts band_counts() const override { return band_scale_.counts(); }
 
   [[nodiscard]] std::size_t series_count() const noexcept { return table_.size(); }
   [[nodiscard]] std::size_t rich_count() const noexcept { return pool_.size() - free_.size(); }

@@ -197,6 +197,8 @@ class Engine::Impl {
       sum.blank_lines += from.blank.load(std::memory_order_relaxed);
       sum.late += from.late.load(std::memory_order_relaxed);
       sum.evicted += from.evicted.load(std::memory_order_relaxed);
+      sum.bands.due += from.bands_due.load(std::memory_order_relaxed);
+      sum.bands.inside += from.bands_inside.load(std::memory_order_relaxed);
       for (std::size_t i = 0; i < parse::kRejectReasonCount; ++i) {
         sum.rejected[i] += from.rejected[i].load(std::memory_order_relaxed);
       }

@@ -330,16 +330,22 @@ void Worker::publish_counts() {
 void Worker::publish_detector_counts() {
   std::uint64_t late = 0;
   std::uint64_t evicted = 0;
+  core::BandCounts bands;
   for (const Cell& cell : cells_) {
     for (const auto& detector : cell.detectors) {
       if (detector == nullptr) continue;
       late += detector->late_count();
       evicted += detector->evicted_count();
+      const core::BandCounts own = detector->band_counts();
+      bands.due += own.due;
+      bands.inside += own.inside;
     }
   }
   // Relaxed, as above.
   counters_.late.store(late, std::memory_order_relaxed);
   counters_.evicted.store(evicted, std::memory_order_relaxed);
+  counters_.bands_due.store(bands.due, std::memory_order_relaxed);
+  counters_.bands_inside.store(bands.inside, std::memory_order_relaxed);
 }
 
 }  // namespace grace::pipeline

@@ -47,6 +47,8 @@ struct alignas(core::kCacheLineBytes) WorkerCounters {
   std::array<std::atomic<std::uint64_t>, parse::kRejectReasonCount> rejected{};
   std::atomic<std::uint64_t> late{0};
   std::atomic<std::uint64_t> evicted{0};
+  std::atomic<std::uint64_t> bands_due{0};
+  std::atomic<std::uint64_t> bands_inside{0};
 };
 
 struct WorkerConfig {
@@ -76,7 +78,7 @@ class Worker final : public core::Stage {
 
   std::size_t run_once() override;
   [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
-  // Sums late and evicted counts of all detectors into counters(). Worker thread, or after it.
+  // Sums what all detectors count into counters(). Worker thread, or after it.
   void publish_detector_counts();
 
  private:

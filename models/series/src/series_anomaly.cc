@@ -70,6 +70,9 @@ SeriesAnomaly::SeriesAnomaly(std::uint32_t members) noexcept
 
 SeriesVerdict SeriesAnomaly::step(std::int64_t time_ns, double value) noexcept {
   if (!(magnitude(value) <= kValueMax)) return {};
+  // With many series they are not in the caches; they come while the lags are compared.
+  for (const TailHistogram& tail : tails_) __builtin_prefetch(&tail, 1);
+  __builtin_prefetch(&surprise_tail_, 1);
   const double now = judged(value);
   if (steps_ == 0) origin_ = now;
   const Oddities odd = oddities(time_ns, now);
@@ -153,13 +156,16 @@ SeriesAnomaly::Oddities SeriesAnomaly::oddities(std::int64_t time_ns, double val
   return odd;
 }
 
+static_assert(SeriesAnomaly::kMemberTail <= TailHistogram::kRare, "what is common adds nothing");
+
 SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
   SeriesVerdict verdict;
   for (std::size_t i = 0; i < kSeriesMemberCount; ++i) {
     if ((members_ >> i & 1U) == 0) continue;
-    const double tail = tails_[i].middle(odd[i]);
+    const bool usual = steps_ <= kWarmupSteps || tails_[i].common(odd[i]);
+    const double tail = usual ? kMemberTail : tails_[i].middle(odd[i]);
     tails_[i].add(odd[i]);
-    if (steps_ <= kWarmupSteps || tail >= kMemberTail) continue;
+    if (tail >= kMemberTail) continue;
     const double excess = kInverseLn10 * core::exact_log(kMemberTail / tail);
     verdict.surprise += excess;
     const double own = -kInverseLn10 * core::exact_log(tail);

@@ -17,12 +17,21 @@ std::size_t TailHistogram::bin_of(double value) noexcept {
 
 TailHistogram::Rank TailHistogram::rank(double value) const noexcept {
   const std::size_t bin = bin_of(value);
-  const std::size_t octave = bin / kBinsOctave;
   Rank rank;
-  for (std::size_t i = octave + 1; i < kOctaves; ++i) rank.above += octaves_[i];
-  for (std::size_t i = bin + 1; i < (octave + 1) * kBinsOctave; ++i) rank.above += bins_[i];
   rank.beside = bins_[bin];
+  // From the nearer end of what was seen: few bins, and no more of the state than they lie in.
+  if (bin > highest_) return rank;
+  if (highest_ - bin <= bin) {
+    for (std::size_t i = bin + 1; i <= highest_; ++i) rank.above += bins_[i];
+  } else {
+    rank.above = total_ - rank.beside;
+    for (std::size_t i = 0; i < bin; ++i) rank.above -= bins_[i];
+  }
   return rank;
+}
+
+bool TailHistogram::common(double value) const noexcept {
+  return mark_holds_ && bin_of(value) <= mark_;
 }
 
 double TailHistogram::middle(double value) const noexcept {
@@ -38,19 +47,32 @@ double TailHistogram::conservative(double value) const noexcept {
 void TailHistogram::add(double value) noexcept {
   const std::size_t bin = bin_of(value);
   ++bins_[bin];
-  ++octaves_[bin / kBinsOctave];
+  highest_ = std::max(highest_, static_cast<std::uint16_t>(bin));
+  if (bin > mark_) ++above_mark_;
   if (++total_ >= kTotalMax) halve();
+  settle_mark();
+}
+
+// Between one and two times the share nothing moves, so that the mark rests. It falls by a bin a
+// value, and rises by no more than it fell and the range grew: constant time a value on the whole.
+void TailHistogram::settle_mark() noexcept {
+  const double rare = kRare * (total_ + 1.0);
+  if (above_mark_ + 0.5 < rare) {
+    if (mark_ > 0) above_mark_ += bins_[mark_--];
+  } else {
+    while (above_mark_ > 2.0 * rare && mark_ < highest_) above_mark_ -= bins_[++mark_];
+  }
+  mark_holds_ = (above_mark_ + 0.5) / (total_ + 1.0) >= kRare;
 }
 
 void TailHistogram::halve() noexcept {
-  octaves_.fill(0);
+  above_mark_ = 0;
   total_ = 0;
   for (std::size_t bin = 0; bin < bins_.size(); ++bin) {
     // Rounded up: what was seen once stays known.
     bins_[bin] = static_cast<std::uint16_t>((bins_[bin] + 1U) / 2U);
-    octaves_[bin / kBinsOctave] =
-        static_cast<std::uint16_t>(octaves_[bin / kBinsOctave] + bins_[bin]);
     total_ += bins_[bin];
+    if (bin > mark_) above_mark_ += bins_[bin];
   }
 }
 

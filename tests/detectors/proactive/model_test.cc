@@ -249,14 +249,18 @@ TEST(RiskModel, LearnsFromWhatOtherSourcesThenFoundUnlessOurOwnActionIntervened)
   EXPECT_GT(errors_weight_after(healed), errors_weight_after(nothing));
 }
 
-TEST(Futures, TheBandHoldsNineTenthsOfBoth) {
-  EXPECT_NEAR((Futures{20.0, 10.0, 2.0, 1.0}.half_width()), 2.0 * kNormal90, 1e-3);
-  EXPECT_NEAR((Futures{10.0, 10.0, 2.0, 0.3}.half_width()), 2.0 * kNormal90, 1e-3);
+TEST(Futures, TheBandHoldsNineTenthsOfAll) {
+  EXPECT_NEAR((Futures{20.0, 10.0, 10.0, 2.0, 1.0}.half_width()), 2.0 * kNormal90, 1e-3);
+  EXPECT_NEAR((Futures{10.0, 10.0, 10.0, 2.0, 0.3}.half_width()), 2.0 * kNormal90, 1e-3);
   // Half of what may happen lies 10 below, and nine tenths must be within.
-  const double half = Futures{20.0, 10.0, 2.0, 0.5}.half_width();
+  const double half = Futures{20.0, 10.0, 10.0, 2.0, 0.5}.half_width();
   EXPECT_NEAR(half, 10.0 + 2.0 * 0.8416, 0.01);  // 80% of that half
-  EXPECT_NEAR((Futures{0.0, 10.0, 2.0, 0.5}.half_width()), half, 1e-9) << "the same downwards";
-  EXPECT_GT((Futures{20.0, 10.0, 2.0, 0.1}.half_width()), half);
+  EXPECT_NEAR((Futures{0.0, 10.0, 10.0, 2.0, 0.5}.half_width()), half, 1e-9)
+      << "the same downwards";
+  EXPECT_GT((Futures{20.0, 10.0, 10.0, 2.0, 0.1}.half_width()), half);
+  // What may be over is within the band when that is more than a tenth.
+  EXPECT_GT((Futures{20.0, 19.0, 5.0, 2.0, 0.5}.half_width()), 15.0);
+  EXPECT_LT((Futures{20.0, 19.0, 5.0, 2.0, 0.95}.half_width()), 6.0);
 }
 
 TEST(BandScale, CoverageTendsToNineTenthsWhateverTheErrors) {
@@ -282,15 +286,17 @@ TEST(PendingBands, ABandIsJudgedOnceAndAtItsBinOnly) {
   bands.put(100, 50.0, 1.0);
   bands.come(99, 0.0, scale);
   bands.come(164, 0.0, scale);  // the same slot, another bin
-  EXPECT_EQ(scale.value(), 1.0);
+  EXPECT_EQ(scale.value(), BandScale{}.value());
   bands.come(100, 0.0, scale);
   const double wider = scale.value();
-  EXPECT_GT(wider, 1.0);
+  EXPECT_GT(wider, BandScale{}.value());
   bands.come(100, 0.0, scale);
   EXPECT_EQ(scale.value(), wider);
   bands.put(101, 50.0, 1.0);
   bands.come(101, 50.5, scale);
   EXPECT_LT(scale.value(), wider);
+  EXPECT_EQ(scale.counts().due, 2U);
+  EXPECT_EQ(scale.counts().inside, 1U);
 }
 
 }  // namespace

@@ -88,5 +88,24 @@ TEST(TailHistogram, FadesWhatIsOld) {
   EXPECT_GT(tail.conservative(100.0), tail.conservative(200.0));
 }
 
+// Against the counts themselves, over halvings, a range that grows both ways and ties.
+TEST(TailHistogram, CommonIsNeverRareAndRareIsSeldomCommon) {
+  TailHistogram tail;
+  int rare = 0;
+  int not_common = 0;
+  constexpr int kValues = 3 * static_cast<int>(TailHistogram::kTotalMax);
+  for (std::uint64_t i = 0; i < kValues; ++i) {
+    const double level = i % 40'000 < 20'000 ? 1.0 : 1e-4;
+    const double value = uniform_at(3 * i) < 0.1 ? 0.0 : level / (1.0 - uniform_at(3 * i + 1));
+    const bool is_rare = tail.middle(value) < TailHistogram::kRare;
+    ASSERT_FALSE(is_rare && tail.common(value)) << i;
+    rare += is_rare ? 1 : 0;
+    not_common += tail.common(value) ? 0 : 1;
+    tail.add(value);
+  }
+  EXPECT_GT(rare, kValues / 1000);
+  EXPECT_LT(not_common, 4 * rare + kValues / 50);
+}
+
 }  // namespace
 }  // namespace grace::models

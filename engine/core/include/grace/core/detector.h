@@ -33,6 +33,12 @@ struct Tick {
   std::int64_t previous_ns = 0;   // the tick before; 0 at the first
 };
 
+// Forecast bands that are to hold nine tenths: how many came due, and what came true within them.
+struct BandCounts {
+  std::uint64_t due = 0;
+  std::uint64_t inside = 0;
+};
+
 // Keyed state of one partition (one of kPartitionCount). Owned and run by exactly one worker
 // thread. Must be a function of its own input alone: no clock, no randomness, no other partition,
 // nothing learned elsewhere. No allocation per event in the steady state.
@@ -59,6 +65,8 @@ class PartitionDetector {
   [[nodiscard]] virtual std::uint64_t late_count() const { return 0; }
   // What this partition's bounds turned away (series, patterns, labels), for statistics.
   [[nodiscard]] virtual std::uint64_t evicted_count() const { return 0; }
+  // Of all bands made, those about what was never told included; for statistics.
+  [[nodiscard]] virtual BandCounts band_counts() const { return {}; }
 };
 
 // Read-only view of the ordered stage, given to detectors that look across keys.

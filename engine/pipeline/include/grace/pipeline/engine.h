@@ -101,6 +101,7 @@ struct EventCounts {
   std::uint64_t blank_lines = 0;  // not events
   std::uint64_t late = 0;         // accepted, older than the bin they belong to
   std::uint64_t evicted = 0;      // series and patterns that bounds turned away
+  core::BandCounts bands;         // of forecasts
   [[nodiscard]] std::uint64_t rejected_total() const;
 };
 

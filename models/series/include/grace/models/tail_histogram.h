@@ -12,10 +12,11 @@ namespace grace::models {
 // p, whatever the distribution.
 //
 // Values: >= 0, finite; below 2^-48 counts as 0, above 2^48 as 2^48. Counts are halved when they
-// reach kTotalMax, so that old values fade. About 1.7 KiB, no allocation. Not thread safe.
+// reach kTotalMax, so that old values fade. About 1.5 KiB, no allocation. Not thread safe.
 class TailHistogram {
  public:
   static constexpr std::uint32_t kTotalMax = 32768;
+  static constexpr double kRare = 0.01;
 
   // Values seen, faded ones no longer counted.
   [[nodiscard]] std::uint32_t total() const noexcept { return total_; }
@@ -23,6 +24,9 @@ class TailHistogram {
   [[nodiscard]] double middle(double value) const noexcept;
   // The same with ties counted whole: valid as it stands, never too small, in (0, 1].
   [[nodiscard]] double conservative(double value) const noexcept;
+  // True only where middle(value) >= kRare, and then nearly always: known without looking at the
+  // counts, which with many series are not in the caches.
+  [[nodiscard]] bool common(double value) const noexcept;
   void add(double value) noexcept;
 
  private:
@@ -35,10 +39,14 @@ class TailHistogram {
   [[nodiscard]] static std::size_t bin_of(double value) noexcept;
   [[nodiscard]] Rank rank(double value) const noexcept;
   void halve() noexcept;
+  void settle_mark() noexcept;
 
-  std::array<std::uint16_t, kOctaves * kBinsOctave> bins_{};
-  std::array<std::uint16_t, kOctaves> octaves_{};
   std::uint32_t total_ = 0;
+  std::uint32_t above_mark_ = 0;  // values in bins above mark_
+  std::uint16_t mark_ = 0;        // the bin above which one to two times kRare of the values lie
+  std::uint16_t highest_ = 0;     // bin with a value
+  bool mark_holds_ = false;       // what lies in mark_ or below has middle() >= kRare
+  std::array<std::uint16_t, kOctaves * kBinsOctave> bins_{};
 };
 
 }  // namespace grace::models
