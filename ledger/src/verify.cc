@@ -259,8 +259,11 @@ void Verification::check_key_changes(const SegmentScanner& segment, std::uint64_
       const RecordedKeyChange found{std::move(*change), header.sequence};
       checked = check_key_change(found, chain_.log_id, changes.empty() ? nullptr : &changes.back(),
                                  report_.first_sequence == 1);
-      if (checked &&
-          (found.change.tree_size != before.size() || found.change.root != before.root())) {
+      const bool fits =
+          chain_.integrity == Integrity::kCrc32c
+              ? trees_.fits(found)
+              : found.change.tree_size == before.size() && found.change.root == before.root();
+      if (checked && !fits) {
         checked = make_error(ErrorCode::kCorrupt, "key change: it was made for another tree");
       }
       if (checked) changes.push_back(found);
