@@ -78,8 +78,8 @@ std::optional<std::string> TreeCheck::end_segment(bool ended, std::uint64_t next
   return std::nullopt;
 }
 
-std::optional<std::string> TreeCheck::end_log(std::uint64_t last_number) const {
-  if (newest_ <= last_number) return std::nullopt;
+std::optional<std::string> TreeCheck::end_log(std::uint64_t last_number, bool is_torn) const {
+  if (newest_ <= (is_torn ? number_ : last_number)) return std::nullopt;
   return "a tree file speaks of segment " + std::to_string(newest_) + ": the log was cut";
 }
 

@@ -39,8 +39,10 @@ class TreeCheck {
   void add_block(const BlockHeader& header, const Hash& records_hash);
   // `ended`: no block of it is missing, as far as the segment itself can tell.
   [[nodiscard]] std::optional<std::string> end_segment(bool ended, std::uint64_t next_sequence);
-  // What tree files say about segments behind the last one that is there.
-  [[nodiscard]] std::optional<std::string> end_log(std::uint64_t last_number) const;
+  // What tree files say about segments behind the last one that is there, `last_number`; where the
+  // walk ended before it (`is_torn`), behind the last one that was walked. What has a tree file was
+  // durable, so it is no torn tail.
+  [[nodiscard]] std::optional<std::string> end_log(std::uint64_t last_number, bool is_torn) const;
 
   // Adds a segment that was walked to what is reported. `next_sequence`: behind its last record.
   void count(HashProgress& progress, std::uint64_t number, std::uint64_t records,
