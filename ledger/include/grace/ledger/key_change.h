@@ -114,8 +114,8 @@ struct ProvenTree {
 // kCrc32c hash_sealed must be set, what is not hashed yet is hashed for it, and the change is the
 // first record of a segment. Of `config`, the signer is not used. `epoch`: of the old key, where
 // what tells it was removed with the oldest segments; 0: as the log says. kNotFound where there is
-// no log, kUntrustedKey where the old key is not the newest, kCorrupt where the log is damaged. What
-// a crash leaves is the log with either key.
+// no log, kUntrustedKey where the old key is not the newest, kCorrupt where the log is damaged.
+// What a crash leaves is the log with either key.
 [[nodiscard]] Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_signer,
                                                    const NoteSigner& new_signer,
                                                    std::uint64_t epoch = 0);
