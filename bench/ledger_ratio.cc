@@ -4,7 +4,8 @@
 //
 // Contestants, one after the other in each repetition, so that a busy machine disturbs all alike;
 // the median of the pairs' ratios is what counts. Records have 128 bytes of payload, 152 framed.
-//   sha256      SHA-256 of the framed bytes in pieces of a block, one thread, by OpenSSL: the bound
+//   sha256      SHA-256 of the framed bytes in pieces that fit a cache, one thread, by OpenSSL: the
+//               bound
 //   two         the same, two pieces side by side, as the hasher does where two blocks wait
 //   append      kSha256 at D1: until written_sequence has the last record
 //   fused       the same on the committer's thread alone
@@ -49,7 +50,7 @@ using namespace grace::ledger;
 
 constexpr std::size_t kPayloadBytes = 128;
 constexpr std::size_t kFramedBytes = record_footprint_bytes(kPayloadBytes);
-constexpr std::uint64_t kBlockBytes = 256 << 10;
+constexpr std::uint64_t kPieceBytes = 256 << 10;  // hashed at once where SHA-256 is alone
 constexpr std::uint64_t kPrepared = 64ULL << 20;  // bytes that memcpy fills again and again
 constexpr double kSteadyRate = 1e6;
 
@@ -58,9 +59,9 @@ constexpr double kSteadyRate = 1e6;
   std::exit(1);
 }
 
-// Framed records, one block's worth: the bytes that are hashed and copied.
+// Framed records, one piece: the bytes that are hashed and copied.
 std::vector<std::byte> framed_records() {
-  std::vector<std::byte> bytes(kBlockBytes / kFramedBytes * kFramedBytes);
+  std::vector<std::byte> bytes(kPieceBytes / kFramedBytes * kFramedBytes);
   std::uint64_t state = 1;
   for (std::size_t at = 0; at + sizeof(state) <= bytes.size(); at += sizeof(state)) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -137,7 +138,6 @@ LogConfig config_of(const Bench& bench, Integrity integrity, SyncMode sync, bool
   config.directory = bench.folder + "/log";
   config.integrity = integrity;
   config.sync = sync;
-  config.block_bytes = kBlockBytes;
   config.pipelined = pipelined;
   config.segments_ahead = 2;
   return config;

@@ -87,6 +87,7 @@ class KeyChanges:
         if self._has_tree:
             self._before = Frontier(header.first_block_number,
                                     header.frontier_roots(segment.pages.page))
+        self._segment = segment
         if self._from_start is None:
             self._from_start = header.first_sequence == 1
 
@@ -108,8 +109,14 @@ class KeyChanges:
     def _check_place(self, change: KeyChange, record: Record) -> None:
         newest = self.changes[-1] if self.changes else None
         check_follows(change, record.sequence, self._log_id, newest, bool(self._from_start))
-        require(change.blocks == self._before.size and change.root == self._before.root(),
-                "key_change_root")
+        if self._has_tree:
+            require(change.blocks == self._before.size and change.root == self._before.root(),
+                    "key_change_root")
+            return
+        header, tree = self._segment.pages.header, self._segment.tree_before
+        require(record.sequence == header.first_sequence
+                and change.blocks == header.first_block_number
+                and (tree is None or change.root == tree.root()), "key_change_root")
 
 
 class TracedCheckpoint(NamedTuple):

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from ledger_key_change import KeyChange, KeyChanges
 from ledger_note import Refused
-from ledger_segment import (BLOCK_HEADER_BYTES, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES, Block,
-                            Broken, Position, Segment, check_header_pages, intact_block_header,
-                            parse_segment, previous_end_of, read_header_pages)
+from ledger_segment import (BLOCK_HEADER_BYTES, CRC32C, INTEGRITY_NAMES, PAGE, RECORD_HEADER_BYTES,
+                            Block, Broken, Position, Segment, check_header_pages,
+                            intact_block_header, parse_segment, previous_end_of, read_header_pages)
+from ledger_tree_file import Hashing, TreeFileCheck
 
 HEADER_COPY_REASON = "segment_header_copy"
 
@@ -142,7 +143,8 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
     fail_overs: int = 0  # segments that end without a seal, as the next says
     key_changes: list[KeyChange] = field(default_factory=list)  # that hold; section 20
-    tree_size: int | None = None  # None with crc32c, which has no tree
+    hashing: Hashing | None = None  # with crc32c
+    tree_size: int | None = None  # None with crc32c, which has no tree in its segments
     tree_root: str | None = None
     checkpoint: str | None = None  # what CheckpointCheck says, if asked
     checkpoint_signed_by: str | None = None  # if that is another key than those given
@@ -166,9 +168,10 @@ class Report:
 
     def as_json(self) -> dict:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__
-                  if name not in ("faults", "tail", "key_changes")}
+                  if name not in ("faults", "tail", "key_changes", "hashing")}
         first = self.faults[0] if self.faults else None
         return {"ok": self.ok, "finding": self.finding.value, **fields,
+                "hashing": vars(self.hashing) if self.hashing else None,
                 "key_changes": len(self.key_changes), "faults": len(self.faults),
                 "first_fault": vars(first) if first else None,
                 "torn_tail": vars(self.tail) if self.tail else None}
@@ -182,8 +185,9 @@ class LogVerifier:
     """
 
     def __init__(self, files: Sequence[SegmentFile], checks: Sequence[Check] = (),
-                 carried: Sequence[tuple[int, bytes]] = ()):
+                 carried: Sequence[tuple[int, bytes]] = (), trees: TreeFileCheck | None = None):
         self.files = list(files)
+        self.trees = trees
         self.carried = list(carried)  # key changes
         self.checks = list(checks)
         self.report = Report(first_segment=self.files[0].number or 0)
@@ -193,13 +197,28 @@ class LogVerifier:
         self.linked = False  # position is what the next segment must continue
 
     def run(self) -> Report:
+        is_torn = False
         for index, file in enumerate(self.files):
-            if not (self._pass_gap(index) and self._verify_file(index, file)):
+            if is_torn := not self._pass_gap(index):
                 break
+            records, stored = self.report.records, self.report.bytes
+            is_torn = not self._verify_file(index, file)
+            if self._is_hashed_aside():
+                self.trees.count(file.number, self.report.records - records,
+                                 self.report.bytes - stored, self._sequence() - 1)
+            if is_torn:
+                break
+        if self._is_hashed_aside():
+            self.report.hashing = self.trees.hashing
+            if cut := self.trees.end_log(self.files[-1].number, is_torn):
+                self._fault(self.files[-1].number, cut, 0)
         self._take_position()
         for check in self.checks:
             self.report.faults += check.finish(self.report)
         return self.report
+
+    def _is_hashed_aside(self) -> bool:
+        return self.trees is not None and self.report.integrity == INTEGRITY_NAMES[CRC32C]
 
     def _pass_gap(self, index: int) -> bool:
         """True if no segment is missing before this one, or it is known that one was lost."""
@@ -259,6 +278,12 @@ class LogVerifier:
         report = self.report
         report.segments += 1
         report.bytes += segment.valid_bytes
+        begins = segment.pages.header.first_sequence
+        trees = self.trees
+        if trees is not None:
+            for broken in trees.begin_segment(segment):
+                self._fault(segment.number, broken, 0, begins)
+            segment.tree_before = trees.before
         self.key_changes.enter(segment)
         for check in self.checks:
             check.segment(segment)
@@ -268,8 +293,13 @@ class LogVerifier:
             report.payload_bytes += sum(len(r.entry) - RECORD_HEADER_BYTES for r in block.records)
             for record, broken in self.key_changes.check(block):
                 self._fault(segment.number, broken, block.offset, record.sequence)
+            if trees is not None and (broken := trees.block(block)):
+                self._fault(segment.number, broken, block.offset, block.header.first_sequence)
             for check in self.checks:
                 check.block(segment, block)
+        if trees is not None:
+            if broken := trees.end_segment(segment, self._sequence() - 1):
+                self._fault(segment.number, broken, segment.valid_bytes)
 
     def _fault(self, segment: int, broken: Broken, block_offset: int,
                sequence: int | None = None) -> None:
@@ -363,10 +393,12 @@ def is_locked(directory: Path) -> bool:
 def verify_log(where: Path | str, checks: Sequence[Check] = ()) -> Report:
     """Verifies a log's directory or one segment file. FileNotFoundError if there is no segment."""
     where = Path(where)
+    # Tree files before segments: what the newest of them speaks of is there then.
+    trees = TreeFileCheck(where) if where.is_dir() else None
     files = segment_files(where)
     if not files:
         raise FileNotFoundError(f"{where} holds no log: no segment file")
-    verifier = LogVerifier(files, checks, carried_key_changes(where))
+    verifier = LogVerifier(files, checks, carried_key_changes(where), trees)
     # Asked before reading: a writer that ends meanwhile leaves more behind, not less.
     verifier.report.writer_active = where.is_dir() and is_locked(where)
     return verifier.run()

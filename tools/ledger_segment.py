@@ -388,6 +388,7 @@ class Segment:
     stop_at: int = 0  # where the block or header begins that stopped us
     does_not_follow: bool = False  # an intact header is there that does not follow
     after_seal: Broken | None = None
+    tree_before: Frontier | None = None  # with crc32c: over the blocks before, where it is known
 
 
 def previous_end_of(data: bytes, number: int) -> int:

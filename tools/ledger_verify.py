@@ -21,7 +21,6 @@ and `check_proof`, and from ledger_tree.py
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -36,20 +35,15 @@ from ledger_proof import ProvenRecord, check_proof
 from ledger_segment import SHA256, Block, Segment, parse_segment  # noqa: F401
 from ledger_tree import (Frontier, consistency_proof, inclusion_path, leaf_hash,  # noqa: F401
                          node_hash, tree_root, verify_consistency, verify_inclusion)
-
-
-def hashed_leaf(block: Block) -> bytes:
-    """The leaf of a block that has no hash of its own (section 8)."""
-    records = b"".join(record.entry + bytes(-len(record.entry) % 8) for record in block.records)
-    return leaf_hash(block.header_bytes[:96] + hashlib.sha256(records).digest())
+from ledger_tree_file import Hashing, hashed_leaf, records_hash
 
 
 class CheckpointCheck(Check):
     """That a log holds what a checkpoint of it speaks of (section 12).
 
     `verdict` says whether it does: "holds", a fault's reason, or "out_of_reach" where the blocks
-    that would tell were removed with the oldest segments: with crc32c all of them, since the tree
-    files that go on from there are not read.
+    that would tell were removed with the oldest segments: with crc32c also where no tree file says
+    the tree before the first segment that is there.
     """
 
     HOLDS, OUT_OF_REACH = "holds", "out_of_reach"
@@ -85,11 +79,14 @@ class CheckpointCheck(Check):
         begins = header.first_block_number
         if header.integrity == SHA256 or begins == 0:
             return Frontier(begins, header.frontier_roots(segment.pages.page))
+        if segment.tree_before is not None:
+            return Frontier(begins, segment.tree_before.roots)
         return self.tree if self.tree is not None and self.tree.size == begins else None
 
     def block(self, segment: Segment, block: Block) -> None:
         if self.tree is not None:
-            self.tree.append(hashed_leaf(block) if self.hashed else block.chain)
+            self.tree.append(hashed_leaf(block, records_hash(block)) if self.hashed
+                             else block.chain)
             self._compare(segment, block.offset, self.tree, block.header.last_sequence)
 
     def _compare(self, segment: Segment, offset: int, tree: Frontier | None,
@@ -141,6 +138,19 @@ def verify_log_and_checkpoint(where: Path | str, note: bytes,
 # --- The program ---------------------------------------------------------------------------------
 
 
+def hashing_text(hashing: Hashing) -> str:
+    line = f"hashed: {hashing.segments} segments"
+    if hashing.segments:
+        line += f", up to record {hashing.last_sequence}"
+    if hashing.missing_files:
+        line += f" ({hashing.missing_files} without a sound tree file)"
+    if not hashing.unhashed_records:
+        return line + "; no unhashed records"
+    return line + (f"; unhashed tail: {hashing.unhashed_records} records, "
+                   f"{hashing.unhashed_bytes} bytes, from record {hashing.unhashed_from} (CRCs "
+                   "alone)")
+
+
 def text(report: Report) -> str:
     lines = [f"{'ok' if report.ok else 'NOT OK'}: {report.records} records, sequence "
              f"{report.first_sequence} to {report.last_sequence}, {report.blocks} blocks in "
@@ -149,6 +159,8 @@ def text(report: Report) -> str:
     lines.append(f"root {report.root}  log {report.log_id} ({report.integrity}){closed}")
     if report.tree_root:
         lines.append(f"tree {report.tree_root}  size {report.tree_size}")
+    if report.hashing:
+        lines.append(hashing_text(report.hashing))
     if report.first_segment > 1:
         lines.append(f"the first segment is {report.first_segment}: older ones were removed")
     if report.checkpoint:
@@ -165,13 +177,14 @@ def text(report: Report) -> str:
 DESCRIPTION = """\
 Verify a log, a checkpoint of it, or a proof, from the format's document alone.
 
-A log: all that the first table of section 11 of the document says can be found; tree files are not
-read. With --checkpoint also a log that was
-cut, put back to an older copy, forked or rewritten since that checkpoint was signed, or that is
-another one; the key given may be the log's first one, the changes of its key (section 20) are
-followed. A proof: that a record is in the log of a signed checkpoint, or that a log of one signed
-checkpoint begins with that of an older one; it takes no log, hence no key but those given. Not
-covered: whether a key is whose you believe it is, and whether what a log says is true."""
+A log: all that the tables of section 11 of the document say can be found; with integrity crc32c
+every block of a hashed segment against its tree file, and how much is not hashed yet is said. With
+--checkpoint also a log that was cut, put back to an older copy, forked or rewritten since that
+checkpoint was signed, or that is another one; the key given may be the log's first one, the changes
+of its key (section 20) are followed. A proof: that a record is in the log of a signed checkpoint,
+or that a log of one signed checkpoint begins with that of an older one; it takes no log, hence no
+key but those given. Not covered: whether a key is whose you believe it is, and whether what a log
+says is true."""
 EPILOG = """\
 Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
 nothing there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks

@@ -10,7 +10,7 @@
 namespace grace::ledger::internal {
 
 // Bounded queue from one thread to the next, in order, of things that are few and large: a block of
-// a quarter of a megabyte for each lock taken. Full, push() waits; empty, pop() does. After end()
+// half a megabyte for each lock taken. Full, push() waits; empty, pop() does. After end()
 // pop() gives what is left, then nothing.
 template <typename T, typename Sharing = StdSharing>
 class HandOff {

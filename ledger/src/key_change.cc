@@ -1,12 +1,12 @@
 #include "grace/ledger/key_change.h"
 
-#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "carried_key_changes.h"
 #include "grace/ledger/log_proofs.h"
 #include "grace/ledger/reader.h"
+#include "key_trust.h"
 #include "text_codec.h"
 
 namespace grace::ledger {
@@ -78,11 +78,6 @@ Result<KeyChange> parse_text(std::string_view text) {
   return change;
 }
 
-std::string name_of(const NoteVerifier& key) {
-  const std::string text = key.to_text();
-  return text.substr(0, text.rfind('+'));
-}
-
 Error in_record(Error error, std::uint64_t sequence) {
   error.message = "record " + std::to_string(sequence) + ": " + error.message;
   return error;
@@ -127,8 +122,8 @@ Result<void> check_key_change(const RecordedKeyChange& found,
   if (change.log_id != log_id) return malformed("it is another log's");
   if (change.last_sequence + 1 != found.sequence) return malformed("it was made for another place");
   if (before != nullptr && change.old_key != before->change.new_key) {
-    return malformed("signed by " + name_of(change.old_key) + ", while the log's key was " +
-                     name_of(before->change.new_key));
+    return malformed("signed by " + internal::short_name(change.old_key) +
+                     ", while the log's key was " + internal::short_name(before->change.new_key));
   }
   const std::uint64_t expected = before != nullptr ? before->change.epoch + 1 : 2;
   if ((before != nullptr || from_start) && change.epoch != expected) {
@@ -182,56 +177,6 @@ Result<std::vector<RecordedKeyChange>> read_key_changes(const std::string& direc
   }
   if (status != ReadStatus::kEnd) return tl::unexpected<Error>(reader->error());
   return changes;
-}
-
-Result<TracedCheckpoint> trace_checkpoint(std::string_view note,
-                                          std::span<const RecordedKeyChange> changes,
-                                          std::span<const NoteVerifier> trusted) {
-  struct Known {
-    std::uint64_t steps = 0;
-    std::uint64_t size_min = 0;  // trees that it may sign
-    std::uint64_t size_max = std::numeric_limits<std::uint64_t>::max();
-  };
-  std::vector<NoteVerifier> keys(trusted.begin(), trusted.end());
-  std::vector<Known> known(keys.size());
-  for (const RecordedKeyChange& recorded : changes) {
-    const KeyChange& change = recorded.change;
-    const auto from = std::find(keys.begin(), keys.end(), change.old_key);
-    if (from != keys.end()) {
-      Known& old = known[static_cast<std::size_t>(from - keys.begin())];
-      old.size_max = change.tree_size;
-    }
-    const auto to = std::find(keys.begin(), keys.end(), change.new_key);
-    if (to != keys.end()) {
-      known[static_cast<std::size_t>(to - keys.begin())].size_min = change.tree_size + 1;
-    } else if (from != keys.end()) {
-      const std::uint64_t steps = known[static_cast<std::size_t>(from - keys.begin())].steps + 1;
-      keys.push_back(change.new_key);
-      known.push_back({.steps = steps, .size_min = change.tree_size + 1});
-    }
-  }
-  auto opened = open_checkpoint(note, keys);
-  if (!opened) return tl::unexpected<Error>(opened.error());
-  std::string out_of_time;
-  for (std::size_t index = 0; index < keys.size(); ++index) {
-    const NoteSignature signature{keys[index].name(), keys[index].key_id()};
-    const auto& signatures = opened->signatures;
-    if (keys[index].name() != opened->checkpoint.origin ||
-        std::find(signatures.begin(), signatures.end(), signature) == signatures.end()) {
-      continue;
-    }
-    const std::uint64_t size = opened->checkpoint.tree_size;
-    if (size >= known[index].size_min && size <= known[index].size_max) {
-      return TracedCheckpoint{std::move(*opened), keys[index], known[index].steps};
-    }
-    out_of_time = "the checkpoint over " + std::to_string(size) + " blocks is signed with " +
-                  name_of(keys[index]) +
-                  (size < known[index].size_min ? ", which took over only after block "
-                                                : ", which was replaced after block ") +
-                  std::to_string(size < known[index].size_min ? known[index].size_min - 1
-                                                              : known[index].size_max);
-  }
-  return make_error(ErrorCode::kUntrustedKey, out_of_time);
 }
 
 }  // namespace grace::ledger

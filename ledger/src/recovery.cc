@@ -11,6 +11,7 @@
 #include "log_surgery.h"
 #include "repair_intent.h"
 #include "segment_scanner.h"
+#include "tree_file.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -206,6 +207,12 @@ Result<void> Recovery::end_at(std::size_t index, std::uint64_t offset, const std
       return corrupt(at, at == index ? offset : 0,
                      at == index ? reason + ", yet it is compressed, so it was whole and durable"
                                  : "a compressed segment lies behind a torn tail");
+    }
+    if (was_hashed(config_.directory, numbers_[at], out_.chain.log_id)) {
+      return corrupt(at, at == index ? offset : 0,
+                     at == index ? reason + ", yet it has a tree file, so it was whole and " +
+                                       "durable: grace ledger repair explains and asks"
+                                 : "a segment with a tree file lies behind a torn tail");
     }
   }
   const auto behind = inspect_behind(config_.directory, numbers_, index, block_offset, out_.chain);

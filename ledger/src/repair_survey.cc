@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "grace/ledger/checkpoint.h"
 #include "log_surgery.h"
 #include "segment_scanner.h"
+#include "tree_file.h"
 
 namespace grace::ledger::internal {
 namespace {
@@ -270,7 +272,12 @@ Result<void> Surveyor::end_at(std::size_t index, std::uint64_t offset, std::stri
   const auto behind = inspect_behind(directory_, out_.numbers, index, offset, out_.chain);
   if (!behind) return tl::unexpected<Error>(behind.error());
   out_.kept = index + (offset > 0 ? 1 : 0);
-  if (misplaced || behind->stray || behind->promised) {
+  const auto hashed = [&](std::uint64_t number) {
+    return was_hashed(directory_, number, out_.chain.log_id);
+  };
+  const auto from = out_.numbers.begin() + static_cast<std::ptrdiff_t>(index);
+  if (misplaced || behind->stray || behind->promised ||
+      std::any_of(from, out_.numbers.end(), hashed)) {
     set_cut(out_.numbers[index], offset, std::move(reason));
     return look_behind(index, offset);
   }

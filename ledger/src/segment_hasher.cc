@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -34,9 +35,10 @@ Result<SegmentHeader> header_of(const std::string& directory, std::uint64_t numb
 }  // namespace
 
 SegmentHasher::SegmentHasher(const LogConfig& config, std::uint64_t opened_blocks,
-                             std::function<std::uint64_t()> safe_sequence)
+                             std::uint64_t signs_from, std::function<std::uint64_t()> safe_sequence)
     : config_(config),
       opened_blocks_(opened_blocks),
+      signs_from_(signs_from),
       safe_sequence_(std::move(safe_sequence)),
       signer_(config),
       thread_([this] { run(); }) {}
@@ -207,6 +209,7 @@ void SegmentHasher::sign() {
     const auto held = held_checkpoint(config_);
     if (!held) return signer_.note_failure(held.error());
     sign_from_ = *held && (*held)->log_id == log_id_ ? (*held)->tree_size : 0;
+    sign_from_ = std::max(*sign_from_, signs_from_);
   }
   if (blocks_.size() < *sign_from_) return;
   if (signer_.publish({blocks_, log_id_, last_sequence_, true})) sign_from_ = blocks_.size() + 1;

@@ -27,9 +27,9 @@ namespace grace::ledger::internal {
 // again, but for a sync, and for damage to a segment or a tree file: those end the hashing.
 class SegmentHasher {
  public:
-  // `opened_blocks`: how many the log had when it was opened. `safe_sequence`: what is durable by
-  // now, from any thread.
-  SegmentHasher(const LogConfig& config, std::uint64_t opened_blocks,
+  // `opened_blocks`: how many the log had when it was opened. `signs_from`: no tree of fewer blocks
+  // is signed. `safe_sequence`: what is durable by now, from any thread.
+  SegmentHasher(const LogConfig& config, std::uint64_t opened_blocks, std::uint64_t signs_from,
                 std::function<std::uint64_t()> safe_sequence);
   ~SegmentHasher();  // stop(false)
   SegmentHasher(const SegmentHasher&) = delete;
@@ -61,6 +61,7 @@ class SegmentHasher {
 
   const LogConfig& config_;
   const std::uint64_t opened_blocks_;
+  const std::uint64_t signs_from_;
   const std::function<std::uint64_t()> safe_sequence_;
   CheckpointSigner signer_;
 

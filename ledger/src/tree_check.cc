@@ -15,6 +15,9 @@ Result<std::vector<std::string>> TreeCheck::begin_segment(std::uint64_t number,
   number_ = number;
   blocks_ = 0;
   file_.reset();
+  begin_ = chain;
+  before_ = tree_;
+  if (before_ && before_->size() != chain.next_block_number) before_.reset();
   if (number > newest_ || chain.integrity != Integrity::kCrc32c) {
     tree_.reset();
     return faults;
@@ -36,8 +39,15 @@ Result<std::vector<std::string>> TreeCheck::begin_segment(std::uint64_t number,
     faults.emplace_back("the tree file does not follow from the blocks before");
   }
   tree_ = read->before;
+  before_ = read->before;
   file_ = std::move(*read);
   return faults;
+}
+
+bool TreeCheck::fits(const RecordedKeyChange& found) const {
+  return found.sequence == begin_.next_sequence &&
+         found.change.tree_size == begin_.next_block_number &&
+         (!before_ || found.change.root == before_->root());
 }
 
 std::optional<Hash> TreeCheck::expected_hash() const {
@@ -68,8 +78,8 @@ std::optional<std::string> TreeCheck::end_segment(bool ended, std::uint64_t next
   return std::nullopt;
 }
 
-std::optional<std::string> TreeCheck::end_log(std::uint64_t last_number) const {
-  if (newest_ <= last_number) return std::nullopt;
+std::optional<std::string> TreeCheck::end_log(std::uint64_t last_number, bool is_torn) const {
+  if (newest_ <= (is_torn ? number_ : last_number)) return std::nullopt;
   return "a tree file speaks of segment " + std::to_string(newest_) + ": the log was cut";
 }
 

@@ -27,6 +27,9 @@ class TreeCheck {
   // error.
   [[nodiscard]] Result<std::vector<std::string>> begin_segment(std::uint64_t number,
                                                                const ChainState& chain);
+  // Whether a key change among the segment's records was made for its place: the segment's first
+  // record, and the tree over the blocks before it, where tree files or those blocks tell that.
+  [[nodiscard]] bool fits(const RecordedKeyChange& found) const;
   // Whether the segment's blocks are to be compared or hashed.
   [[nodiscard]] bool wants_blocks() const { return file_ || tree_; }
   // SHA-256 of the next block's records as the tree file has it; none where it has to be computed,
@@ -36,8 +39,10 @@ class TreeCheck {
   void add_block(const BlockHeader& header, const Hash& records_hash);
   // `ended`: no block of it is missing, as far as the segment itself can tell.
   [[nodiscard]] std::optional<std::string> end_segment(bool ended, std::uint64_t next_sequence);
-  // What tree files say about segments behind the last one that is there.
-  [[nodiscard]] std::optional<std::string> end_log(std::uint64_t last_number) const;
+  // What tree files say about segments behind the last one that is there, `last_number`; where the
+  // walk ended before it (`is_torn`), behind the last one that was walked. What has a tree file was
+  // durable, so it is no torn tail.
+  [[nodiscard]] std::optional<std::string> end_log(std::uint64_t last_number, bool is_torn) const;
 
   // Adds a segment that was walked to what is reported. `next_sequence`: behind its last record.
   void count(HashProgress& progress, std::uint64_t number, std::uint64_t records,
@@ -47,9 +52,11 @@ class TreeCheck {
   const std::string& directory_;
   const std::uint64_t newest_;
   std::uint64_t number_ = 0;
-  std::uint64_t blocks_ = 0;      // of this segment, so far
-  std::optional<TreeFile> file_;  // of this segment
-  std::optional<Frontier> tree_;  // over all blocks so far, if it is known
+  std::uint64_t blocks_ = 0;        // of this segment, so far
+  std::optional<TreeFile> file_;    // of this segment
+  ChainState begin_;                // before this segment
+  std::optional<Frontier> before_;  // the tree there
+  std::optional<Frontier> tree_;    // over all blocks so far, if it is known
 };
 
 // The same progress from file names, one tree file and what `stats` says already. `last_end`: where

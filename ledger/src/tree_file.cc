@@ -133,6 +133,11 @@ Result<TreeFile> read_tree_file(const std::string& directory, std::uint64_t numb
   return tl::unexpected<Error>(std::move(error));
 }
 
+bool was_hashed(const std::string& directory, std::uint64_t number, const LogId& log_id) {
+  const auto file = read_tree_file(directory, number);
+  return file && file->log_id == log_id;
+}
+
 Result<void> store_tree_file(FileSystem& fs, const std::string& directory, const TreeFile& file) {
   const std::string path = tree_path(directory, file.segment_number);
   return store_whole(fs, directory, path.substr(path.rfind('/') + 1), to_bytes(file));

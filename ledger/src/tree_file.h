@@ -37,6 +37,9 @@ struct TreeFile {
 // kNotFound: there is none. kCorrupt, kUnsupported: as above, or it is of another segment than its
 // name says. Reads at most as much as the largest segment's tree file has.
 [[nodiscard]] Result<TreeFile> read_tree_file(const std::string& directory, std::uint64_t number);
+// Whether a sound tree file says that the log's segment was whole and durable once.
+[[nodiscard]] bool was_hashed(const std::string& directory, std::uint64_t number,
+                              const LogId& log_id);
 // Durable when it returns.
 [[nodiscard]] Result<void> store_tree_file(FileSystem& fs, const std::string& directory,
                                            const TreeFile& file);

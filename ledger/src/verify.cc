@@ -123,7 +123,8 @@ Result<VerifyReport> Verification::run() {
     bytes_total_ += size.value_or(0);
   }
   report_.first_segment = numbers_.front();
-  for (std::size_t index = 0; index < numbers_.size() && !stopped_; ++index) {
+  bool is_torn = false;
+  for (std::size_t index = 0; index < numbers_.size() && !stopped_ && !is_torn; ++index) {
     auto go_on = pass_gap(index);
     if (go_on && *go_on) {
       const std::uint64_t records = report_.records;
@@ -135,10 +136,11 @@ Result<VerifyReport> Verification::run() {
       }
     }
     if (!go_on) return tl::unexpected<Error>(go_on.error());
-    if (!*go_on) break;
+    is_torn = !*go_on;
   }
   if (report_.integrity == Integrity::kCrc32c && !stopped_) {
-    if (auto cut = trees_.end_log(numbers_.back())) fault_at(numbers_.back(), 0, std::move(*cut));
+    auto cut = trees_.end_log(numbers_.back(), is_torn);
+    if (cut) fault_at(numbers_.back(), 0, std::move(*cut));
   }
   const bool torn = report_.torn_tail_bytes > 0 && !report_.writer_active;
   report_.ok = report_.fault_count == 0 && !torn && !stopped_;
@@ -259,8 +261,11 @@ void Verification::check_key_changes(const SegmentScanner& segment, std::uint64_
       const RecordedKeyChange found{std::move(*change), header.sequence};
       checked = check_key_change(found, chain_.log_id, changes.empty() ? nullptr : &changes.back(),
                                  report_.first_sequence == 1);
-      if (checked &&
-          (found.change.tree_size != before.size() || found.change.root != before.root())) {
+      const bool fits =
+          chain_.integrity == Integrity::kCrc32c
+              ? trees_.fits(found)
+              : found.change.tree_size == before.size() && found.change.root == before.root();
+      if (checked && !fits) {
         checked = make_error(ErrorCode::kCorrupt, "key change: it was made for another tree");
       }
       if (checked) changes.push_back(found);
@@ -297,8 +302,9 @@ void Verification::check_hash(SegmentScanner& segment, std::uint64_t number) {
     const Hash computed = sha256(records);
     if (!expected) expected = computed;
     if (computed != *expected) {
-      fault_at(number, segment.block_offset(),
-               "the block's records are not those that were hashed into the tree file");
+      add_fault(report_, {ErrorCode::kCorrupt, number, segment.block_offset(),
+                          segment.header().first_sequence,
+                          "the block's records are not those that were hashed into the tree file"});
     }
   }
   if (chain_.integrity == Integrity::kCrc32c) trees_.add_block(segment.header(), *expected);

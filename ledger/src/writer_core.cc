@@ -59,14 +59,16 @@ Result<std::unique_ptr<WriterCore>> WriterCore::open(LogConfig given, bool keepe
   if (!lock) return tl::unexpected<Error>(lock.error());
   auto recovered = recover(*config);
   if (!recovered) return tl::unexpected<Error>(recovered.error());
+  std::uint64_t signs_from = 0;
   if (const NoteSigner* const signer = config->checkpoint.signer) {
-    if (auto held = check_continuity(*config, *signer, recovered->report.created); !held) {
-      return tl::unexpected<Error>(held.error());
-    }
+    const auto held = check_continuity(*config, *signer, recovered->report.created);
+    if (!held) return tl::unexpected<Error>(held.error());
+    signs_from = *held;
   }
   const std::vector<std::string> pending = recovered->pending;
   std::unique_ptr<WriterCore> core(
       new WriterCore(std::move(*config), std::move(*lock), std::move(*recovered)));
+  core->signs_from_ = signs_from;
   if (auto started = core->start(pending, keeper_runs); !started) {
     return tl::unexpected<Error>(started.error());
   }
@@ -96,7 +98,7 @@ Result<void> WriterCore::start(const std::vector<std::string>& pending, bool kee
   syncer_thread_ = std::thread([this] { run_syncer(); });
   const auto safe = [this] { return safe_sequence(); };
   if (config_.hash_sealed) {
-    segment_hasher_ = std::make_unique<SegmentHasher>(config_, opened_blocks_, safe);
+    segment_hasher_ = std::make_unique<SegmentHasher>(config_, opened_blocks_, signs_from_, safe);
   } else if (config_.checkpoint.signer != nullptr) {
     checkpointer_ = std::make_unique<Checkpointer>(config_, opened_blocks_, safe);
   }

@@ -134,6 +134,7 @@ class WriterCore {
   RecoveryReport recovery_;
   const LogId log_id_;
   const std::uint64_t opened_blocks_;  // in the log when it was opened
+  std::uint64_t signs_from_ = 0;       // see check_continuity(); constant after start
   std::uint64_t first_sequence_ = 1;   // of the first producer's first record; constant after start
 
   // The committer's alone.

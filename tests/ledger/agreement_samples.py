@@ -8,25 +8,12 @@ import struct
 from collections.abc import Callable
 
 import ledger_segment as segments  # in tools/
+from agreement_tree_samples import Log, Map, TreeDamage, with_header_crc
 from ledger_crc32c import crc32c
 from ledger_segment import PAGE
 from ledger_tree import leaf_hash, tree_root
 
-Log = dict[int, bytearray]  # a log's segments by number
 SEGMENT_BYTES = 32 << 10  # of the logs that samples are made of
-
-
-class Map:
-    """Blocks of a log as written, by (segment, offset): what damage aims at."""
-
-    def __init__(self, log: Log):
-        self.blocks: list[tuple[int, segments.Block]] = []
-        position = None
-        for number, data in sorted(log.items()):
-            segment, position = segments.parse_segment(bytes(data), number, position)
-            self.blocks += [(number, block) for block in segment.blocks]
-
-
 SEGMENT_FIELDS = {"magic": (0, 8), "header_crc": (8, 4), "version": (12, 4), "log_id": (16, 16),
                   "segment_number": (32, 8), "first_sequence": (40, 8),
                   "first_block_number": (48, 8), "integrity": (56, 4),
@@ -43,14 +30,14 @@ FOOTER_FIELDS = {"magic": (0, 8), "block_crc": (8, 4), "footer_crc": (12, 4),
                  "last_sequence": (16, 8), "block_bytes": (24, 8), "chain": (32, 32)}
 
 
-class Damage:
+class Damage(TreeDamage):
     """The ways to change a log. Each takes what it needs from `random` and says what it did."""
 
     def __init__(self, chance: random.Random, sources: dict[str, Log], name: str):
         self.random = chance
         self.sources = sources
         self.name = name
-        self.log: Log = {number: bytearray(data) for number, data in sources[name].items()}
+        self.log = Log(sources[name], sources[name].trees)
         self.map = Map(self.log)
 
     # Choices. None where a log has nothing of the kind: then nothing is done.
@@ -155,7 +142,8 @@ class Damage:
         number, block = chosen
         del self.log[number][block.offset:]
         if self.random.random() < 0.5:
-            self.log = {other: data for other, data in self.log.items() if other <= number}
+            self.log = Log({other: data for other, data in self.log.items() if other <= number},
+                           self.log.trees)
         return f"before block {block.header.block_number}"
 
     def extend(self) -> str:
@@ -197,7 +185,8 @@ class Damage:
                 data[at:at + 512] = bytes(512)
         if self.random.random() < 0.7:
             data[end:] = bytes(max(0, len(data) - end))
-            self.log = {other: kept for other, kept in self.log.items() if other <= number}
+            self.log = Log({other: kept for other, kept in self.log.items() if other <= number},
+                           self.log.trees)
         return f"block {block.header.block_number}"
 
     def header_copy(self) -> str:
@@ -394,11 +383,6 @@ class Damage:
         return (new % limit).to_bytes(len(old), "little")
 
 
-def with_header_crc(page: bytearray) -> bytes:
-    struct.pack_into("<I", page, 8, 0)
-    struct.pack_into("<I", page, 8, crc32c(bytes(page)))
-    return bytes(page)
-
 
 def resealed(block: bytearray, log_id: bytes, footer: bool, hashed: bool = False,
              crcs_at: list[int] | None = None) -> bytes:
@@ -430,9 +414,9 @@ def resealed(block: bytearray, log_id: bytes, footer: bool, hashed: bool = False
 # Those with a weight above one have the most fields or places to go wrong in.
 WEIGHTS = {"flip_segment_header": 3, "flip_block_header": 3, "truncate": 4, "torn_write": 3,
            "forge_segment_header": 4, "forge_block_header": 5, "forge_record": 2}
-KINDS = [name for name, value in vars(Damage).items()
+KINDS = [name for name, value in [*vars(Damage).items(), *vars(TreeDamage).items()]
          if callable(value) and not name.startswith("_")
-         and name not in ("segment", "block", "page", "flip")]
+         and name not in ("segment", "block", "page", "flip", "tree")]
 
 
 def make_sample(sources: dict[str, Log], seed: int, number: int,
@@ -441,9 +425,11 @@ def make_sample(sources: dict[str, Log], seed: int, number: int,
     chance = random.Random(f"{seed}/{number}")
     turns = list(itertools.chain.from_iterable([kind] * WEIGHTS.get(kind, 1) for kind in KINDS))
     kind = only or turns[number % len(turns)]
-    damage = Damage(chance, sources, chance.choice(list(sources)))
+    names = [name for name in sources if sources[name].trees or not kind.startswith("tree_")]
+    damage = Damage(chance, sources, chance.choice(names))
     story = [f"{damage.name}: {kind} {getattr(damage, kind)()}"]
     if kind != "nothing" and chance.random() < 0.25:
         second = chance.choice(KINDS)
         story.append(f"{second} {getattr(damage, second)()}")
-    return kind, "; ".join(story), damage.log or {1: bytearray()}  # without a file there is no log
+    # Without a file there is no log.
+    return kind, "; ".join(story), damage.log or Log({1: bytearray()})

@@ -24,8 +24,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import ledger_verify as verifier  # noqa: E402
 from agreement_run import Engine, Tally, run_comparison  # noqa: E402
+from proof_samples import HEIRS, OWN  # noqa: E402
 from agreement_samples import KINDS, SEGMENT_BYTES, Log, make_sample  # noqa: E402
 from ledger_segment import MAX_BLOCK_BYTES, PAGE  # noqa: E402
+from ledger_tree_file import tree_files  # noqa: E402
 
 # name: settings of each session, in order; a session after a killed one begins with recovery.
 SOURCES: dict[str, list[str]] = {
@@ -41,6 +43,10 @@ SOURCES: dict[str, list[str]] = {
     "killed": ["records=24 flush_every=4 end=killed"],
     "killed_open_block": ["records=26 flush_every=4 end=killed"],
     "killed_crc32c": ["records=26 flush_every=4 integrity=crc32c end=killed"],
+    "hashed": ["records=40 integrity=crc32c hash_sealed=1"],
+    "hashed_other": ["records=40 seed=2 integrity=crc32c hash_sealed=1"],
+    "hashed_killed": ["records=30 integrity=crc32c hash_sealed=1",
+                      "records=26 flush_every=4 integrity=crc32c end=killed"],
     "killed_at_once": ["records=1 flush_every=0 end=killed"],
     "killed_long": ["records=20 flush_every=3 record_bytes_min=2000 record_bytes_max=6000 "
                     "end=killed"],
@@ -51,6 +57,26 @@ SOURCES: dict[str, list[str]] = {
 }
 
 
+def read_source(directory: Path) -> Log:
+    return Log({file.number: file.path.read_bytes()
+                for file in verifier.segment_files(directory)},
+               {number: path.read_bytes() for number, path in tree_files(directory).items()})
+
+
+def write_rotated(tool: str, directory: Path, folder: Path) -> None:
+    """A hashed log whose signing key changed."""
+    settings = [f"segment_bytes={SEGMENT_BYTES}", "integrity=crc32c", "hash_sealed=1"]
+    keys = []
+    for signer in (OWN, HEIRS[0]):
+        keys.append(folder / f"{len(keys)}.key")
+        keys[-1].write_text(signer.signer_text(), encoding="utf-8")
+        if len(keys) == 2:
+            subprocess.run([tool, "rotate", str(directory), *map(str, keys), *settings],
+                           check=True)
+        subprocess.run([tool, "write", str(directory), *settings, "records=20",
+                        f"signer={keys[-1]}"], check=True)
+
+
 def write_sources(tool: str, folder: Path) -> dict[str, Log]:
     sources = {}
     for name, sessions in SOURCES.items():
@@ -58,10 +84,14 @@ def write_sources(tool: str, folder: Path) -> dict[str, Log]:
         for session in sessions:
             command = [tool, "write", str(directory), f"segment_bytes={SEGMENT_BYTES}"]
             subprocess.run(command + session.split(), check=True)
-        sources[name] = {file.number: bytearray(file.path.read_bytes())
-                         for file in verifier.segment_files(directory)}
-    sources["oldest_removed"] = {number: data for number, data in sources["closed"].items()
-                                 if number > 2}
+        sources[name] = read_source(directory)
+    directory = folder / "hashed_rotated"
+    write_rotated(tool, directory, folder)
+    sources["hashed_rotated"] = read_source(directory)
+    for name in ("closed", "hashed", "hashed_rotated"):
+        sources[f"{name}_oldest_removed"] = Log(
+            {number: data for number, data in sources[name].items() if number > 2},
+            {number: data for number, data in sources[name].trees.items() if number > 2})
     return sources
 
 
@@ -69,11 +99,15 @@ def store(log: Log, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for number, data in log.items():
         (directory / f"{number:012}.segment").write_bytes(data)
+    for number, data in log.trees.items():
+        (directory / f"{number:012}.tree").write_bytes(data)
 
 
 SAME = ("ok", "segments", "blocks", "records", "bytes", "payload_bytes", "first_segment",
         "first_sequence", "last_sequence", "sealed", "torn_tail_bytes")
 SAME_IF_READABLE = ("log_id", "integrity", "root")
+SAME_IF_HASHED = ("segments", "last_sequence", "missing_files", "unhashed_records",
+                  "unhashed_bytes", "unhashed_from")
 
 
 def extent(log: Log, fault: verifier.Fault) -> int:
@@ -92,9 +126,19 @@ def differences(engine: dict, report: verifier.Report, log: Log) -> list[str]:
     names = SAME + (SAME_IF_READABLE if engine["segments"] else ())
     found = [f"{name}: engine {engine[name]!r}, python {ours[name]!r}" for name in names
              if engine[name] != ours[name]]
+    found += hashing_differences(engine, ours["hashing"])
     if engine["faults"] != len(report.faults):
         found.append(f"faults: engine {engine['faults']}, python {[str(f) for f in report.faults]}")
     return found + fault_differences(engine, report, log) + tail_differences(engine, report)
+
+
+def hashing_differences(engine: dict, ours: dict | None) -> list[str]:
+    spelt = {"segments": "hashed_segments", "last_sequence": "hashed_last_sequence",
+             "missing_files": "missing_tree_files"}
+    theirs = {name: engine[spelt.get(name, name)] for name in SAME_IF_HASHED}
+    if ours is None:
+        ours = dict.fromkeys(SAME_IF_HASHED, 0)
+    return [] if theirs == ours else [f"hashing: engine {theirs}, python {ours}"]
 
 
 def fault_differences(engine: dict, report: verifier.Report, log: Log) -> list[str]:

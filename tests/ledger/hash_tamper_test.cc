@@ -223,6 +223,18 @@ TEST_F(HashTamperTest, ASealThatWasCutOffIsFoundByTheTreeFile) {
   EXPECT_NE(reason(verified).find("tree file speaks of"), std::string::npos) << reason(verified);
 }
 
+// Its header is gone, too: without the tree file that would be a torn tail.
+TEST_F(HashTamperTest, AHashedSegmentThatWasEmptiedIsNoTornTail) {
+  write_closed();
+  const std::uint64_t last = segments().back();
+  Bytes bytes = load(segment(last));
+  bytes.resize(3000);
+  store(segment(last), bytes);
+  EXPECT_NE(reason(report()).find("the log was cut"), std::string::npos) << reason(report());
+  std::filesystem::remove(tree_file(last));
+  EXPECT_EQ(report().fault_count, 0U) << reason(report());
+}
+
 TEST_F(HashTamperTest, AnEmptyLogIsNotWhatTheHeldCheckpointSpeaksOf) {
   write_closed();
   const std::string held = note();

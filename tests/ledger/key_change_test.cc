@@ -267,6 +267,57 @@ TEST_F(KeyChangeTest, TheOldKeysWordEndsWithItsTime) {
   EXPECT_NE(early.error().message.find("took over only after"), std::string::npos);
 }
 
+// The first key was stolen: what its thief signs, and whom he makes his successor, counts for
+// nothing from a size on, while what the log's owner has signed since does.
+TEST_F(KeyChangeTest, AStolenKeysWordEndsWhereItIsDistrusted) {
+  write_signed(first_);
+  const std::string held = note();
+  const std::uint64_t held_size =
+      parse_checkpoint(std::string_view(held).substr(0, held.rfind("\n\n") + 1))->tree_size;
+  const RecordedKeyChange change = rotate(first_, second_);
+  write_signed(second_);
+  const std::vector<RecordedKeyChange> changes = report().key_changes;
+  const std::uint32_t stolen = first_.verifier().key_id();
+  const auto traced = [&](const std::string& checkpoint, const NoteSigner& trusted,
+                          std::uint64_t from) {
+    const std::vector<NoteVerifier> keys{trusted.verifier()};
+    const std::vector<DistrustedKey> distrusted{{stolen, from}};
+    return trace_checkpoint(checkpoint, changes, keys, distrusted);
+  };
+  EXPECT_TRUE(traced(held, first_, held_size + 1).has_value());
+  for (const std::uint64_t from : {held_size, std::uint64_t{0}}) {
+    const auto refused = traced(held, first_, from);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, ErrorCode::kUntrustedKey);
+    EXPECT_NE(refused.error().message.find("which is not trusted"), std::string::npos);
+  }
+  // The change leads on where its maker is trusted still; who trusts the new key needs no change.
+  EXPECT_EQ(traced(note(), first_, change.change.tree_size + 1)->steps, 1U);
+  EXPECT_EQ(traced(note(), first_, change.change.tree_size).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(traced(note(), second_, 0)->steps, 0U);
+
+  const auto proven = [&](const NoteSigner& trusted, std::uint64_t from) {
+    const std::vector<NoteVerifier> keys{trusted.verifier()};
+    const std::vector<DistrustedKey> distrusted{{stolen, from}};
+    return proven_by_key_changes(changes, 1, keys, distrusted);
+  };
+  ASSERT_TRUE(proven(second_, 0).has_value()) << "the new key has signed the tree, too";
+  EXPECT_EQ(proven(second_, 0)->size, change.change.tree_size);
+  EXPECT_EQ(proven(second_, 0)->root, change.change.root);
+  EXPECT_EQ(proven(second_, 0)->key, second_.verifier());
+  EXPECT_TRUE(proven(first_, change.change.tree_size + 1).has_value());
+  EXPECT_FALSE(proven(first_, change.change.tree_size).has_value());
+  EXPECT_FALSE(proven(stranger_, 0).has_value());
+  const std::vector<NoteVerifier> keys{second_.verifier()};
+  EXPECT_FALSE(proven_by_key_changes(changes, change.sequence + 1, keys).has_value())
+      << "of a change whose record was removed the tree was not compared";
+
+  const std::vector<DistrustedKey> known{{stolen, 0}};
+  EXPECT_TRUE(check_distrusted(known, changes, keys).has_value());
+  const std::vector<DistrustedKey> mistyped{{stolen ^ 1U, 0}};
+  EXPECT_EQ(check_distrusted(mistyped, changes, keys).error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST_F(KeyChangeTest, EverySystemCallThatFailsLeavesOneOfTheTwoKeys) {
   struct Failing final : FileSystem {
     int sync_file(int fd) override { return on ? -EIO : FileSystem::sync_file(fd); }

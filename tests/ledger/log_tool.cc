@@ -74,6 +74,7 @@ grace::ledger::LogConfig config_of(const std::string& directory, const Settings&
                          : grace::ledger::Integrity::kCrc32c;
   config.sync = settings.number("sync", 1) != 0 ? grace::ledger::SyncMode::kGroup
                                                 : grace::ledger::SyncMode::kNone;
+  config.hash_sealed = settings.number("hash_sealed", 0) != 0;
   config.record_trees = settings.number("record_trees", 0) != 0;
   config.segment_bytes = settings.number("segment_bytes", 64 << 10);
   config.block_bytes = settings.number("block_bytes", 4 << 10);
@@ -170,6 +171,12 @@ std::string json_of(const grace::ledger::VerifyReport& report) {
   number("torn_tail_bytes", report.torn_tail_bytes);
   number("torn_tail_segment", report.torn_tail_segment);
   number("torn_tail_offset", report.torn_tail_offset);
+  number("hashed_segments", report.hashing.segments);
+  number("hashed_last_sequence", report.hashing.last_sequence);
+  number("missing_tree_files", report.hashing.missing_files);
+  number("unhashed_records", report.hashing.unhashed_records);
+  number("unhashed_bytes", report.hashing.unhashed_bytes);
+  number("unhashed_from", report.hashing.unhashed_from);
   number("faults", report.fault_count);
   if (!report.first_fault) return out + ",\"first_fault\":null}";
   const auto& fault = *report.first_fault;

@@ -170,6 +170,41 @@ TEST_F(FailOverRepairTest, InterruptedAnywhereItIsFinishedByTheNext) {
   expect_finished_by_the_next({2, 0}, 7);
 }
 
+// What has a tree file was whole and durable: that its end is gone is no torn tail.
+TEST_F(RepairTest, AHashedSegmentThatWasCutIsNotCutSilently) {
+  config_.integrity = Integrity::kCrc32c;
+  config_.hash_sealed = true;
+  write_segments();
+  const std::string last = config_.directory + "/000000000003";
+  ASSERT_TRUE(std::filesystem::exists(last + ".tree"));
+  const std::uintmax_t whole = std::filesystem::file_size(last + ".segment");
+  for (const std::uintmax_t size : {std::uintmax_t{3000}, whole - kSealBlockBytes}) {
+    SCOPED_TRACE(size);
+    restore(whole_);
+    std::filesystem::resize_file(last + ".segment", size);
+    const Files damaged = files();
+    const auto opened = Writer::open(config_);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+    EXPECT_NE(opened.error().message.find("it has a tree file"), std::string::npos)
+        << opened.error().message;
+    EXPECT_EQ(files(), damaged) << "nothing was changed";
+    const RepairPlan found = plan();
+    ASSERT_TRUE(found.cut.has_value());
+    const auto done = mend(found.place());
+    ASSERT_TRUE(done.has_value()) << done.error().message;
+    EXPECT_TRUE(report().ok) << reason(report());
+    EXPECT_EQ(report().records, found.kept_records + 1);
+  }
+  // Without the file it reads as what a writer left that was killed.
+  restore(whole_);
+  std::filesystem::resize_file(last + ".segment", 3000);
+  std::filesystem::remove(last + ".tree");
+  open();
+  close();
+  EXPECT_TRUE(report().ok) << reason(report());
+}
+
 // The two oldest of four segments are compressed, all sealed ones have an index.
 class CompressedRepairTest : public RepairTest {
  protected:

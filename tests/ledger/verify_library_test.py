@@ -148,6 +148,40 @@ class Program(unittest.TestCase):
             self.assertEqual(run(folder, "--quiet"), (1, ""))
         self.assertEqual(run("/nowhere")[0], 2)
 
+    def test_tree_files(self):
+        """The kept segment with the kept tree file, without it, and with damage."""
+        segment = (CORPUS / "closed_crc32c.segment").read_bytes()
+        tree = (HERE / "tree_corpus" / "closed_crc32c.tree").read_bytes()
+
+        def said(tree_bytes, segment_bytes=segment):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "000000000001.segment").write_bytes(segment_bytes)
+                if tree_bytes is not None:
+                    (Path(folder) / "000000000001.tree").write_bytes(tree_bytes)
+                return verifier.verify_log(folder)
+        report = said(tree)
+        self.assertTrue(report.ok)
+        self.assertEqual(vars(report.hashing), {
+            "segments": 1, "last_sequence": 2, "missing_files": 0, "unhashed_records": 0,
+            "unhashed_bytes": 0, "unhashed_from": 0})
+        self.assertIn("hashed: 1 segments, up to record 2", verifier.text(report))
+        report = said(None)
+        self.assertTrue(report.ok)
+        self.assertEqual((report.hashing.unhashed_records, report.hashing.unhashed_from,
+                          report.hashing.unhashed_bytes), (2, 1, len(segment)))
+        self.assertIn("unhashed tail: 2 records", verifier.text(report))
+        for at in range(len(tree)):
+            flipped = bytearray(tree)
+            flipped[at] ^= 1
+            self.assertFalse(said(bytes(flipped)).ok, at)
+        for size in range(0, len(tree), 8):
+            self.assertFalse(said(tree[:size]).ok, size)
+        forged = bytearray(tree)
+        forged[130] ^= 1  # of the first block's hash, with the CRC made right
+        forged[8:12] = bytes(4)
+        forged[8:12] = crc32c(bytes(forged)).to_bytes(4, "little")
+        self.assertEqual(said(bytes(forged)).faults[0].reason, "tree_file_records")
+
     def test_checks_see_each_block_and_may_find_faults(self):
         class Counting(verifier.Check):
             blocks = 0

@@ -44,6 +44,36 @@ def redacted_values_can_be_shown_and_deleted(grace, arguments):
     return f"{gone + 1} values"
 
 
+def a_stolen_key_can_be_distrusted(grace, log, held, publics):
+    """The held checkpoint is the first key's; two changes followed."""
+    first, second, third = (public.split("+")[1] for public in publics)
+
+    def verify(checkpoint, key, *distrusted, code=0):
+        more = [part for one in distrusted for part in ("--distrust", one)]
+        return grace.json("ledger", "verify", log, "--checkpoint", checkpoint, "--key", key,
+                          *more, code=code)
+    said = verify(held, publics[0], first + "@1000000")
+    equal((said["checkpoint"], said["proven"]["by"].split("+")[0]),
+          ("holds", "a key change signed with grace.example/l"), "stolen later")
+    for key in (publics[0], publics[1]):
+        said = verify(held, key, first, code=1)
+        check(not said["ok"] and said["checkpoint"] != "holds", said)
+    check(said["proven"]["by"].endswith(publics[2]), "the last change leads on from", said)
+    check(0 < said["proven"]["last_sequence"] < said["last_sequence"], said)
+    said = verify(held, publics[0], first, code=1)
+    equal(said["proven"], {"blocks": 0, "last_sequence": 0, "by": ""}, "only the stolen key")
+    newest = grace.path("rotated/checkpoint")
+    equal(verify(newest, publics[2], first, second + "@1")["proven"]["by"], "the checkpoint", "own")
+    shown = grace.run("ledger", "verify", log, "--checkpoint", held, "--key", publics[2],
+                      "--distrust", first, code=1).stdout
+    check("proven: up to record" in shown and "not proven: records" in shown, shown)
+    for wrong, why in (("1234", "@BLOCKS"), (first + "@", "@BLOCKS"), (first + "@x", "@BLOCKS"),
+                       ("+" + first[1:], "@BLOCKS"), ("00000000", "no key given")):
+        refused = grace.run("ledger", "verify", log, "--checkpoint", held, "--key", publics[0],
+                            "--distrust", wrong, code=None)
+        check(refused.returncode != 0 and why in refused.stderr, wrong, refused.stderr)
+
+
 def the_signing_key_can_change(grace, arguments):
     log = grace.path("rotated")
     keys = [grace.path(f"{name}.key") for name in ("one", "two", "three")]
@@ -75,6 +105,7 @@ def the_signing_key_can_change(grace, arguments):
     equal(grace.json("ledger", "verify", log, "--checkpoint", held, "--key", publics[0])
           ["checkpoint"], "holds", "the old one")
     grace.run("ledger", "verify", log, "--checkpoint", held, "--key", publics[1], code=2)
+    a_stolen_key_can_be_distrusted(grace, log, held, publics)
     proof = grace.path("rotated.proof")
     grace.run("ledger", "prove", log, "1", "--key", publics[2], "--out", proof)
     check(grace.json("ledger", "check-proof", proof, "--key", publics[2])["ok"], "the proof")

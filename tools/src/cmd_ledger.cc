@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include "command.h"
 #include "grace/core/json_writer.h"
@@ -18,8 +21,9 @@ namespace {
 
 struct LedgerArguments {
   std::string directory;
-  std::string checkpoint;         // verify: a held one
-  std::vector<std::string> keys;  // that may have signed it
+  std::string checkpoint;               // verify: a held one
+  std::vector<std::string> keys;        // that may have signed it
+  std::vector<std::string> distrusted;  // and those that do not count
   bool json = false;
 };
 using ArgumentsPtr = std::shared_ptr<LedgerArguments>;
@@ -29,34 +33,94 @@ int fail(const ledger::Error& error) {
   return error.code == ledger::ErrorCode::kNotFound ? kExitUsage : kExitNegative;
 }
 
+// What signatures stand for: a held checkpoint's, or where it says nothing those of key changes.
+struct Proven {
+  std::uint64_t blocks = 0;  // 0: nothing
+  std::uint64_t last_sequence = 0;
+  std::string by;
+};
 // What a held checkpoint says of the log.
 struct Held {
-  std::string contradiction;  // empty: it holds, or none was given
-  std::string signed_by;      // where that is another key than those given
+  std::string contradiction;     // empty: it holds, or none was given
+  std::string signed_by;         // where that is another key than those given
+  std::optional<Proven> proven;  // where keys are not trusted
 };
+
+// The last record in the first blocks.
+ledger::Result<std::uint64_t> last_sequence_in(const std::string& directory, std::uint64_t blocks) {
+  const auto tree = ledger::read_tree(directory, blocks);
+  if (!tree) return tl::unexpected<ledger::Error>(tree.error());
+  const std::uint64_t index = blocks - tree->leaves.first();
+  if (blocks < tree->leaves.first() || index >= tree->sequences.size()) return 0;
+  return tree->sequences[static_cast<std::size_t>(index)];
+}
+
+// `checkpoint`: one that counts and holds, or null.
+ledger::Result<Proven> what_is_proven(const LedgerArguments& arguments,
+                                      const ledger::VerifyReport& report,
+                                      std::span<const ledger::NoteVerifier> keys,
+                                      std::span<const ledger::DistrustedKey> distrusted,
+                                      const ledger::TracedCheckpoint* checkpoint) {
+  Proven proven;
+  if (report.fault_count > 0) return proven;  // nobody has signed what is there
+  const auto change =
+      ledger::proven_by_key_changes(report.key_changes, report.first_sequence, keys, distrusted);
+  if (change) {
+    proven.blocks = change->size;
+    proven.by = "a key change signed with " + change->key.to_text();
+  }
+  if (checkpoint != nullptr && checkpoint->opened.checkpoint.tree_size >= proven.blocks) {
+    proven.blocks = checkpoint->opened.checkpoint.tree_size;
+    proven.by = "the checkpoint";
+  }
+  if (proven.blocks == 0) return Proven{};
+  const auto last = last_sequence_in(arguments.directory, proven.blocks);
+  if (!last) return tl::unexpected<ledger::Error>(last.error());
+  proven.last_sequence = *last;
+  return proven;
+}
+
+// Why a checkpoint that some key may have signed does not count; nothing: the error is another.
+std::optional<std::string> does_not_count(const ledger::Error& error, bool distrusts) {
+  if (error.code == ledger::ErrorCode::kUntrustedKey) return error.message;
+  // Signed with one to which only a distrusted key would lead.
+  if (distrusts && error.code == ledger::ErrorCode::kNotFound) return error.message;
+  return std::nullopt;
+}
+
 ledger::Result<Held> against_checkpoint(const LedgerArguments& arguments,
                                         const ledger::VerifyReport& report) {
   if (arguments.checkpoint.empty()) return Held{};
   const auto keys = parse_verifier_keys(arguments.keys);
   if (!keys) return tl::unexpected<ledger::Error>(keys.error());
+  const auto distrusted = parse_distrusted_keys(arguments.distrusted);
+  if (!distrusted) return tl::unexpected<ledger::Error>(distrusted.error());
+  auto known = ledger::check_distrusted(*distrusted, report.key_changes, *keys);
+  if (!known) return tl::unexpected<ledger::Error>(known.error());
   const auto note = read_small_file(arguments.checkpoint);
   if (!note) return tl::unexpected<ledger::Error>(note.error());
-  const auto traced = ledger::trace_checkpoint(*note, report.key_changes, *keys);
-  if (!traced && traced.error().code == ledger::ErrorCode::kUntrustedKey) {
-    return Held{traced.error().message, ""};
-  }
-  if (!traced) return tl::unexpected<ledger::Error>(traced.error());
+  const auto traced = ledger::trace_checkpoint(*note, report.key_changes, *keys, *distrusted);
   Held held;
-  if (traced->steps > 0) {
-    held.signed_by = traced->key.to_text() + ", " + std::to_string(traced->steps) +
-                     (traced->steps == 1 ? " key change" : " key changes") + " after a key given";
+  if (!traced) {
+    auto reason = does_not_count(traced.error(), !distrusted->empty());
+    if (!reason) return tl::unexpected<ledger::Error>(traced.error());
+    held.contradiction = std::move(*reason);
+  } else {
+    if (traced->steps > 0) {
+      held.signed_by = traced->key.to_text() + ", " + std::to_string(traced->steps) +
+                       (traced->steps == 1 ? " key change" : " key changes") + " after a key given";
+    }
+    const auto checked = ledger::check_log(arguments.directory, traced->opened.checkpoint);
+    if (!checked && checked.error().code == ledger::ErrorCode::kIo) {
+      return tl::unexpected<ledger::Error>(checked.error());
+    }
+    if (!checked) held.contradiction = checked.error().message;
   }
-  const auto checked = ledger::check_log(arguments.directory, traced->opened.checkpoint);
-  if (checked) return held;
-  if (checked.error().code == ledger::ErrorCode::kIo) {
-    return tl::unexpected<ledger::Error>(checked.error());
-  }
-  held.contradiction = checked.error().message;
+  if (distrusted->empty()) return held;
+  auto proven = what_is_proven(arguments, report, *keys, *distrusted,
+                               held.contradiction.empty() ? &*traced : nullptr);
+  if (!proven) return tl::unexpected<ledger::Error>(proven.error());
+  held.proven = std::move(*proven);
   return held;
 }
 
@@ -111,6 +175,14 @@ void print_report_json(const ledger::VerifyReport& report, const LedgerArguments
     json.field("checkpoint", held.contradiction.empty() ? "holds" : held.contradiction);
     if (!held.signed_by.empty()) json.field("checkpoint_signed_by", held.signed_by);
   }
+  if (held.proven) {
+    json.key("proven")
+        .begin_object()
+        .field("blocks", held.proven->blocks)
+        .field("last_sequence", held.proven->last_sequence)
+        .field("by", held.proven->by)
+        .end_object();
+  }
   json.field("key_epochs", report.key_changes.empty() ? std::uint64_t{1}
                                                       : report.key_changes.back().change.epoch);
   json.key("first_fault");
@@ -126,6 +198,19 @@ void print_report_json(const ledger::VerifyReport& report, const LedgerArguments
   }
   json.end_object();
   std::cout << out << '\n';
+}
+
+void print_proven_text(const Proven& proven, const ledger::VerifyReport& report) {
+  if (proven.blocks == 0) {
+    std::cout << "proven: nothing" << (report.fault_count > 0 ? " while there are faults\n" : "\n");
+    return;
+  }
+  std::cout << "proven: up to record " << proven.last_sequence << ", " << proven.blocks
+            << " blocks, by " << proven.by << '\n';
+  if (proven.last_sequence < report.last_sequence) {
+    std::cout << "  not proven: records " << proven.last_sequence + 1 << " to "
+              << report.last_sequence << '\n';
+  }
 }
 
 void print_report_text(const ledger::VerifyReport& report, const LedgerArguments& arguments,
@@ -155,6 +240,7 @@ void print_report_text(const ledger::VerifyReport& report, const LedgerArguments
               << '\n';
     if (!held.signed_by.empty()) std::cout << "  signed with " << held.signed_by << '\n';
   }
+  if (held.proven) print_proven_text(*held.proven, report);
   if (report.first_fault) {
     std::cout << "first of " << report.fault_count << " faults: segment "
               << report.first_fault->segment << " at " << report.first_fault->offset << ", record "
@@ -233,8 +319,14 @@ void add_ledger_command(CLI::App& app, int& exit_code) {
       add_verb(*ledger, "verify", "Check every byte: CRCs, hashes, chain, order, padding", held,
                verify, exit_code);
   CLI::Option* key = verify_app->add_option("--key", held->keys, "Key (or file) that signed it");
-  verify_app->add_option("--checkpoint", held->checkpoint, "A held checkpoint that must still hold")
-      ->needs(key);
+  CLI::Option* checkpoint =
+      verify_app
+          ->add_option("--checkpoint", held->checkpoint, "A held checkpoint that must still hold")
+          ->needs(key);
+  verify_app
+      ->add_option("--distrust", held->distrusted,
+                   "KEYID[@SIZE]: a stolen key. What it signed, of SIZE blocks on, does not count")
+      ->needs(checkpoint);
   add_verb(*ledger, "stats", "Count records and bytes without reading them all",
            std::make_shared<LedgerArguments>(), stats, exit_code);
   add_ledger_cat_command(*ledger, exit_code);

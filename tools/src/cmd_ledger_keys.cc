@@ -10,6 +10,7 @@
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
 #include "grace/ledger/key_change.h"
+#include "grace/ledger/reader.h"
 #include "ledger_proofs.h"
 
 namespace grace::tools {
@@ -73,9 +74,13 @@ int rotate(const KeyArguments& arguments) {
   if (!old_signer) return fail(old_signer.error());
   const auto new_signer = read_signer(arguments.new_key);
   if (!new_signer) return fail(new_signer.error());
+  const auto found = ledger::log_stats(arguments.directory);
+  if (!found) return fail(found.error());
   ledger::LogConfig config;
   config.directory = arguments.directory;
-  config.record_trees = true;  // as the engine writes its ledger
+  config.integrity = found->integrity;
+  config.hash_sealed = found->integrity == ledger::Integrity::kCrc32c;
+  config.record_trees = !config.hash_sealed;  // as the engine writes its ledger
   const auto rotated = ledger::rotate_key(config, *old_signer, *new_signer, arguments.epoch);
   if (!rotated) return fail(rotated.error());
   print_change(*rotated, arguments.json);

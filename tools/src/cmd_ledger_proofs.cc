@@ -2,13 +2,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "command.h"
@@ -207,6 +210,31 @@ ledger::Result<std::vector<ledger::NoteVerifier>> parse_verifier_keys(
     auto key = ledger::NoteVerifier::parse(text);
     if (!key) return tl::unexpected<ledger::Error>(key.error());
     keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+ledger::Result<std::vector<ledger::DistrustedKey>> parse_distrusted_keys(
+    const std::vector<std::string>& texts) {
+  constexpr std::size_t kIdDigits = 8;
+  std::vector<ledger::DistrustedKey> keys;
+  for (const std::string& text : texts) {
+    ledger::DistrustedKey key;
+    const std::size_t at = std::min(text.find('@'), text.size());
+    const char* const id_end = text.data() + at;
+    const auto id = std::from_chars(text.data(), id_end, key.key_id, 16);
+    bool is_right = at == kIdDigits && id.ec == std::errc{} && id.ptr == id_end;
+    if (is_right && at < text.size()) {
+      const char* const end = text.data() + text.size();
+      const auto size = std::from_chars(id_end + 1, end, key.from_size);
+      is_right = size.ec == std::errc{} && size.ptr == end;
+    }
+    if (!is_right) {
+      return ledger::make_error(ledger::ErrorCode::kInvalidArgument,
+                                "--distrust " + text + ": a key's id of 8 hex digits, and " +
+                                    "@BLOCKS if it counts below that many");
+    }
+    keys.push_back(key);
   }
   return keys;
 }

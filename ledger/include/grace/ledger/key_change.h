@@ -69,6 +69,15 @@ struct RecordedKeyChange {
 [[nodiscard]] Result<std::vector<RecordedKeyChange>> read_key_changes(
     const std::string& directory, std::uint64_t from_sequence = 1);
 
+// A key that somebody else has, by its id (of which a verifier key has the hex digits): what it
+// signs over trees of that many blocks and more is nobody's word, neither checkpoints nor changes.
+// Its thief can sign smaller trees, too, and forge them: such a checkpoint is worth what is known
+// of when it was held.
+struct DistrustedKey {
+  std::uint32_t key_id = 0;
+  std::uint64_t from_size = 0;  // 0: nothing that it signs counts
+};
+
 struct TracedCheckpoint {
   OpenedCheckpoint opened;
   NoteVerifier key;         // that signed it
@@ -76,17 +85,37 @@ struct TracedCheckpoint {
 };
 // Opens a checkpoint that one of the trusted keys has signed, or one that the log's changes lead to
 // from a trusted key. A key counts for the blocks of its time only: kUntrustedKey where it had been
-// replaced by the checkpoint's size, or did not sign yet. kNotFound: no such key signed it.
-[[nodiscard]] Result<TracedCheckpoint> trace_checkpoint(std::string_view note,
-                                                        std::span<const RecordedKeyChange> changes,
-                                                        std::span<const NoteVerifier> trusted);
+// replaced by the checkpoint's size, did not sign yet, or is distrusted there; a change that a
+// distrusted key made leads nowhere. kNotFound: no such key signed it.
+[[nodiscard]] Result<TracedCheckpoint> trace_checkpoint(
+    std::string_view note, std::span<const RecordedKeyChange> changes,
+    std::span<const NoteVerifier> trusted, std::span<const DistrustedKey> distrusted = {});
+
+// kInvalidArgument where a distrusted key is neither trusted nor named by a change: a mistyped id
+// would distrust nothing.
+[[nodiscard]] Result<void> check_distrusted(std::span<const DistrustedKey> distrusted,
+                                            std::span<const RecordedKeyChange> changes,
+                                            std::span<const NoteVerifier> trusted);
+
+struct ProvenTree {
+  std::uint64_t size = 0;  // blocks
+  Hash root{};
+  NoteVerifier key;  // that has signed it
+};
+// The largest tree that a change in the log stands for: one of its two keys is believed there (its
+// time has come, and it is not distrusted at that size). `changes` of a log that begins with
+// `first_sequence`, as verify() gives them: it has compared their trees. Nothing: there is none.
+[[nodiscard]] std::optional<ProvenTree> proven_by_key_changes(
+    std::span<const RecordedKeyChange> changes, std::uint64_t first_sequence,
+    std::span<const NoteVerifier> trusted, std::span<const DistrustedKey> distrusted = {});
 
 // Ends the old key's time and begins the new one's. No writer may be open: opens the log itself,
-// reads and checks all of it (what is signed is what was read), appends the record and closes. Of
-// `config`, the signer is not used. `epoch`: of the old key, where what tells it was removed with
-// the oldest segments; 0: as the log says. kNotFound where there is no log, kUntrustedKey where the
-// old key is not the newest, kCorrupt where the log is damaged. What a crash leaves is the log with
-// either key.
+// reads and checks all of it (what is signed is what was read), appends the record and closes. With
+// kCrc32c hash_sealed must be set, what is not hashed yet is hashed for it, and the change is the
+// first record of a segment. Of `config`, the signer is not used. `epoch`: of the old key, where
+// what tells it was removed with the oldest segments; 0: as the log says. kNotFound where there is
+// no log, kUntrustedKey where the old key is not the newest, kCorrupt where the log is damaged.
+// What a crash leaves is the log with either key.
 [[nodiscard]] Result<RecordedKeyChange> rotate_key(LogConfig config, const NoteSigner& old_signer,
                                                    const NoteSigner& new_signer,
                                                    std::uint64_t epoch = 0);

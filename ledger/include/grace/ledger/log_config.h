@@ -83,7 +83,9 @@ struct LogConfig {
 
   // --- cost ---
   std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls
-  std::uint64_t block_bytes = 256ULL << 10;     // a block closes when its records reach this
+  // A block closes when its records reach this, or by commit_interval. Larger: fewer hand-overs
+  // between threads, but blocks leave the caches before they are hashed.
+  std::uint64_t block_bytes = 512ULL << 10;
   std::uint64_t record_bytes_max = 2ULL << 20;  // payload; a ring holds at least two such records
   std::uint64_t ring_bytes = 8ULL << 20;        // per producer, rounded up to a power of two
   std::uint32_t producers_max = 8;              // at most 64
