@@ -90,8 +90,9 @@ TEST(FlatValue, LeavesTheRestToTheGeneralWay) {
 TEST(FlatValue, AgreesWithTheGeneralWayOnChangedTexts) {
   const std::string_view pieces = "{}[]\",:\\ 01.-+eE\x01trueabsession_id\xc3\xa9";
   std::mt19937_64 random(5);
+  constexpr int kRounds = 200'000 / (kSanitized ? 10 : 1);
   std::uint64_t taken = 0;
-  for (int round = 0; round < 200'000; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     const Field field = round % 2 == 0 ? Field::kLabels : Field::kPayload;
     std::string detail = field == Field::kLabels ? R"({"host":"n1","az":"b"})"
                                                  : R"({"code":401,"session":"s1","x":-0.5})";
@@ -107,7 +108,7 @@ TEST(FlatValue, AgreesWithTheGeneralWayOnChangedTexts) {
     }
     taken += compare(field, detail).plain ? 1 : 0;
   }
-  EXPECT_GT(taken, 60'000U);
+  EXPECT_GT(taken, kRounds * 3U / 10);
 }
 
 }  // namespace

@@ -13,22 +13,10 @@
 #include "grace/parse/json_value.h"
 #include "parse_fixture.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRACE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GRACE_SANITIZED 1
-#endif
-#endif
-
 namespace grace::parse {
 namespace {
 
-#ifdef GRACE_SANITIZED
-constexpr std::size_t kScale = 50;
-#else
-constexpr std::size_t kScale = 1;
-#endif
+constexpr std::size_t kScale = kSanitized ? 50 : 1;
 constexpr std::size_t kGoodLines = 1'000'000 / kScale;
 constexpr std::size_t kBadLines = 10'000 / kScale;
 constexpr std::int64_t kArrivalNs = 1'736'960'000'000'000'000;
