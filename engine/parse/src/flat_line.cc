@@ -1,5 +1,6 @@
 #include "flat_line.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string_view>
@@ -35,16 +36,7 @@ inline const char* scalar_end(const char* at) noexcept {
 inline const char* plain_scalar(const char* at) noexcept {
   const char* const end = scalar_end(at);
   if (end == nullptr) return nullptr;
-  const auto size = static_cast<std::size_t>(end - at);
-  double value;
-  bool whole;
-  if (read_plain_decimal(at, size, value, whole)) return end;
-  const std::uint64_t word = load8(at);
-  if (size == 4 && (low_bytes(word, 4) == pack8("true") || low_bytes(word, 4) == pack8("null"))) {
-    return end;
-  }
-  if (size == 5 && low_bytes(word, 5) == pack8("false")) return end;
-  return is_digit(end[-1]) && read_number(at, end).valid() ? end : nullptr;
+  return is_plain_scalar(at, static_cast<std::size_t>(end - at)) ? end : nullptr;
 }
 
 // Where the lines of a kind keep what they have learned. Metric, action, mesh and control lines
@@ -67,21 +59,20 @@ inline bool FlatLine::matches(const Step& step, const char* at) noexcept {
 #endif
 }
 
-// What stands at `at`: `lead`, a key, its colon and the begin of a value. False: something else.
-bool FlatLine::learn(Step& step, const char* at, char lead) noexcept {
-  if (at[0] != lead || at[1] != '"') return false;
+// What stands at `at`, as a step: `lead`, a key, its colon and the begin of a value. The key; null:
+// something else stands there.
+std::string_view FlatLine::learn(Step& step, const char* at, char lead) noexcept {
+  if (at[0] != lead || at[1] != '"') return {};
   const char* const key = at + 2;
   const char* const end = plain_end<Text::kAscii>(key);
-  if (end == nullptr || end[1] != ':') return false;
+  if (end == nullptr || end[1] != ':') return {};
   const auto key_bytes = static_cast<std::size_t>(end - key);
-  if (key_bytes > kKeyBytesMax) return false;
+  if (key_bytes > kKeyBytesMax) return {};
   std::size_t size = key_bytes + 4;  // `,"":`
   const char first = end[2];
   if (first == '"' || first == '{') {
     step.value = first == '"' ? Value::kString : Value::kObject;
     ++size;
-  } else {
-    step.value = Value::kScalar;
   }
   const std::size_t compared = step.value == Value::kScalar ? size + 1 : size;
   if (compared <= step.literal.size()) {
@@ -92,43 +83,45 @@ bool FlatLine::learn(Step& step, const char* at, char lead) noexcept {
   }
   step.size = static_cast<std::uint8_t>(size);
   step.key_hash = hash_short(key, key_bytes);
-  return true;
+  return {key, key_bytes};
 }
 
-// The new step, where it was put.
-const FlatLine::Step* FlatLine::keep(Guesses& guesses, const Step& step) noexcept {
+// The step at `at` where the first guess is wrong, null where none is there. `mean` says of a new
+// one what its key means.
+template <typename Mean>
+const FlatLine::Step* FlatLine::other_step(Guesses& guesses, const char* at, char lead,
+                                           Mean&& mean) noexcept {
+  if (matches(guesses[1], at)) return &guesses[1];
+  Step step;
+  const std::string_view key = learn(step, at, lead);
+  if (key.data() == nullptr) return nullptr;
+  mean(step, key);
   if (step.compared == 0) return &(passing_ = step);
   guesses[1] = guesses[0];
   return &(guesses[0] = step);
 }
 
-// The step at `at` of a line's own members, where the first guess is wrong.
+// Of a line's own members.
 const FlatLine::Step* FlatLine::top_step(Guesses& guesses, const char* at, char lead) noexcept {
-  if (matches(guesses[1], at)) return &guesses[1];
-  Step step;
-  if (!learn(step, at, lead)) return nullptr;
-  const std::size_t brace_or_quote = step.value == Value::kScalar ? 0 : 1;
-  const Field field = kFieldTable.find(at + 2, step.size - 4U - brace_or_quote);
-  step.meaning = static_cast<std::uint8_t>(field);
-  step.next = step.meaning;
-  if (field == Field::kUnknown) {
+  return other_step(guesses, at, lead, [](Step& step, std::string_view key) {
+    const Field field = kFieldTable.find(key.data(), key.size());
+    step.meaning = static_cast<std::uint8_t>(field);
+    step.next = step.meaning;
+    if (field != Field::kUnknown) return;
     step.next = static_cast<std::uint8_t>(kOthers + step.key_hash % (kSteps - kOthers));
-  }
-  return keep(guesses, step);
+  });
 }
 
-// The same for a member of labels or payload.
-const FlatLine::Step* FlatLine::inner_step(Guesses& guesses, const char* at, char lead) noexcept {
-  if (matches(guesses[1], at)) return &guesses[1];
-  Step step;
-  if (!learn(step, at, lead)) return nullptr;
-  const std::size_t brace_or_quote = step.value == Value::kScalar ? 0 : 1;
-  const std::string_view key(at + 2, step.size - 4U - brace_or_quote);
-  std::size_t session = 0;
-  while (session < kSessionKeys.size() && kSessionKeys[session] != key) ++session;
-  step.meaning = static_cast<std::uint8_t>(session);
-  step.next = static_cast<std::uint8_t>(1 + step.key_hash % (kInnerSteps - 1));
-  return keep(guesses, step);
+// Of a member of labels or payload, whether or not the first guess is right.
+inline const FlatLine::Step* FlatLine::inner_step(Guesses& guesses, const char* at,
+                                                  char lead) noexcept {
+  if (matches(guesses[0], at)) [[likely]]
+    return &guesses[0];
+  return other_step(guesses, at, lead, [](Step& step, std::string_view key) {
+    const auto session = std::find(kSessionKeys.begin(), kSessionKeys.end(), key);
+    step.meaning = static_cast<std::uint8_t>(session - kSessionKeys.begin());
+    step.next = static_cast<std::uint8_t>(1 + step.key_hash % (kInnerSteps - 1));
+  });
 }
 
 // Labels whose opening brace is at `at`; the place behind the closing one, or null.
@@ -141,11 +134,8 @@ inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noe
   std::size_t index = 0;
   char lead = '{';
   do {
-    const Step* step = &labels_[index][0];
-    if (!matches(*step, at)) [[unlikely]] {
-      step = inner_step(labels_[index], at, lead);
-      if (step == nullptr) return nullptr;
-    }
+    const Step* const step = inner_step(labels_[index], at, lead);
+    if (step == nullptr) return nullptr;
     if (step->value == Value::kObject) return nullptr;
     const bool text = step->value == Value::kString;
     const char* const begin = at + step->size;
@@ -170,11 +160,8 @@ inline const char* FlatLine::read_payload(const char* text, const char* at,
   std::size_t index = 0;
   char lead = '{';
   do {
-    const Step* step = &payload_[index][0];
-    if (!matches(*step, at)) [[unlikely]] {
-      step = inner_step(payload_[index], at, lead);
-      if (step == nullptr) return nullptr;
-    }
+    const Step* const step = inner_step(payload_[index], at, lead);
+    if (step == nullptr) return nullptr;
     at += step->size;
     const bool session = step->meaning < kSessionKeys.size();
     if (step->value == Value::kString) {

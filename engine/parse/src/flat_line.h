@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "line_fields.h"
 #include "text_scan.h"
@@ -42,7 +43,7 @@ class FlatLine {
     std::uint16_t compared = 0;
     std::uint16_t same = kNever;
     std::uint8_t size = 0;  // bytes of the literal, which may be longer than the array
-    Value value = Value::kString;
+    Value value = Value::kScalar;
     std::uint8_t meaning = 0;  // a Field, or an index of LineFields::session
     std::uint8_t next = 0;     // the step behind it
   };
@@ -57,8 +58,10 @@ class FlatLine {
   using Inner = std::array<Guesses, kInnerSteps>;
 
   [[nodiscard]] static bool matches(const Step& step, const char* at) noexcept;
-  [[nodiscard]] bool learn(Step& step, const char* at, char lead) noexcept;
-  [[nodiscard]] const Step* keep(Guesses& guesses, const Step& step) noexcept;
+  [[nodiscard]] static std::string_view learn(Step& step, const char* at, char lead) noexcept;
+  template <typename Mean>
+  [[nodiscard]] const Step* other_step(Guesses& guesses, const char* at, char lead,
+                                       Mean&& mean) noexcept;
   [[nodiscard]] const Step* top_step(Guesses& guesses, const char* at, char lead) noexcept;
   [[nodiscard]] const Step* inner_step(Guesses& guesses, const char* at, char lead) noexcept;
   template <Text kText>

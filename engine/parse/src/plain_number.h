@@ -88,4 +88,17 @@ namespace grace::parse {
   return read_number(at, at + size);
 }
 
+// Whether [at, at + size) is a scalar other than a string, such as machines write them. A byte that
+// is no digit must follow it.
+[[nodiscard]] inline bool is_plain_scalar(const char* at, std::size_t size) noexcept {
+  double value;
+  bool whole;
+  if (read_plain_decimal(at, size, value, whole)) return true;
+  const std::uint64_t word = low_bytes(load8(at), size);
+  if (size == 4 && (word == pack8("true") || word == pack8("null"))) return true;
+  if (size == 5 && word == pack8("false")) return true;
+  return size > 0 && (is_digit(at[0]) || at[0] == '-') && is_digit(at[size - 1]) &&
+         read_number(at, at + size).valid();
+}
+
 }  // namespace grace::parse

@@ -9,10 +9,6 @@
 namespace grace::parse {
 namespace {
 
-constexpr std::uint64_t kTrue = pack8("true");
-constexpr std::uint64_t kFalse = pack8("false");
-constexpr std::uint64_t kNull = pack8("null");
-
 constexpr bool is_number_field(Field field) {
   return field == Field::kTs || field == Field::kValue || field == Field::kDurationMs;
 }
@@ -29,15 +25,7 @@ inline bool LineWalker::plain_key(const std::uint32_t* token) const noexcept {
 inline bool LineWalker::plain_scalar(std::uint32_t begin, std::uint32_t next) const noexcept {
   const char* const at = text_ + begin;
   if (*at == '"') return text_[next - 1] == '"';
-  double value;
-  bool whole;
-  if (read_plain_decimal(at, next - begin, value, whole)) return true;
-  const std::uint64_t word = load8(at);
-  if (next - begin == 4 && low_bytes(word, 4) == kTrue) return true;
-  if (next - begin == 5 && low_bytes(word, 5) == kFalse) return true;
-  if (next - begin == 4 && low_bytes(word, 4) == kNull) return true;
-  return (is_digit(*at) || *at == '-') && is_digit(text_[next - 1]) &&
-         read_number(at, text_ + next).valid();
+  return is_plain_scalar(at, next - begin);
 }
 
 // The members of labels whose opening brace is token[-1]. Leaves `token` behind the closing one.
