@@ -76,6 +76,22 @@ TEST(LruTable, MakesRoomForWhatIsNotThere) {
   EXPECT_EQ(table[table.find(mix(1))], 7);
 }
 
+TEST(LruTable, VisitsWhatIsThereInTheOrderOfSlots) {
+  LruTable<int> table(4);
+  for (int i = 0; i < 4; ++i) table[table.insert(mix(static_cast<std::uint64_t>(i)), i)] = i;
+  const auto all = [&] {
+    std::vector<int> found;
+    table.each([&](std::uint32_t slot) { found.push_back(table[slot]); });
+    return found;
+  };
+  table.touch(table.find(mix(0)), 9);
+  EXPECT_EQ(all(), (std::vector<int>{0, 1, 2, 3}));
+  table.erase(table.find(mix(1)));
+  EXPECT_EQ(all(), (std::vector<int>{0, 2, 3}));
+  table[table.insert(mix(7), 9)] = 7;
+  EXPECT_EQ(all(), (std::vector<int>{0, 7, 2, 3})) << "in the slot that was free";
+}
+
 // Against a plain list in order of use.
 TEST(LruTable, BehavesLikeAListInOrderOfUse) {
   constexpr std::uint32_t kSlots = 50;

@@ -107,32 +107,15 @@ TEST_F(HashedKeyChangeTest, TheNewKeySignsNothingOfTheOldOnesTime) {
 
 TEST_F(HashedKeyChangeTest, ItHoldsAtItsPlaceOnly) {
   write_signed(first_);
-  const auto tree = read_tree(config_.directory, ~0ULL);
-  ASSERT_TRUE(tree.has_value());
+  const KeyChange good = next_change_of(config_.directory, first_, second_);
   const auto forge = [&](const char* what, auto&& spoil) {
     SCOPED_TRACE(what);
     const std::string saved = config_.directory + ".saved";
     std::filesystem::remove_all(saved);
     std::filesystem::copy(config_.directory, saved);
-    KeyChange change{.log_id = tree->log_id,
-                     .old_key = first_.verifier(),
-                     .new_key = second_.verifier(),
-                     .tree_size = tree->leaves.size(),
-                     .root = tree->leaves.root_at(tree->leaves.size()).value(),
-                     .last_sequence = tree->last_sequence,
-                     .time_ns = 1};
+    KeyChange change = good;
     spoil(change);
-    LogConfig config = config_;
-    config.checkpoint.signer = nullptr;
-    auto core = internal::WriterCore::open(config);
-    ASSERT_TRUE(core.has_value()) << core.error().message;
-    const auto lease = (*core)->lease_ring(Importance::kEssential);
-    ASSERT_TRUE(lease.has_value());
-    const auto text = sign_key_change(change, first_, second_);
-    ASSERT_EQ((*core)->try_append(*lease->ring, Importance::kEssential, RecordType::kKeyChange,
-                                  as_bytes(*text), {}),
-              AppendStatus::kOk);
-    ASSERT_TRUE((*core)->close().has_value());
+    append_key_change(config_, sign_key_change(change, first_, second_).value());
     const VerifyReport verified = report();
     EXPECT_EQ(verified.ok, what == std::string("true"));
     EXPECT_EQ(verified.key_changes.size(), verified.ok ? 1U : 0U) << reason(verified);

@@ -14,6 +14,34 @@ inline NoteSigner signer_of(std::uint8_t seed, std::string_view name = "log.exam
   return std::move(*signer);
 }
 
+// What anybody could append who has the directory; our producers refuse it.
+inline void append_key_change(LogConfig config, const std::string& text) {
+  config.checkpoint.signer = nullptr;
+  auto core = internal::WriterCore::open(std::move(config));
+  ASSERT_TRUE(core.has_value()) << core.error().message;
+  const auto lease = (*core)->lease_ring(Importance::kEssential);
+  ASSERT_TRUE(lease.has_value());
+  ASSERT_EQ((*core)->try_append(*lease->ring, Importance::kEssential, RecordType::kKeyChange,
+                                as_bytes(text), {}),
+            AppendStatus::kOk);
+  ASSERT_TRUE((*core)->close().has_value());
+}
+
+// A true statement about the log as it is, for its next record.
+inline KeyChange next_change_of(const std::string& directory, const NoteSigner& from,
+                                const NoteSigner& to) {
+  const auto tree = read_tree(directory, ~0ULL);
+  EXPECT_TRUE(tree.has_value());
+  return {.log_id = tree->log_id,
+          .epoch = 2,
+          .old_key = from.verifier(),
+          .new_key = to.verifier(),
+          .tree_size = tree->leaves.size(),
+          .root = tree->leaves.root_at(tree->leaves.size()).value(),
+          .last_sequence = tree->last_sequence,
+          .time_ns = 1};
+}
+
 class KeyChangeTest : public LogTest {
  protected:
   void write_signed(const NoteSigner& signer, int records = 3) {
@@ -42,30 +70,12 @@ class KeyChangeTest : public LogTest {
     const std::vector<NoteVerifier> keys{trusted.verifier()};
     return trace_checkpoint(checkpoint, report().key_changes, keys);
   }
-  // What anybody could append who has the directory; our producers refuse it.
   void append_as_record(const std::string& text) {
     config_.checkpoint.signer = nullptr;
-    auto core = internal::WriterCore::open(config_);
-    ASSERT_TRUE(core.has_value()) << core.error().message;
-    const auto lease = (*core)->lease_ring(Importance::kEssential);
-    ASSERT_TRUE(lease.has_value());
-    ASSERT_EQ((*core)->try_append(*lease->ring, Importance::kEssential, RecordType::kKeyChange,
-                                  as_bytes(text), {}),
-              AppendStatus::kOk);
-    ASSERT_TRUE((*core)->close().has_value());
+    append_key_change(config_, text);
   }
-  // A true statement about this log as it is, for its next record.
   [[nodiscard]] KeyChange next_change(const NoteSigner& from, const NoteSigner& to) const {
-    const auto tree = read_tree(config_.directory, ~0ULL);
-    EXPECT_TRUE(tree.has_value());
-    return {.log_id = tree->log_id,
-            .epoch = 2,
-            .old_key = from.verifier(),
-            .new_key = to.verifier(),
-            .tree_size = tree->leaves.size(),
-            .root = tree->leaves.root_at(tree->leaves.size()).value(),
-            .last_sequence = tree->last_sequence,
-            .time_ns = 1};
+    return next_change_of(config_.directory, from, to);
   }
 
   // By retention: what is over two segments.

@@ -175,6 +175,27 @@ TEST_F(Health, ForgetsTheServiceWithoutNewsForLongest) {
   EXPECT_TRUE(engine.findings.empty());  // thrashing is not illness
 }
 
+// An ill service that makes room takes its illness with it; what comes into its place is itself.
+TEST_F(Health, WhoMakesRoomIsForgottenWithItsIllness) {
+  AgenticSpineConfig config;
+  config.services_max = 1;
+  Engine engine(spine(config));
+  std::int64_t now = kMidnight;
+  const auto news = [&](std::string_view name, double errors, int periods) {
+    for (int i = 0; i < periods; ++i, now += 10 * kSecond) {
+      engine.observe_now(actions_of(name, now, errors, 10));
+    }
+  };
+  news("a", 0.0, 360);
+  news("a", 6.0, 1);  // pending: not told yet
+  ASSERT_TRUE(engine.findings.empty());
+  news("b", 0.0, 360);
+  EXPECT_TRUE(engine.findings.empty()) << engine.findings[0].service;
+  news("b", 6.0, 6);
+  ASSERT_EQ(engine.findings.size(), 1U);
+  EXPECT_EQ(engine.findings[0].service, "b");
+}
+
 class CrossDomainAlert : public ::testing::Test {
  protected:
   CrossDomainAlert() {

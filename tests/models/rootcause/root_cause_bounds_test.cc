@@ -8,16 +8,6 @@
 namespace grace::models {
 namespace {
 
-void expect_same(const RootCauseRanking& a, const RootCauseRanking& b) {
-  EXPECT_EQ(a.none, b.none);
-  ASSERT_EQ(a.services.size(), b.services.size());
-  for (std::size_t i = 0; i < a.services.size(); ++i) {
-    EXPECT_EQ(a.services[i].service, b.services[i].service);
-    EXPECT_EQ(a.services[i].probability, b.services[i].probability);
-    EXPECT_EQ(a.services[i].onset_ns, b.services[i].onset_ns);
-  }
-}
-
 RecordedSystem mixed() {
   RecordedSystem system;
   system.calls("web", "api").calls("api", "db").calls("web", "cache");

@@ -1,4 +1,6 @@
 #pragma once
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
@@ -65,5 +67,15 @@ class RecordedSystem {
   std::vector<std::pair<std::string, std::string>> edges;
   std::vector<Line> lines;
 };
+
+inline void expect_same(const RootCauseRanking& a, const RootCauseRanking& b) {
+  EXPECT_EQ(a.none, b.none);
+  ASSERT_EQ(a.services.size(), b.services.size());
+  for (std::size_t i = 0; i < a.services.size(); ++i) {
+    EXPECT_EQ(a.services[i].service, b.services[i].service);
+    EXPECT_EQ(a.services[i].probability, b.services[i].probability);
+    EXPECT_EQ(a.services[i].onset_ns, b.services[i].onset_ns);
+  }
+}
 
 }  // namespace grace::models
