@@ -1,5 +1,5 @@
-// The quick ways of reading a line take it only with the general way's result, whatever FlatLine
-// has learned from the lines before.
+// FlatLine takes a line only with the general way's result, whatever it has learned from the lines
+// before.
 #include "flat_line.h"
 
 #include <gtest/gtest.h>
@@ -31,6 +31,8 @@ TEST(FlatLine, TakesWhatMachinesWrite) {
            R"({"action":"a","a_key_that_is_longer_than_sixteen_bytes":"x","result":"ok"})",
            R"({"action":"a","action":"b","labels":{"a":"b"},"labels":{"c":"d"}})",
            R"({"action":"a","kind":"action","kind":"metric","kind":""})",
+           "{\"action\":\"K\u00f6ln\",\"labels\":{\"o\":\"\U0001f600\"},\"payload\":{\"p\":"
+           "\"\u00e9\"}}",
        }) {
     EXPECT_TRUE(ways_of(line).flat) << line;
   }
@@ -41,7 +43,7 @@ TEST(FlatLine, LeavesTheRest) {
            R"({"action":"a\n"})",
            R"({"action": "a"})",
            R"({"action":"K\u00f6ln"})",
-           "{\"action\":\"K\u00f6ln\"}",
+           "{\"K\u00f6ln\":\"a\"}",
            R"({"action":{"a":1}})",
            R"({"payload":{"a":[1]}})",
            R"({"payload":{"a":{"b":1}}})",
@@ -79,6 +81,9 @@ TEST(FlatLine, LeavesTheRest) {
            R"({"payload":{,}})",
            R"({"action":"a""b":"c"})",
            "{\"action\":\"a\x01\"}",
+           "{\"action\":\"a\xff\"}",
+           "{\"action\":\"\xc3\"}",
+           "{\"labels\":{\"\xed\xa0\x80\":1}}",
        }) {
     const Ways ways = ways_of(line);
     EXPECT_FALSE(ways.flat || ways.general) << line;

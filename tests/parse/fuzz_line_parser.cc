@@ -1,6 +1,6 @@
 // Any bytes as a chunk, against the same bytes line by line and against a DOM:
 //  - each line has one outcome, the same whether its neighbours are there or not;
-//  - what the short ways of walking a line take, the general way takes with the same result;
+//  - what FlatLine takes of the lines, the general way takes with the same result;
 //  - what the DOM refuses is refused;
 //  - mesh and control events that were accepted can be decoded.
 #include <cstdint>

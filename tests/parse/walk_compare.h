@@ -11,7 +11,7 @@
 #include "structural_index.h"
 #include "text_scan.h"
 
-// The ways to read a line, held against each other. For the fuzzer and for tests.
+// The two ways to read a line, held against each other. For the fuzzer and for tests.
 namespace grace::parse {
 
 inline bool same_number(const Number& a, const Number& b) {
@@ -53,12 +53,11 @@ inline void expect_same_fields(std::string_view line, const LineFields& quick,
 }
 
 struct Ways {
-  bool flat = false;   // FlatLine took it
-  bool plain = false;  // LineWalker's short way did
+  bool flat = false;  // FlatLine took it
   bool general = false;
 };
 
-// What a quick way takes, the general one must take with the same result. What FlatLine has learned
+// What FlatLine takes, the general way must take with the same result. What FlatLine has learned
 // stays from call to call. The line's text is a window of its own.
 inline Ways compare_walks(std::string_view line) {
   static StructuralIndex index(1 << 20);
@@ -80,16 +79,9 @@ inline Ways compare_walks(std::string_view line) {
   }
   walker.begin_window(text, line.size(), index.tokens());
   const auto end = static_cast<std::uint32_t>(line.size() - (line.back() == '\n' ? 1 : 0));
-  LineFields plain;
-  ways.plain = walker.walk_plain(0, end, plain);
-  const std::size_t next = walker.next_token();
   LineFields general;
   ways.general = walker.walk(0, end, general, chunk->scratch()) == WalkResult::kOk;
-  GRACE_ASSERT(ways.general || !(ways.flat || ways.plain), "%s", std::string(line).c_str());
-  if (ways.plain) {
-    GRACE_ASSERT(walker.next_token() == next);
-    expect_same_fields(line, plain, general);
-  }
+  GRACE_ASSERT(ways.general || !ways.flat, "%s", std::string(line).c_str());
   if (ways.flat) expect_same_fields(line, flat_fields, general);
   return ways;
 }

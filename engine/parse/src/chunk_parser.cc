@@ -309,10 +309,8 @@ bool ChunkParser::Impl::next_line(core::Event& event, RejectSink& rejects) {
     }
     return false;
   }
-  WalkResult result = WalkResult::kOk;
-  if (!walker_.walk_plain(first, line_end, fields_)) [[unlikely]] {
-    result = walker_.walk(first, line_end, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
-  }
+  const WalkResult result =
+      walker_.walk(first, line_end, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
   const std::uint32_t end = trimmed(begin, newline);
   if (result == WalkResult::kOk && end - begin <= config_.line_bytes_max &&
       (newline != chunk_->size_bytes || !chunk_->ends_cut)) [[likely]] {

@@ -1,5 +1,7 @@
 #include "flat_line.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -59,13 +61,23 @@ inline bool FlatLine::matches(const Step& step, const char* at) noexcept {
 #endif
 }
 
+// The quote that ends the string whose content begins at `at`, null as with plain_end().
+inline const char* FlatLine::string_end(const char* at) noexcept {
+  const char* const end = ascii_end(at);
+  if (*end == '"') [[likely]]
+    return end;
+  if (static_cast<signed char>(*end) >= 0) return nullptr;
+  is_beyond_ascii_ = true;
+  return plain_end(end);
+}
+
 // What stands at `at`, as a step: `lead`, a key, its colon and the begin of a value. The key; null:
 // something else stands there.
 std::string_view FlatLine::learn(Step& step, const char* at, char lead) noexcept {
   if (at[0] != lead || at[1] != '"') return {};
   const char* const key = at + 2;
-  const char* const end = plain_end<Text::kAscii>(key);
-  if (end == nullptr || end[1] != ':') return {};
+  const char* const end = ascii_end(key);  // what is compared later need not be judged again
+  if (*end != '"' || end[1] != ':') return {};
   const auto key_bytes = static_cast<std::size_t>(end - key);
   if (key_bytes > kKeyBytesMax) return {};
   std::size_t size = key_bytes + 4;  // `,"":`
@@ -125,7 +137,6 @@ inline const FlatLine::Step* FlatLine::inner_step(Guesses& guesses, const char* 
 }
 
 // Labels whose opening brace is at `at`; the place behind the closing one, or null.
-template <Text kText>
 inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noexcept {
   fields.labels_hash = 0;
   fields.labels_nested = false;
@@ -139,7 +150,7 @@ inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noe
     if (step->value == Value::kObject) return nullptr;
     const bool text = step->value == Value::kString;
     const char* const begin = at + step->size;
-    const char* const end = text ? plain_end<kText>(begin) : plain_scalar(begin);
+    const char* const end = text ? string_end(begin) : plain_scalar(begin);
     if (end == nullptr) return nullptr;
     const std::uint64_t value_hash = hash_short(begin, static_cast<std::size_t>(end - begin));
     hash += core::combine(step->key_hash, value_hash);
@@ -152,7 +163,6 @@ inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noe
 }
 
 // The same for a payload.
-template <Text kText>
 inline const char* FlatLine::read_payload(const char* text, const char* at,
                                           LineFields& fields) noexcept {
   fields.session_present = 0;
@@ -165,7 +175,7 @@ inline const char* FlatLine::read_payload(const char* text, const char* at,
     at += step->size;
     const bool session = step->meaning < kSessionKeys.size();
     if (step->value == Value::kString) {
-      const char* const end = plain_end<kText>(at);
+      const char* const end = string_end(at);
       if (end == nullptr) return nullptr;
       if (session) [[unlikely]] {
         const std::uint32_t bit = 1U << step->meaning;
@@ -213,6 +223,7 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
   std::size_t group = 0;
   std::size_t index = kFirst;
   std::uint32_t present = 0;
+  is_beyond_ascii_ = false;
   fields.escaped = 0;
   fields.session_present = 0;
   for (;;) {
@@ -226,7 +237,7 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
     const char* const value = at + step->size;
     const char* value_begin = value;
     if (step->value == Value::kString) {
-      at = plain_end<Text::kAscii>(value);
+      at = string_end(value);
       if (at == nullptr) return 0;
       if (field == Field::kKind) group = group_of(value, at);
       ++at;
@@ -237,9 +248,9 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
     } else {
       --value_begin;
       if (field == Field::kLabels) {
-        at = read_labels<Text::kAscii>(value_begin, fields);
+        at = read_labels(value_begin, fields);
       } else if (field == Field::kPayload) {
-        at = read_payload<Text::kAscii>(text, value_begin, fields);
+        at = read_payload(text, value_begin, fields);
       } else {
         return 0;
       }
@@ -252,16 +263,20 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
     lead = ',';
   }
   if (lead == '{' || at[1] != '\n') return 0;
+  if (is_beyond_ascii_ &&
+      !simdjson::validate_utf8(text + begin, static_cast<std::size_t>(at - text) - begin)) {
+    return 0;
+  }
   fields.present = present & ~LineFields::bit(Field::kUnknown);
   return static_cast<std::uint32_t>(at + 1 - text);
 }
 
 const char* FlatLine::labels(const char* at, LineFields& fields) noexcept {
-  return read_labels<Text::kUtf8>(at, fields);
+  return read_labels(at, fields);
 }
 
 const char* FlatLine::payload(const char* text, const char* at, LineFields& fields) noexcept {
-  return read_payload<Text::kUtf8>(text, at, fields);
+  return read_payload(text, at, fields);
 }
 
 }  // namespace grace::parse

@@ -28,10 +28,6 @@ class LineWalker {
   // escapes, for hashing; nothing in it is kept.
   [[nodiscard]] WalkResult walk(std::size_t first, std::uint32_t line_end, LineFields& fields,
                                 char* scratch) noexcept;
-  // The same for a line in plain form: no blanks between tokens, no escapes, no odd types. False:
-  // it is not, or something is wrong with it; nothing is known then and walk() must decide.
-  [[nodiscard]] bool walk_plain(std::size_t first, std::uint32_t line_end,
-                                LineFields& fields) noexcept;
   // The value of one top-level field that stands alone, as walk() would find it: at token 0 of a
   // window that ends in a newline at `end`. kNotObject does not come; what is known of other fields
   // stays.
@@ -73,13 +69,6 @@ class LineWalker {
   [[nodiscard]] std::uint64_t hash_of(const Text& text) noexcept;
   void note_number(NumberForm form) noexcept;
 
-  [[nodiscard]] bool plain_key(const std::uint32_t* token) const noexcept;
-  [[nodiscard]] bool plain_scalar(std::uint32_t begin, std::uint32_t next) const noexcept;
-  [[nodiscard]] bool plain_labels(const std::uint32_t*& token, LineFields& fields) noexcept;
-  [[nodiscard]] bool plain_payload(const std::uint32_t*& token, LineFields& fields) noexcept;
-  [[nodiscard]] bool plain_value(const std::uint32_t*& token, std::uint32_t depth) noexcept;
-  [[nodiscard]] Field plain_field(const std::uint32_t* token, Field before) noexcept;
-
   static constexpr std::size_t kKeyBytesMax = 64;  // longer keys with escapes name no known field
   std::uint32_t depth_max_;
   const char* text_ = nullptr;
@@ -93,13 +82,6 @@ class LineWalker {
   Field bad_field_ = Field::kUnknown;
   NumberForm bad_number_ = NumberForm::kInteger;  // the line's first bad one; kInteger: none
   bool too_deep_ = false;
-  struct Guess {             // the key that followed a field last time
-    std::uint64_t word = 0;  // the key's bytes, at most 8
-    std::uint64_t mask = 0;  // of these bytes
-    std::uint32_t size = 0;  // 0: none; an empty key is no known field
-    Field field = Field::kUnknown;
-  };
-  std::array<Guess, kFieldCount + 1> guesses_{};
 };
 
 }  // namespace grace::parse

@@ -95,13 +95,15 @@ std::optional<RejectReason> PackedReader::read_line(const Header& header, core::
   const std::uint32_t begin = begin_ + static_cast<std::uint32_t>(sizeof header);
   const std::uint32_t size = header.detail_bytes;
   const char* const text = chunk_->text() + begin;
-  if (header.content_bytes() != std::uint64_t{size} + 1 || header.flags != 0 ||
-      std::memchr(text, '\n', size) != nullptr || !tools_.index.build(text, size + 1) ||
-      tools_.index.tokens()[0] >= size) {
+  if (size == 0 || header.content_bytes() != std::uint64_t{size} + 1 || header.flags != 0 ||
+      std::memchr(text, '\n', size) != nullptr) {
     return RejectReason::kMalformedJson;
   }
-  tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
-  if (!tools_.walker.walk_plain(0, size, fields_)) {
+  if (tools_.flat.read(text, 0, fields_) != size) {
+    if (!tools_.index.build(text, size + 1) || tools_.index.tokens()[0] >= size) {
+      return RejectReason::kMalformedJson;
+    }
+    tools_.walker.begin_window(text, size + 1, tools_.index.tokens());
     const WalkResult result =
         tools_.walker.walk(0, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
     if (result != WalkResult::kOk) return reason_of(result, tools_.walker);

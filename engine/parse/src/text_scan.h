@@ -101,41 +101,47 @@ inline std::size_t find_newlines(const char* at, std::size_t size, std::uint32_t
   return count;
 }
 
-// Which bytes a string may hold for plain_end().
-enum class Text : std::uint8_t {
-  kAscii,  // from 0x20 to 0x7F
-  kUtf8,   // also from 0x80: UTF-8 is proven elsewhere
-};
-
-// The quote that ends the string whose content begins at `at`; null: a backslash or a byte that the
-// string may not hold comes first. Such a byte, a newline for one, must stand somewhere. Reads up
-// to 15 bytes past the end.
-template <Text kText>
+// The quote that ends the string whose content begins at `at`; null: a backslash or a control
+// character comes first. Such a one, a newline for one, must stand somewhere. Reads up to 15 bytes
+// past the end.
 [[nodiscard]] inline const char* plain_end(const char* at) noexcept {
 #if defined(__SSE2__)
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i control = _mm_set1_epi8(0x1F);
   for (;; at += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    __m128i other;
-    if constexpr (kText == Text::kAscii) {  // bytes from 0x80 are negative
-      other = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
-    } else {
-      other = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
-    }
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
     const __m128i ends = _mm_or_si128(
-        other, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        low, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
     const auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(ends));
     if (mask == 0) continue;
     at += std::countr_zero(mask);
     return *at == '"' ? at : nullptr;
   }
 #else
-  for (;; ++at) {
-    const auto byte = static_cast<unsigned char>(*at);
-    if (byte == '"') return at;
-    if (byte == '\\' || byte < 0x20 || (kText == Text::kAscii && byte >= 0x80)) return nullptr;
+  while (*at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+  return *at == '"' ? at : nullptr;
+#endif
+}
+
+// The first quote, backslash, control character or byte from 0x80 on; one must stand somewhere.
+// Reads up to 15 bytes past it.
+[[nodiscard]] inline const char* ascii_end(const char* at) noexcept {
+#if defined(__SSE2__)
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  for (;; at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i other = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));  // from 0x80 on: negative
+    const __m128i ends = _mm_or_si128(
+        other, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+    const auto mask = static_cast<std::uint32_t>(_mm_movemask_epi8(ends));
+    if (mask != 0) return at + std::countr_zero(mask);
   }
+#else
+  while (*at != '"' && *at != '\\' && static_cast<signed char>(*at) >= 0x20) ++at;
+  return at;
 #endif
 }
 
