@@ -83,8 +83,7 @@ TEST_F(PowerLossTest, ALostSealTakesTheNextSegmentWithIt) {
   }
   snapshot_to("lost");
   continue_with("lost");
-  // Its last byte belongs to a hash and may be zero.
-  const auto end = round_up(used_bytes(load(segment(1))), kBlockAlignment);
+  const auto end = blocks_end(load(segment(1)));
   clear(1, end - kSealBlockBytes, kSealBlockBytes);
   Bytes second = load(segment(2));
   std::fill(second.begin() + kFirstBlockOffset, second.end(), char{0});

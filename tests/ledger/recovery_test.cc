@@ -17,8 +17,7 @@ class RecoveryTest : public LogTest {
     snapshot_to("killed");
     continue_with("killed");
     whole_ = load(segment(1));
-    last_block_ = used_bytes(whole_) - used_bytes(whole_) % kBlockAlignment;
-    if (used_bytes(whole_) % kBlockAlignment == 0) last_block_ -= kBlockAlignment;
+    last_block_ = blocks_end(whole_) - kBlockAlignment;
   }
   [[nodiscard]] std::vector<std::string> first(std::size_t count) const {
     return {written_.begin(), written_.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -50,8 +49,7 @@ TEST_F(RecoveryTest, AKilledWriterLosesNothingThatWasWritten) {
 
 TEST_F(RecoveryTest, EveryCutOfTheLastBlockIsATornTail) {
   write_and_kill();
-  const std::size_t end = used_bytes(whole_);
-  ASSERT_EQ(end % kBlockAlignment, 0U) << "a block ends with its footer's last byte";
+  const std::size_t end = blocks_end(whole_);
   for (std::size_t size = last_block_; size <= end; ++size) {
     Bytes cut(whole_.begin(), whole_.begin() + static_cast<std::ptrdiff_t>(size));
     if (size % 2 == 0) cut.resize(whole_.size());  // lost sectors read as zeros

@@ -40,7 +40,7 @@ class FailOverRepairTest : public RepairTest {
     config_.file_system = nullptr;
     // What was given up is cut off where the disk still takes that; here it did not.
     Bytes bytes = load(segment(1));
-    ASSERT_EQ(used_bytes(bytes), kEnd);
+    ASSERT_EQ(blocks_end(bytes), kEnd);
     const Bytes again = load(segment(2));
     bytes.insert(bytes.end(), again.begin() + kFirstBlockOffset,
                  again.begin() + kFirstBlockOffset + kBlock);
