@@ -261,15 +261,14 @@ int bench_stall(const StallArguments& arguments) {
 
 }  // namespace
 
-void add_bench_stall_command(CLI::App& bench, int& exit_code) {
+void add_bench_stall_command(Command& bench, int& exit_code) {
   auto arguments = std::make_shared<StallArguments>();
-  CLI::App* app = bench.add_subcommand(
+  Command* app = bench.add_subcommand(
       "stall", "Shows that a stopped process is seen as arithmetic says, and how it can be hidden");
   app->footer("Example: grace bench stall --stop 100ms");
-  app->add_option("--rate", arguments->rate, "Arrivals a second")->capture_default_str();
-  app->add_option("--duration", arguments->duration, "Of each loop")->capture_default_str();
-  app->add_option("--stop", arguments->stop, "How long the process stands still")
-      ->capture_default_str();
+  app->add_option("--rate", arguments->rate, "Arrivals a second")->show_default();
+  app->add_option("--duration", arguments->duration, "Of each loop")->show_default();
+  app->add_option("--stop", arguments->stop, "How long the process stands still")->show_default();
   app->add_flag("--json", arguments->json, "Print one JSON object");
   app->callback([arguments, &exit_code] { exit_code = bench_stall(*arguments); });
 }

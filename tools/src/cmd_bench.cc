@@ -274,9 +274,9 @@ int bench_plan(const BenchArguments& arguments) {
 
 // --- the command line ---
 
-CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::string& help,
-                        const std::string& example, const ArgumentsPtr& arguments) {
-  CLI::App* app = bench.add_subcommand(name, help);
+Command* add_measuring(Command& bench, const std::string& name, const std::string& help,
+                       const std::string& example, const ArgumentsPtr& arguments) {
+  Command* app = bench.add_subcommand(name, help);
   app->footer("Example: grace bench " + example +
               "\nRates: 250k, 3M. Times: 200us, 5ms, 2s. Objectives: p99.9=5ms.");
   app->add_option("--rate", arguments->rate, "Events a second");
@@ -284,28 +284,28 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   app->add_option("--workers", arguments->workers, "Worker threads");
   app->add_option("--arrivals", arguments->arrivals,
                   "poisson, constant, bursty, or file:PATH with gaps in ns, one a line")
-      ->capture_default_str();
-  app->add_option("--warmup", arguments->warmup, "Before anything counts")->capture_default_str();
-  app->add_option("--duration", arguments->duration, "Of a run")->capture_default_str();
+      ->show_default();
+  app->add_option("--warmup", arguments->warmup, "Before anything counts")->show_default();
+  app->add_option("--duration", arguments->duration, "Of a run")->show_default();
   app->add_option("--drain", arguments->drain, "Longest wait for the last decisions")
-      ->capture_default_str();
+      ->show_default();
   app->add_option("--event-rate", arguments->event_rate,
                   "Events in a second of event time (default: as they arrive)");
   app->add_option("--input", arguments->input, "Send these lines instead of generated ones");
   app->add_option("--profile", arguments->profile, "Mix of the generated events: see gen --list")
-      ->check(CLI::IsMember({"mixed", "realistic"}))
-      ->capture_default_str();
+      ->one_of({"mixed", "realistic"})
+      ->show_default();
   app->add_option("--retries", arguments->retries,
                   "How often a run is made again that others took over 2% of the time from")
-      ->check(CLI::Range(0, 100))
-      ->capture_default_str();
+      ->range(0, 100)
+      ->show_default();
   app->add_option("--events", arguments->events, "Generated events, sent over and over")
-      ->check(CLI::Range(1'000, 100'000'000))
-      ->capture_default_str();
+      ->range(1'000, 100'000'000)
+      ->show_default();
   app->add_option("--services", arguments->services, "Services they speak of, six series each")
-      ->check(CLI::Range(1U, static_cast<unsigned>(kServicesMax)))
-      ->capture_default_str();
-  app->add_option("--seed", arguments->seed, "Of stream and arrivals")->capture_default_str();
+      ->range(1U, static_cast<unsigned>(kServicesMax))
+      ->show_default();
+  app->add_option("--seed", arguments->seed, "Of stream and arrivals")->show_default();
   app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
   app->add_option("--socket", arguments->socket, "Load a running engine through its unix source");
   app->add_option("--control", arguments->control, "That engine's control socket");
@@ -319,30 +319,30 @@ CLI::App* add_measuring(CLI::App& bench, const std::string& name, const std::str
   return app;
 }
 
-void add_searching(CLI::App* app, const ArgumentsPtr& arguments) {
+void add_searching(Command* app, const ArgumentsPtr& arguments) {
   app->add_option("--repetitions", arguments->repetitions, "Of each search; the median counts")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
+      ->range(1, 100)
+      ->show_default();
 }
 
-void add_sweep_and_plan(CLI::App& bench, int& exit_code) {
+void add_sweep_and_plan(Command& bench, int& exit_code) {
   auto swept = std::make_shared<BenchArguments>();
-  CLI::App* sweep_app =
+  Command* sweep_app =
       add_measuring(bench, "sweep", "One figure changes: load, workers, cardinality or overload",
                     "sweep --over workers --slo p99.9=5ms --out workers", swept);
   sweep_app->add_option("--over", swept->over, "load, workers, cardinality or overload")
-      ->check(CLI::IsMember({"load", "workers", "cardinality", "overload"}))
-      ->capture_default_str();
+      ->one_of({"load", "workers", "cardinality", "overload"})
+      ->show_default();
   sweep_app->add_option("--values", swept->values, "Its values: 100k,200k,1M or 1,2,4");
   add_searching(sweep_app, swept);
   sweep_app->callback([swept, &exit_code] { exit_code = bench_sweep(*swept); });
 
   auto planned = std::make_shared<BenchArguments>();
-  CLI::App* plan_app =
+  Command* plan_app =
       add_measuring(bench, "plan", "Workers and machines for a rate, from measurements",
                     "plan --rate 3M --slo p99.9=5ms --headroom 30% --from workers.json", planned);
   plan_app->add_option("--headroom", planned->headroom, "Share of the capacity that stays free")
-      ->capture_default_str();
+      ->show_default();
   plan_app->add_option("--from", planned->from,
                        "A stored sweep over workers; without it one is measured");
   plan_app->add_option("--values", planned->values, "Numbers of workers to measure");
@@ -350,40 +350,37 @@ void add_sweep_and_plan(CLI::App& bench, int& exit_code) {
   plan_app->callback([planned, &exit_code] { exit_code = bench_plan(*planned); });
 }
 
-void add_soak(CLI::App& bench, int& exit_code) {
+void add_soak(Command& bench, int& exit_code) {
   auto soaked = std::make_shared<SoakArguments>();
   soaked->bench.slo = "p99=100ms";
   soaked->bench.repetitions = 1;
   // So that what fills with event time is full long before the second half.
   soaked->bench.event_rate = "1k";
-  CLI::App* app = add_measuring(bench, "soak", "A long run at half of the best rate: flat memory?",
-                                "soak --for 1h --out soak", {soaked, &soaked->bench});
-  app->get_option("--rate")->description("The best rate, where it is known; else it is searched");
-  app->get_option("--duration")->description("Of each run of the search");
-  app->get_option("--event-rate")->description("Events in a second of event time (default: 1k)");
-  app->add_option("--for", soaked->request.for_text, "How long, after the search")
-      ->capture_default_str();
-  app->add_option("--load", soaked->request.load_text, "Share of the best rate")
-      ->capture_default_str();
+  Command* app = add_measuring(bench, "soak", "A long run at half of the best rate: flat memory?",
+                               "soak --for 1h --out soak", {soaked, &soaked->bench});
+  app->option("--rate")->describe("The best rate, where it is known; else it is searched");
+  app->option("--duration")->describe("Of each run of the search");
+  app->option("--event-rate")->describe("Events in a second of event time (default: 1k)");
+  app->add_option("--for", soaked->request.for_text, "How long, after the search")->show_default();
+  app->add_option("--load", soaked->request.load_text, "Share of the best rate")->show_default();
   app->add_option("--growth", soaked->request.growth_text,
                   "Of memory in the second half: what may be within the interval's end")
-      ->capture_default_str();
+      ->show_default();
   app->callback([soaked, &exit_code] { exit_code = bench_soak(*soaked); });
 }
 
 }  // namespace
 
-void add_bench_command(CLI::App& app, int& exit_code) {
-  CLI::App* bench =
-      app.add_subcommand("bench", "What this machine sustains, and what a rate needs");
-  bench->require_subcommand(1);
+void add_bench_command(Command& app, int& exit_code) {
+  Command* bench = app.add_subcommand("bench", "What this machine sustains, and what a rate needs");
+  bench->require_subcommand();
   auto ran = std::make_shared<BenchArguments>();
   add_measuring(*bench, "run", "Latencies at one rate", "run --rate 500k --duration 5s --out half",
                 ran)
       ->callback([ran, &exit_code] { exit_code = bench_run(*ran); });
   auto searched = std::make_shared<BenchArguments>();
-  CLI::App* search_app = add_measuring(*bench, "search", "The highest rate that holds an objective",
-                                       "search --slo p99.9=5ms --workers 2", searched);
+  Command* search_app = add_measuring(*bench, "search", "The highest rate that holds an objective",
+                                      "search --slo p99.9=5ms --workers 2", searched);
   add_searching(search_app, searched);
   search_app->callback([searched, &exit_code] { exit_code = bench_search(*searched); });
   add_sweep_and_plan(*bench, exit_code);
@@ -391,7 +388,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
 
   auto paths = std::make_shared<std::pair<std::string, std::string>>();
   auto as_json = std::make_shared<bool>(false);
-  CLI::App* compare_app = bench->add_subcommand("compare", "Two results, figure by figure");
+  Command* compare_app = bench->add_subcommand("compare", "Two results, figure by figure");
   compare_app->footer("Example: grace bench compare before.json after.json");
   compare_app->add_option("a", paths->first, "A result's JSON")->required();
   compare_app->add_option("b", paths->second, "Another one's")->required();

@@ -31,9 +31,9 @@ int check(const std::string& path) {
 
 }  // namespace
 
-void add_check_command(CLI::App& app, int& exit_code) {
+void add_check_command(Command& app, int& exit_code) {
   auto path = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand(
+  Command* command = app.add_subcommand(
       "check", "Validate configuration, playbooks and policies; run their tests");
   std::string footer =
       "Example: grace check grace.toml\nEnvironment names, which win over the file:";

@@ -8,21 +8,19 @@ namespace {
 
 // Words that may follow each command path, from the program's own definition: completion cannot
 // offer what the program does not know.
-void write_cases(const CLI::App& app, const std::string& path, std::ostream& out) {
+void write_cases(const Command& app, const std::string& path, std::ostream& out) {
   std::string words;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!sub->get_group().empty()) words += sub->get_name() + " ";
+  for (const auto& sub : app.subcommands()) {
+    if (!sub->is_hidden()) words += sub->name() + " ";
   }
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += "--" + name + " ";
-  }
+  for (const std::string& name : app.flag_names()) words += "--" + name + " ";
   out << "    '" << path << "') words='" << words << "' ;;\n";
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!sub->get_group().empty()) write_cases(*sub, path + " " + sub->get_name(), out);
+  for (const auto& sub : app.subcommands()) {
+    if (!sub->is_hidden()) write_cases(*sub, path + " " + sub->name(), out);
   }
 }
 
-void write_bash(const CLI::App& root, std::ostream& out) {
+void write_bash(const Command& root, std::ostream& out) {
   out << "# bash completion for grace; use: source <(grace completion bash)\n"
          "_grace() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} path=grace words='' word\n"
@@ -38,7 +36,7 @@ void write_bash(const CLI::App& root, std::ostream& out) {
          "complete -F _grace grace\n";
 }
 
-void write_zsh(const CLI::App& root, std::ostream& out) {
+void write_zsh(const Command& root, std::ostream& out) {
   out << "#compdef grace\n# zsh completion for grace, through its bash completion\n"
          "autoload -U +X bashcompinit && bashcompinit\n";
   write_bash(root, out);
@@ -46,13 +44,11 @@ void write_zsh(const CLI::App& root, std::ostream& out) {
 
 }  // namespace
 
-void add_completion_command(CLI::App& app, int& exit_code) {
+void add_completion_command(Command& app, int& exit_code) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("completion", "Print a shell's completion script");
+  Command* command = app.add_subcommand("completion", "Print a shell's completion script");
   command->footer("Example: source <(grace completion bash)");
-  command->add_option("shell", *shell, "bash or zsh")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh"}));
+  command->add_option("shell", *shell, "bash or zsh")->required()->one_of({"bash", "zsh"});
   command->callback([shell, &app, &exit_code] {
     if (*shell == "bash") {
       write_bash(app, std::cout);

@@ -152,9 +152,9 @@ std::string control_json(std::string_view control, const ControlArguments& argum
 }
 
 // A subcommand with the options that all of them have.
-CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& help,
-                      const std::string& example, const ArgumentsPtr& arguments) {
-  CLI::App* command = parent.add_subcommand(name, help);
+Command* add_command(Command& parent, const std::string& name, const std::string& help,
+                     const std::string& example, const ArgumentsPtr& arguments) {
+  Command* command = parent.add_subcommand(name, help);
   command->footer("Example: grace " + example);
   command->add_option("--socket", arguments->socket, "The engine's control socket");
   command->add_option("--ledger", arguments->ledger,
@@ -164,10 +164,10 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 }
 
 // A command that sends one control.
-CLI::App* add_sender(CLI::App& parent, const std::string& name, const std::string& help,
-                     const std::string& example, const std::string& control, int& exit_code,
-                     const ArgumentsPtr& arguments) {
-  CLI::App* command = add_command(parent, name, help, example, arguments);
+Command* add_sender(Command& parent, const std::string& name, const std::string& help,
+                    const std::string& example, const std::string& control, int& exit_code,
+                    const ArgumentsPtr& arguments) {
+  Command* command = add_command(parent, name, help, example, arguments);
   command->add_option("--reason", arguments->reason, "Why; kept in the ledger");
   command->callback([arguments, control, &exit_code] {
     exit_code = ask(*arguments, control_json(control, *arguments),
@@ -176,9 +176,9 @@ CLI::App* add_sender(CLI::App& parent, const std::string& name, const std::strin
   return command;
 }
 
-void add_runs(CLI::App& app, int& exit_code) {
-  CLI::App* runs = app.add_subcommand("runs", "Playbook runs: list, show, approve, reject");
-  runs->require_subcommand(1);
+void add_runs(Command& app, int& exit_code) {
+  Command* runs = app.add_subcommand("runs", "Playbook runs: list, show, approve, reject");
+  runs->require_subcommand();
   auto list = std::make_shared<ControlArguments>();
   add_command(*runs, "list", "List runs; without an engine, from the ledger",
               "runs list --ledger /var/lib/grace", list)
@@ -188,7 +188,7 @@ void add_runs(CLI::App& app, int& exit_code) {
                             : ask(*list, R"({"op":"runs"})", show_runs);
       });
   auto show = std::make_shared<ControlArguments>();
-  CLI::App* show_app =
+  Command* show_app =
       add_command(*runs, "show", "Show one run", "runs show run_0123456789abcdef", show);
   show_app->add_option("id", show->id, "The run's id")->required();
   show_app->callback([show, &exit_code] {
@@ -200,7 +200,7 @@ void add_runs(CLI::App& app, int& exit_code) {
   });
   for (const std::string verb : {"approve", "reject"}) {
     auto arguments = std::make_shared<ControlArguments>();
-    CLI::App* command =
+    Command* command =
         add_sender(*runs, verb, verb == "approve" ? "Let a waiting run execute" : "Turn a run down",
                    "runs " + verb + " run_0123456789abcdef --reason 'checked the flag'", verb,
                    exit_code, arguments);
@@ -208,18 +208,18 @@ void add_runs(CLI::App& app, int& exit_code) {
   }
 }
 
-void add_silences(CLI::App& app, int& exit_code) {
-  CLI::App* silence = app.add_subcommand("silence", "Silences: add, list, expire");
-  silence->require_subcommand(1);
+void add_silences(Command& app, int& exit_code) {
+  Command* silence = app.add_subcommand("silence", "Silences: add, list, expire");
+  silence->require_subcommand();
   auto add = std::make_shared<ControlArguments>();
-  CLI::App* add_app =
+  Command* add_app =
       add_sender(*silence, "add", "Record matching triggers, but do not act on them",
                  "silence add --service auth_service --duration 7200 --reason migration", "silence",
                  exit_code, add);
   add_app->add_option("--service", add->service, "Only this service");
   add_app->add_option("--diagnosis", add->diagnosis, "Only this diagnosis code");
   add_app->add_option("--trigger-source", add->source, "Only this subsystem, e.g. proactive_ml");
-  add_app->add_option("--duration", add->duration_s, "Seconds")->check(CLI::Range(1, 31'536'000));
+  add_app->add_option("--duration", add->duration_s, "Seconds")->range(1, 31'536'000);
   add_app->callback([add, &exit_code] {
     if (add->service.empty() && add->diagnosis.empty() && add->source.empty()) {
       std::cerr << "grace silence add: name --service, --diagnosis or --trigger-source\n";
@@ -233,7 +233,7 @@ void add_silences(CLI::App& app, int& exit_code) {
       ->callback(
           [list, &exit_code] { exit_code = ask(*list, R"({"op":"silences"})", show_silences); });
   auto expire = std::make_shared<ControlArguments>();
-  CLI::App* expire_app =
+  Command* expire_app =
       add_sender(*silence, "expire", "End a silence now", "silence expire silence_0123456789abcdef",
                  "silence", exit_code, expire);
   expire_app->add_option("id", expire->id, "The silence's id")->required();
@@ -241,7 +241,7 @@ void add_silences(CLI::App& app, int& exit_code) {
 
 }  // namespace
 
-void add_control_commands(CLI::App& app, int& exit_code) {
+void add_control_commands(Command& app, int& exit_code) {
   add_runs(app, exit_code);
   add_silences(app, exit_code);
   auto stats = std::make_shared<ControlArguments>();
@@ -254,21 +254,21 @@ void add_control_commands(CLI::App& app, int& exit_code) {
   add_sender(app, "resume", "Let runs start again", "resume --reason 'deploy done'", "resume",
              exit_code, std::make_shared<ControlArguments>());
   auto feedback = std::make_shared<ControlArguments>();
-  CLI::App* feedback_app =
+  Command* feedback_app =
       add_sender(app, "feedback", "Tell whether a trigger was right",
                  "feedback ml_forecast_0123456789abcdef wrong --reason 'known batch job'",
                  "feedback", exit_code, feedback);
   feedback_app->add_option("id", feedback->id, "The trigger's id")->required();
   feedback_app->add_option("verdict", feedback->verdict, "right or wrong")
       ->required()
-      ->check(CLI::IsMember({"right", "wrong"}));
+      ->one_of({"right", "wrong"});
   auto ack = std::make_shared<ControlArguments>();
-  CLI::App* ack_app = add_sender(app, "ack", "Close a tripped breaker",
-                                 "ack playbook:restart_service", "ack", exit_code, ack);
+  Command* ack_app = add_sender(app, "ack", "Close a tripped breaker",
+                                "ack playbook:restart_service", "ack", exit_code, ack);
   ack_app->add_option("breaker", ack->id, "Its name; * for all")->required();
   auto undo = std::make_shared<ControlArguments>();
-  CLI::App* undo_app = add_sender(app, "undo", "Put a threshold back that the meta loop moved",
-                                  "undo capacity.shortfall_min", "undo", exit_code, undo);
+  Command* undo_app = add_sender(app, "undo", "Put a threshold back that the meta loop moved",
+                                 "undo capacity.shortfall_min", "undo", exit_code, undo);
   undo_app->add_option("name", undo->id, "The threshold's name")->required();
 }
 

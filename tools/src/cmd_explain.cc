@@ -267,16 +267,15 @@ int explain(const ExplainArguments& arguments) {
 
 }  // namespace
 
-void add_explain_command(CLI::App& app, int& exit_code) {
+void add_explain_command(Command& app, int& exit_code) {
   auto arguments = std::make_shared<ExplainArguments>();
-  CLI::App* command = app.add_subcommand(
+  Command* command = app.add_subcommand(
       "explain", "Why a trigger, incident or run came about, back to its events");
   command->footer(
       "Example: grace explain pattern_0123456789abcdef --ledger grace-data/ledger "
       "--journal grace-data/journal");
   command->add_option("id", arguments->id, "Id of a trigger, incident or run")->required();
-  command->add_option("--ledger", arguments->ledger, "The ledger's directory")
-      ->capture_default_str();
+  command->add_option("--ledger", arguments->ledger, "The ledger's directory")->show_default();
   command->add_option("--journal", arguments->journal, "Show evidence lines from this journal");
   command->add_flag("--json", arguments->json, "Print one JSON object");
   command->callback([arguments, &exit_code] { exit_code = explain(*arguments); });

@@ -66,24 +66,22 @@ int generate_stream(const GenArguments& arguments) {
 
 }  // namespace
 
-void add_gen_command(CLI::App& app, int& exit_code) {
+void add_gen_command(Command& app, int& exit_code) {
   auto arguments = std::make_shared<GenArguments>();
-  CLI::App* gen = app.add_subcommand("gen", "Write synthetic telemetry to standard output");
+  Command* gen = app.add_subcommand("gen", "Write synthetic telemetry to standard output");
   gen->footer("Example: grace gen --profile mixed --count 3000000 --seed 7 > firehose.ndjson");
   GeneratorOptions& options = arguments->options;
-  gen->add_option("--profile", options.profile, "What to write; see --list")->capture_default_str();
+  gen->add_option("--profile", options.profile, "What to write; see --list")->show_default();
   gen->add_option("--count", options.event_count, "Events (scenarios have their own length)")
-      ->capture_default_str();
-  gen->add_option("--seed", options.seed, "The same seed gives the same bytes")
-      ->capture_default_str();
+      ->show_default();
+  gen->add_option("--seed", options.seed, "The same seed gives the same bytes")->show_default();
   gen->add_option("--start", arguments->start, "Event time of the first event, RFC 3339");
   gen->add_option("--rate", options.events_per_second, "Events in a second of event time")
-      ->capture_default_str();
+      ->show_default();
   gen->add_option("--services", options.service_count, "Services of the mixed profile")
-      ->capture_default_str();
-  gen->add_option("--days", options.days, "Length of the week profile")->capture_default_str();
-  gen->add_option("--bad-lines", options.bad_line_share, "Share of broken lines")
-      ->check(CLI::Range(0.0, 0.5));
+      ->show_default();
+  gen->add_option("--days", options.days, "Length of the week profile")->show_default();
+  gen->add_option("--bad-lines", options.bad_line_share, "Share of broken lines")->range(0.0, 0.5);
   gen->add_option("--truth", arguments->truth_path, "Write the faults injected to this file");
   gen->add_flag("--list", arguments->list, "List the profiles");
   gen->callback([arguments, &exit_code] { exit_code = generate_stream(*arguments); });

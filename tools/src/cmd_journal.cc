@@ -107,12 +107,12 @@ int cat(const JournalArguments& arguments) {
 
 }  // namespace
 
-void add_journal_command(CLI::App& app, int& exit_code) {
-  CLI::App* journal = app.add_subcommand("journal", "Inspect a recorded input; reads only");
-  journal->require_subcommand(1);
+void add_journal_command(Command& app, int& exit_code) {
+  Command* journal = app.add_subcommand("journal", "Inspect a recorded input; reads only");
+  journal->require_subcommand();
   journal->footer("Example: grace journal cat grace-data/journal > input.ndjson");
   auto arguments = std::make_shared<JournalArguments>();
-  CLI::App* cat_app = journal->add_subcommand("cat", "Print the input as it was received");
+  Command* cat_app = journal->add_subcommand("cat", "Print the input as it was received");
   cat_app->footer(
       "Example: grace journal cat grace-data/journal --json\n"
       "With --json one object a chunk: its place, its source and its text. Events that were\n"

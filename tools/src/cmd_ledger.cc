@@ -298,10 +298,10 @@ int stats(const LedgerArguments& arguments) {
   return kExitOk;
 }
 
-CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help,
-                   const ArgumentsPtr& arguments, int (*run)(const LedgerArguments&),
-                   int& exit_code) {
-  CLI::App* verb = parent.add_subcommand(name, help);
+Command* add_verb(Command& parent, const std::string& name, const std::string& help,
+                  const ArgumentsPtr& arguments, int (*run)(const LedgerArguments&),
+                  int& exit_code) {
+  Command* verb = parent.add_subcommand(name, help);
   verb->footer("Example: grace ledger " + name + " grace-data/ledger --json");
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();
   verb->add_flag("--json", arguments->json, "Print JSON");
@@ -311,15 +311,15 @@ CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string&
 
 }  // namespace
 
-void add_ledger_command(CLI::App& app, int& exit_code) {
-  CLI::App* ledger = app.add_subcommand("ledger", "Inspect, prove and repair a ledger; its keys");
-  ledger->require_subcommand(1);
+void add_ledger_command(Command& app, int& exit_code) {
+  Command* ledger = app.add_subcommand("ledger", "Inspect, prove and repair a ledger; its keys");
+  ledger->require_subcommand();
   auto held = std::make_shared<LedgerArguments>();
-  CLI::App* verify_app =
+  Command* verify_app =
       add_verb(*ledger, "verify", "Check every byte: CRCs, hashes, chain, order, padding", held,
                verify, exit_code);
-  CLI::Option* key = verify_app->add_option("--key", held->keys, "Key (or file) that signed it");
-  CLI::Option* checkpoint =
+  Option* key = verify_app->add_option("--key", held->keys, "Key (or file) that signed it");
+  Option* checkpoint =
       verify_app
           ->add_option("--checkpoint", held->checkpoint, "A held checkpoint that must still hold")
           ->needs(key);

@@ -193,9 +193,9 @@ int cat(const CatArguments& arguments) {
 
 }  // namespace
 
-void add_ledger_cat_command(CLI::App& ledger, int& exit_code) {
+void add_ledger_cat_command(Command& ledger, int& exit_code) {
   auto arguments = std::make_shared<CatArguments>();
-  CLI::App* verb = ledger.add_subcommand("cat", "Print records in order");
+  Command* verb = ledger.add_subcommand("cat", "Print records in order");
   verb->footer(
       "Example: grace ledger cat grace-data/ledger --json --follow --where "
       "'subsystem = \"self_heal\" and not action ~ \"playbook_*\"'\n"
@@ -204,12 +204,11 @@ void add_ledger_cat_command(CLI::App& ledger, int& exit_code) {
       "numbers, true, false, null. ~ finds a text inside; with * or ? it is a pattern.");
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();
   verb->add_flag("--json", arguments->json, "Print JSON lines");
-  verb->add_option("--from", arguments->from, "First sequence")->capture_default_str();
-  verb->add_option("--to", arguments->to, "Last sequence")->default_str("the end");
+  verb->add_option("--from", arguments->from, "First sequence")->show_default();
+  verb->add_option("--to", arguments->to, "Last sequence")->show_default("the end");
   verb->add_option("--since", arguments->since, "Records from this time on (RFC 3339)");
   verb->add_option("--until", arguments->until, "Records before this time");
-  verb->add_option("--limit", arguments->limit, "At most so many records")
-      ->check(CLI::PositiveNumber);
+  verb->add_option("--limit", arguments->limit, "At most so many records")->positive();
   verb->add_option("--action", arguments->action, "Only records of this action");
   verb->add_option("--where", arguments->where, "Only records that match this filter");
   verb->add_flag("--all", arguments->all, "Records of every type, not only decisions");

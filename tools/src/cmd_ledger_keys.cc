@@ -97,9 +97,9 @@ int list(const KeyArguments& arguments) {
 
 }  // namespace
 
-void add_ledger_key_commands(CLI::App& ledger, int& exit_code) {
+void add_ledger_key_commands(Command& ledger, int& exit_code) {
   auto arguments = std::make_shared<KeyArguments>();
-  CLI::App* verb = ledger.add_subcommand(
+  Command* verb = ledger.add_subcommand(
       "rotate-key", "Let another key sign from now on; the ledger must not be in use");
   verb->footer("Example: grace ledger rotate-key grace-data/ledger old.key new.key");
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();

@@ -173,16 +173,16 @@ int keygen(const ProofArguments& arguments) {
   return kExitOk;
 }
 
-CLI::App* add_verb(CLI::App& ledger, const std::string& name, const std::string& help,
-                   const std::string& example, const ArgumentsPtr& arguments,
-                   int (*run)(const ProofArguments&), int& exit_code) {
-  CLI::App* verb = ledger.add_subcommand(name, help);
+Command* add_verb(Command& ledger, const std::string& name, const std::string& help,
+                  const std::string& example, const ArgumentsPtr& arguments,
+                  int (*run)(const ProofArguments&), int& exit_code) {
+  Command* verb = ledger.add_subcommand(name, help);
   verb->footer("Example: grace ledger " + example);
   verb->callback([arguments, run, &exit_code] { exit_code = run(*arguments); });
   return verb;
 }
 
-CLI::Option* add_keys(CLI::App* verb, const ArgumentsPtr& arguments) {
+Option* add_keys(Command* verb, const ArgumentsPtr& arguments) {
   return verb->add_option("--key", arguments->keys,
                           "Verifier key (as keygen prints it), or a file that holds one");
 }
@@ -239,13 +239,13 @@ ledger::Result<std::vector<ledger::DistrustedKey>> parse_distrusted_keys(
   return keys;
 }
 
-void add_ledger_proof_commands(CLI::App& ledger, int& exit_code) {
+void add_ledger_proof_commands(Command& ledger, int& exit_code) {
   auto arguments = std::make_shared<ProofArguments>();
-  CLI::App* verb = add_verb(ledger, "prove", "Prove a record, or that a log grew from an older one",
-                            "prove grace-data/ledger 17 --key ledger.pub --out 17.proof", arguments,
-                            prove, exit_code);
+  Command* verb = add_verb(ledger, "prove", "Prove a record, or that a log grew from an older one",
+                           "prove grace-data/ledger 17 --key ledger.pub --out 17.proof", arguments,
+                           prove, exit_code);
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();
-  CLI::Option* sequence = verb->add_option("sequence", arguments->sequence, "The record");
+  Option* sequence = verb->add_option("sequence", arguments->sequence, "The record");
   add_keys(verb, arguments)->required();
   verb->add_option("--checkpoint", arguments->file, "A checkpoint; else the ledger's newest");
   verb->add_option("--since", arguments->older, "An older checkpoint: prove consistency with it")

@@ -199,10 +199,10 @@ int redact(const RedactionArguments& arguments) {
   return report->missing == 0 ? kExitOk : kExitNegative;
 }
 
-CLI::App* add_verb(CLI::App& ledger, const std::string& name, const std::string& help,
-                   const std::string& example, const ArgumentsPtr& arguments,
-                   int (*run)(const RedactionArguments&), int& exit_code) {
-  CLI::App* verb = ledger.add_subcommand(name, help);
+Command* add_verb(Command& ledger, const std::string& name, const std::string& help,
+                  const std::string& example, const ArgumentsPtr& arguments,
+                  int (*run)(const RedactionArguments&), int& exit_code) {
+  Command* verb = ledger.add_subcommand(name, help);
   verb->footer("Example: grace ledger " + example);
   verb->callback([arguments, run, &exit_code] { exit_code = run(*arguments); });
   return verb;
@@ -210,9 +210,9 @@ CLI::App* add_verb(CLI::App& ledger, const std::string& name, const std::string&
 
 }  // namespace
 
-void add_ledger_redaction_commands(CLI::App& ledger, int& exit_code) {
+void add_ledger_redaction_commands(Command& ledger, int& exit_code) {
   auto arguments = std::make_shared<RedactionArguments>();
-  CLI::App* verb =
+  Command* verb =
       add_verb(ledger, "reveal", "Show the redacted values of a record",
                "reveal grace-data/ledger 17 --json > opened", arguments, reveal, exit_code);
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();

@@ -238,13 +238,13 @@ int repair(const RepairArguments& arguments) {
 
 }  // namespace
 
-void add_ledger_repair_command(CLI::App& ledger, int& exit_code) {
+void add_ledger_repair_command(Command& ledger, int& exit_code) {
   auto arguments = std::make_shared<RepairArguments>();
-  CLI::App* verb = ledger.add_subcommand(
+  Command* verb = ledger.add_subcommand(
       "repair", "Explain what is wrong with a ledger, ask, and repair it; nothing is thrown away");
   verb->footer("Example: grace ledger repair grace-data/ledger --dry-run");
   verb->add_option("directory", arguments->directory, "The ledger's directory")->required();
-  CLI::Option* dry_run =
+  Option* dry_run =
       verb->add_flag("--dry-run", arguments->dry_run, "Explain only; exit code 1 if damaged");
   verb->add_option("--yes", arguments->yes, "Agree beforehand, to damage at this SEGMENT:OFFSET")
       ->excludes(dry_run);

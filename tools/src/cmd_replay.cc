@@ -190,9 +190,9 @@ int replay(const ReplayArguments& arguments) {
 
 }  // namespace
 
-void add_replay_command(CLI::App& app, int& exit_code) {
+void add_replay_command(Command& app, int& exit_code) {
   auto arguments = std::make_shared<ReplayArguments>();
-  CLI::App* replay_app =
+  Command* replay_app =
       app.add_subcommand("replay", "Run a recording through the engine, bit for bit");
   replay_app->footer(
       "Example: grace replay firehose.ndjson.zst --workers 2 --json\n"
@@ -203,7 +203,7 @@ void add_replay_command(CLI::App& app, int& exit_code) {
   replay_app->add_option("--ledger", arguments->ledger, "Write the decisions to this ledger");
   replay_app->add_option("--workers", arguments->workers, "Worker threads");
   replay_app->add_option("--chunk", arguments->chunk, "Bytes in a chunk, 4KiB to 1MiB");
-  replay_app->add_option("--speed", arguments->speed, "max, 1x, 60x ...")->capture_default_str();
+  replay_app->add_option("--speed", arguments->speed, "max, 1x, 60x ...")->show_default();
   replay_app->add_option("--mode", arguments->mode, "observe, suggest or auto");
   replay_app->add_option("--arrival", arguments->arrival,
                          "Arrival time for lines without one, RFC 3339");

@@ -201,9 +201,9 @@ class Sidecar {
 
 }  // namespace
 
-void add_run_command(CLI::App& app, int& exit_code) {
+void add_run_command(Command& app, int& exit_code) {
   auto arguments = std::make_shared<RunArguments>();
-  CLI::App* run_app = app.add_subcommand("run", "Watch live telemetry and heal: the sidecar");
+  Command* run_app = app.add_subcommand("run", "Watch live telemetry and heal: the sidecar");
   run_app->footer(
       "Example: grace run --config grace.toml --source tcp:127.0.0.1:7171 --ledger /var/lib/grace\n"
       "Sources: host, stdin, tcp:ADDRESS:PORT, unix:PATH, shared:PATH (memory shared with programs "
@@ -219,8 +219,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
                       "Control socket (default LEDGER/control.sock)");
   run_app->add_flag("--json", arguments->json, "Print the closing summary as JSON");
   run_app->callback([arguments, &exit_code] { exit_code = Sidecar(*arguments).run(); });
-  CLI::App* executor_app = app.add_subcommand("executor", "");  // internal: the executor process
-  executor_app->group("");
+  Command* executor_app = app.add_subcommand("executor", "");  // internal: the executor process
+  executor_app->hide();
   executor_app->callback([&exit_code] { exit_code = schedule::executor_main(3); });
 }
 

@@ -14,10 +14,10 @@ int finish_score(std::string_view name, const core::Result<void>& done) {
   return done ? kExitNegative : kExitUsage;
 }
 
-void add_score_command(CLI::App& app, int& exit_code) {
-  CLI::App* score =
+void add_score_command(Command& app, int& exit_code) {
+  Command* score =
       app.add_subcommand("score", "Run a detection model, default configuration, over a data set");
-  score->require_subcommand(1);
+  score->require_subcommand();
   score->footer("Example: grace score sessions --train train.txt test.txt");
   add_score_series(*score, exit_code);
   add_score_changepoints(*score, exit_code);

@@ -1,5 +1,5 @@
 #pragma once
-#include <CLI/CLI.hpp>
+#include "command_line.h"
 
 namespace grace::tools {
 
@@ -9,16 +9,16 @@ inline constexpr int kExitNegative = 1;  // a negative finding, or the work fail
 inline constexpr int kExitUsage = 2;     // wrong use: arguments, configuration
 
 // Each command adds itself to the program and leaves its exit code behind when it was the one.
-void add_run_command(CLI::App& app, int& exit_code);
-void add_replay_command(CLI::App& app, int& exit_code);
-void add_bench_command(CLI::App& app, int& exit_code);
-void add_gen_command(CLI::App& app, int& exit_code);
-void add_ledger_command(CLI::App& app, int& exit_code);
-void add_journal_command(CLI::App& app, int& exit_code);
-void add_control_commands(CLI::App& app, int& exit_code);  // runs, stats, feedback, pause ...
-void add_score_command(CLI::App& app, int& exit_code);
-void add_check_command(CLI::App& app, int& exit_code);
-void add_explain_command(CLI::App& app, int& exit_code);
-void add_completion_command(CLI::App& app, int& exit_code);
+void add_run_command(Command& app, int& exit_code);
+void add_replay_command(Command& app, int& exit_code);
+void add_bench_command(Command& app, int& exit_code);
+void add_gen_command(Command& app, int& exit_code);
+void add_ledger_command(Command& app, int& exit_code);
+void add_journal_command(Command& app, int& exit_code);
+void add_control_commands(Command& app, int& exit_code);  // runs, stats, feedback, pause ...
+void add_score_command(Command& app, int& exit_code);
+void add_check_command(Command& app, int& exit_code);
+void add_explain_command(Command& app, int& exit_code);
+void add_completion_command(Command& app, int& exit_code);
 
 }  // namespace grace::tools

@@ -1,8 +1,8 @@
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "command_line.h"
 #include "grace/ledger/error.h"
 #include "grace/ledger/key_change.h"
 #include "grace/ledger/signed_note.h"
@@ -10,11 +10,11 @@
 namespace grace::tools {
 
 // prove, check-proof, checkpoint, keygen: below `grace ledger`.
-void add_ledger_proof_commands(CLI::App& ledger, int& exit_code);
+void add_ledger_proof_commands(Command& ledger, int& exit_code);
 // rotate-key, keys.
-void add_ledger_key_commands(CLI::App& ledger, int& exit_code);
+void add_ledger_key_commands(Command& ledger, int& exit_code);
 // reveal, check-value, redact.
-void add_ledger_redaction_commands(CLI::App& ledger, int& exit_code);
+void add_ledger_redaction_commands(Command& ledger, int& exit_code);
 
 // Verifier keys as given on the command line: the key itself, or a file whose first line is one.
 [[nodiscard]] ledger::Result<std::vector<ledger::NoteVerifier>> parse_verifier_keys(

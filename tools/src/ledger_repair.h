@@ -1,9 +1,9 @@
 #pragma once
-#include <CLI/CLI.hpp>
+#include "command_line.h"
 
 namespace grace::tools {
 
 // repair: below `grace ledger`. Explains what is wrong with a ledger, asks, and repairs it.
-void add_ledger_repair_command(CLI::App& ledger, int& exit_code);
+void add_ledger_repair_command(Command& ledger, int& exit_code);
 
 }  // namespace grace::tools

@@ -298,9 +298,9 @@ int score_changepoints(const Arguments& arguments) {
 
 }  // namespace
 
-void add_score_changepoints(CLI::App& score, int& exit_code) {
+void add_score_changepoints(Command& score, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = score.add_subcommand(
+  Command* command = score.add_subcommand(
       "changepoints", "index,value[,value...] in; the probability that a change begins there, out");
   command->footer(
       "Example: grace score changepoints series.csv > changes.csv\n"
@@ -308,7 +308,7 @@ void add_score_changepoints(CLI::App& score, int& exit_code) {
   command->add_option("FILE", arguments->path, "CSV with a header; - is standard input")
       ->required();
   command->add_option("--set", arguments->constants, "NAME=NUMBER: another constant, to compare")
-      ->allow_extra_args(false);
+      ->one_value_each();
   command->add_flag("--stats", arguments->stats, "Time a row and bytes a series, to stderr");
   command->callback([arguments, &exit_code] { exit_code = score_changepoints(*arguments); });
 }

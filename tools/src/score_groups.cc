@@ -53,9 +53,9 @@ int score_groups(const GroupOptions& options) {
 
 }  // namespace
 
-void add_score_groups(CLI::App& score, int& exit_code) {
+void add_score_groups(Command& score, int& exit_code) {
   auto options = std::make_shared<GroupOptions>();
-  CLI::App* command =
+  Command* command =
       score.add_subcommand("groups", "Group alerts into incidents, as they come; CSV index,group");
   command->footer(
       "A line is an alert, a JSON object: ts, timestamp or time (RFC 3339 or integer "

@@ -64,9 +64,9 @@ core::Result<void> rank_file(const RootCauseArguments& arguments) {
 
 }  // namespace
 
-void add_score_rootcause(CLI::App& score, int& exit_code) {
+void add_score_rootcause(Command& score, int& exit_code) {
   auto arguments = std::make_shared<RootCauseArguments>();
-  CLI::App* command =
+  Command* command =
       score.add_subcommand("rootcause", "Rank services by how probably they are the root cause");
   command->footer(
       "Example: grace score rootcause --topology edges.csv --metrics metrics.csv "

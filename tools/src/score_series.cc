@@ -62,9 +62,9 @@ int run_score_series(const Arguments& arguments) {
 
 }  // namespace
 
-void add_score_series(CLI::App& score, int& exit_code) {
+void add_score_series(Command& score, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = score.add_subcommand("series", "Anomaly score of each row of a series");
+  Command* command = score.add_subcommand("series", "Anomaly score of each row of a series");
   command->add_option("FILE", arguments->path, "CSV with the columns timestamp and value")
       ->required();
   command->add_flag("--evidence", arguments->evidence,

@@ -85,9 +85,9 @@ int score_sessions(const SessionOptions& options) {
 
 }  // namespace
 
-void add_score_sessions(CLI::App& score, int& exit_code) {
+void add_score_sessions(Command& score, int& exit_code) {
   auto options = std::make_shared<SessionOptions>();
-  CLI::App* command = score.add_subcommand(
+  Command* command = score.add_subcommand(
       "sessions", "Learn sessions of event ids from normal ones; score others, a line each");
   command->footer(
       "A line is a session: event ids with blanks between them. Output: its score in nats; with\n"
@@ -96,7 +96,7 @@ void add_score_sessions(CLI::App& score, int& exit_code) {
       "Example: grace score sessions --train train.txt --threshold auto test.txt");
   command->add_option("--train", options->train, "Normal sessions")->required();
   command->add_option("--threshold", options->threshold, "auto: also print a 0/1 verdict")
-      ->check(CLI::IsMember({"auto"}));
+      ->one_of({"auto"});
   command->add_option("test", options->test, "Sessions to score")->required();
   command->callback([options, &exit_code] { exit_code = score_sessions(*options); });
 }
