@@ -12,22 +12,9 @@
 #include "grace/core/chunk.h"
 #include "grace/core/event.h"
 #include "grace/parse/chunk_parser.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRACE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GRACE_SANITIZED 1
-#endif
-#endif
+#include "sanitized.h"
 
 namespace grace::parse {
-
-#ifdef GRACE_SANITIZED
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 // An event that outlives its chunk, with all that it says as one text for comparison.
 struct ParsedEvent {

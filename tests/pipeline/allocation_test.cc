@@ -8,13 +8,8 @@
 
 #include "engine_fixture.h"
 #include "grace/ingest/publish_source.h"
+#include "sanitized.h"
 #include "stream.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GRACE_COUNTS_ALLOCATIONS 0  // a sanitizer is the allocator itself
-#else
-#define GRACE_COUNTS_ALLOCATIONS 1
-#endif
 
 namespace {
 
@@ -25,7 +20,7 @@ std::atomic<std::int64_t> peak_bytes{0};
 
 }  // namespace
 
-#if GRACE_COUNTS_ALLOCATIONS
+#if !GRACE_SANITIZED  // a sanitizer is the allocator itself
 
 namespace {
 
@@ -193,7 +188,7 @@ std::string healthy_stream() {
 }
 
 TEST(SteadyState, AHealthyStreamCostsTheWorkersNoAllocationAtAll) {
-  if (!GRACE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer is the allocator";
+  if (kSanitized) GTEST_SKIP() << "a sanitizer is the allocator";
   const std::string text = healthy_stream();
   for (const std::size_t workers : {1, 2}) {
     const Cost cost = cost_of_second_half(text, workers);
@@ -204,7 +199,7 @@ TEST(SteadyState, AHealthyStreamCostsTheWorkersNoAllocationAtAll) {
 }
 
 TEST(SteadyState, PublishingCostsItsThreadNoAllocationAtAll) {
-  if (!GRACE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer is the allocator";
+  if (kSanitized) GTEST_SKIP() << "a sanitizer is the allocator";
   std::thread thread;
   std::uint64_t allocations = 1;
   RunOptions options;
@@ -240,7 +235,7 @@ TEST(SteadyState, PublishingCostsItsThreadNoAllocationAtAll) {
 // Faults, mesh events, deploy marks: what may allocate is rare (a finding, a mesh or control line
 // that is decoded once to be checked), and costs a bounded number.
 TEST(SteadyState, OnAMixedStreamOnlyFindingsMeshAndControlLinesAllocate) {
-  if (!GRACE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer is the allocator";
+  if (kSanitized) GTEST_SKIP() << "a sanitizer is the allocator";
   tools::GeneratorOptions options;
   options.event_count = kMinutes * 1000;
   options.events_per_second = 20.0;
@@ -320,7 +315,7 @@ std::string crowded_stream(std::size_t names) {
 }
 
 TEST(Memory, StaysBelowTheBoundThatFollowsFromTheConfiguration) {
-  if (!GRACE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer is the allocator";
+  if (kSanitized) GTEST_SKIP() << "a sanitizer is the allocator";
   std::uint64_t bound = 0;
   const auto peak_of = [&](std::size_t names) {
     std::string text = crowded_stream(names);

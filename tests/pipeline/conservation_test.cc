@@ -6,21 +6,19 @@
 
 #include "bad_lines.h"
 #include "grace/core/hash.h"
+#include "sanitized.h"
 #include "stream.h"
 
 namespace grace::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kGoodCount = 20'000;
-constexpr std::uint64_t kBadCount = 1'000;
-#elif !defined(NDEBUG)
-constexpr std::uint64_t kGoodCount = 300'000;
-constexpr std::uint64_t kBadCount = 10'000;
+#ifdef NDEBUG
+constexpr std::uint64_t kFullCount = 1'000'000;
 #else
-constexpr std::uint64_t kGoodCount = 1'000'000;
-constexpr std::uint64_t kBadCount = 10'000;
+constexpr std::uint64_t kFullCount = 300'000;
 #endif
+constexpr std::uint64_t kGoodCount = kSanitized ? 20'000 : kFullCount;
+constexpr std::uint64_t kBadCount = kSanitized ? 1'000 : 10'000;
 
 using ReasonCounts = std::array<std::uint64_t, parse::kRejectReasonCount>;
 

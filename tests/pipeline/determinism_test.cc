@@ -4,15 +4,12 @@
 #include <map>
 
 #include "engine_fixture.h"
+#include "sanitized.h"
 
 namespace grace::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kEventCount = 20'000;
-#else
-constexpr std::uint64_t kEventCount = 200'000;
-#endif
+constexpr std::uint64_t kEventCount = kSanitized ? 20'000 : 200'000;
 
 std::string mixed_stream() {
   tools::GeneratorOptions options;

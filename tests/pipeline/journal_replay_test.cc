@@ -1,16 +1,13 @@
 // A journal replays to the same decisions, whatever the workers; a ledger goes on where it was.
 #include "engine_fixture.h"
 #include "grace/ledger/reader.h"
+#include "sanitized.h"
 #include "stream.h"
 
 namespace grace::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kEventCount = 15'000;
-#else
-constexpr std::uint64_t kEventCount = 60'000;
-#endif
+constexpr std::uint64_t kEventCount = kSanitized ? 15'000 : 60'000;
 
 std::string mixed_stream(std::uint64_t seed, std::int64_t start_ns = kMorningNs) {
   tools::GeneratorOptions options;

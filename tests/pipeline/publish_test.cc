@@ -6,6 +6,7 @@
 
 #include "engine_fixture.h"
 #include "grace/ingest/publish_source.h"
+#include "sanitized.h"
 #include "typed_events.h"
 
 namespace grace::testing {
@@ -14,11 +15,7 @@ namespace {
 using ingest::PublishSource;
 using ingest::PublishStatus;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kEventCount = 8'000;
-#else
-constexpr std::uint64_t kEventCount = 40'000;
-#endif
+constexpr std::uint64_t kEventCount = kSanitized ? 8'000 : 40'000;
 // Every record, and every line with blanks behind it, takes this much: so an event has the same
 // sequence both ways, and with it the same identifiers in decisions.
 constexpr std::size_t kPlaceBytes = 1024;

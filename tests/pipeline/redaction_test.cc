@@ -8,16 +8,13 @@
 
 #include "engine_fixture.h"
 #include "grace/ledger/reader.h"
+#include "sanitized.h"
 #include "stream.h"
 
 namespace grace::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kEventCount = 10'000;
-#else
-constexpr std::uint64_t kEventCount = 40'000;
-#endif
+constexpr std::uint64_t kEventCount = kSanitized ? 10'000 : 40'000;
 
 void redact(RunOptions& options, std::vector<std::string> fields) {
   options.adjust = [fields = std::move(fields)](tools::AppConfig& config) {
