@@ -135,7 +135,7 @@ class LogTest : public ::testing::Test {
     while (used > 0 && bytes[used - 1] == 0) --used;
     return used;
   }
-  // Where the last block ends. Its last byte is one of a hash, of which one in 256 ends with a zero.
+  // Where the last block ends. Its last byte is one of a hash, and of those one in 256 is zero.
   static std::size_t blocks_end(const Bytes& bytes) {
     return round_up(used_bytes(bytes), kBlockAlignment);
   }
