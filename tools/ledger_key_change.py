@@ -1,7 +1,7 @@
 """Changes of a log's signing key, written from docs/ledger_format.md, section 20."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -129,28 +129,69 @@ class TracedCheckpoint(NamedTuple):
 class _Epoch:
     """The trees that a key may sign, in blocks, and how many changes led to it."""
 
+    stolen_from: int  # what it signs of this size on is nobody's word
     steps: int = 0
     size_min: int = 0
     size_max: int = U64_MAX
 
+    def may_sign(self, size: int) -> bool:
+        return self.size_min <= size <= self.size_max and size < self.stolen_from
 
-def trace_checkpoint(note: bytes, changes: Sequence[KeyChange],
-                     trusted: Sequence[Key]) -> TracedCheckpoint:
-    """The checkpoint of a note that a trusted key has signed, or one that the log's changes lead to
-    from a trusted key, each in its time."""
-    keys = list(trusted)
-    epochs = {key: _Epoch() for key in keys}
-    for change in changes:
-        before, after = epochs.get(change.old), epochs.get(change.new)
+
+class ProvenTree(NamedTuple):
+    blocks: int
+    root: bytes
+    key: Key  # one of its change's two, which is believed there
+
+
+class BelievedKeys:
+    """The keys that changes lead to from trusted ones. `distrusted`: by a key's id, the size in
+    blocks from which on what it signs does not count."""
+
+    def __init__(self, changes: Sequence[KeyChange], trusted: Sequence[Key],
+                 distrusted: Mapping[bytes, int] | None = None) -> None:
+        self._distrusted = distrusted or {}
+        self.epochs: dict[Key, _Epoch] = {}
+        self.proven: list[ProvenTree | None] = []  # by each change: its tree, if that is believed
+        for key in trusted:
+            self.epochs[key] = self._epoch(key)
+        for change in changes:
+            self.proven.append(self._follow(change))
+        known = {key.key_id for change in changes for key in (change.old, change.new)}
+        known |= {key.key_id for key in trusted}
+        # A mistyped one would distrust nothing.
+        require(known.issuperset(self._distrusted), "no_such_key_to_distrust", Why.USE)
+
+    def _epoch(self, key: Key, **fields: int) -> _Epoch:
+        return _Epoch(self._distrusted.get(key.key_id, U64_MAX + 1), **fields)
+
+    def _follow(self, change: KeyChange) -> ProvenTree | None:
+        before, after = self.epochs.get(change.old), self.epochs.get(change.new)
+        believed = None
         if before is not None:
             before.size_max = change.blocks
+            if change.blocks < before.stolen_from:
+                believed = change.old
         if after is not None:
             after.size_min = change.blocks + 1
-        elif before is not None:
-            keys.append(change.new)
-            epochs[change.new] = _Epoch(before.steps + 1, change.blocks + 1)
-    checkpoint, signed_by = open_signed_checkpoint(note, keys)
-    for key, epoch in epochs.items():
-        if key in signed_by and epoch.size_min <= checkpoint.tree_size <= epoch.size_max:
+        elif before is not None and believed is not None:
+            after = self._epoch(change.new, steps=before.steps + 1, size_min=change.blocks + 1)
+            self.epochs[change.new] = after
+        if after is not None and change.blocks < after.stolen_from:
+            believed = change.new  # its first statement is the change itself
+        return ProvenTree(change.blocks, change.root, believed) if believed is not None else None
+
+
+def trace_checkpoint(note: bytes, believed: BelievedKeys) -> TracedCheckpoint:
+    """The checkpoint of a note that a trusted key has signed, or one that the log's changes lead to
+    from a trusted key, each in its time."""
+    checkpoint, signed_by = open_signed_checkpoint(note, list(believed.epochs))
+    distrusted = False
+    for key, epoch in believed.epochs.items():
+        if key not in signed_by:
+            continue
+        if epoch.may_sign(checkpoint.tree_size):
             return TracedCheckpoint(checkpoint, key, epoch.steps)
-    raise Refused("checkpoint_key_out_of_its_time", Why.UNTRUSTED)
+        distrusted = distrusted or checkpoint.tree_size >= epoch.stolen_from
+    raise Refused("checkpoint_key_distrusted" if distrusted else "checkpoint_key_out_of_its_time",
+                  Why.UNTRUSTED)

@@ -148,6 +148,8 @@ class Report:
     tree_root: str | None = None
     checkpoint: str | None = None  # what CheckpointCheck says, if asked
     checkpoint_signed_by: str | None = None  # if that is another key than those given
+    checkpoint_counts: bool = True  # no key that signed it is one not to be trusted
+    proven: dict | None = None  # if keys are not to be trusted: how far others' word reaches
 
     @property
     def finding(self) -> Finding:
@@ -160,7 +162,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return self.finding is Finding.SOUND
+        return self.finding is Finding.SOUND and self.checkpoint_counts
 
     def place(self) -> Fault | None:
         """Where the finding is: the first fault, else the torn tail."""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Verifies a tamper-evident log, written from docs/ledger_format.md alone: an independent reader.
 
-    ledger_verify.py LOG_DIRECTORY_OR_SEGMENT_FILE [--checkpoint FILE --key KEY...]
+    ledger_verify.py LOG_DIRECTORY_OR_SEGMENT_FILE
+                     [--checkpoint FILE --key KEY... [--distrust KEYID[@SIZE]...]]
     ledger_verify.py --proof FILE --key KEY...
 
 Exit status: 0 sound, 1 a negative finding, 2 wrong use (or nothing there to verify or to go by).
@@ -22,15 +23,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ledger_key_change import TracedCheckpoint, trace_checkpoint
+from ledger_key_change import BelievedKeys, TracedCheckpoint, trace_checkpoint
 from ledger_log import (HEADER_COPY_REASON, Check, Fault, Finding, LogVerifier,  # noqa: F401
                         Report, segment_files, segment_number_of, verify_log)
 from ledger_note import (NOTE_BYTES_MAX, Checkpoint, Key, Refused, Why, key_text,
-                         open_checkpoint, parse_checkpoint, parse_key, split_note)  # noqa: F401
+                         open_checkpoint, parse_checkpoint, parse_key, require,  # noqa: F401
+                         split_note)
 from ledger_proof import ProvenRecord, check_proof
 from ledger_segment import SHA256, Block, Segment, parse_segment  # noqa: F401
 from ledger_tree import (Frontier, consistency_proof, inclusion_path, leaf_hash,  # noqa: F401
@@ -116,22 +120,75 @@ class CheckpointCheck(Check):
         return [self.fault] if self.fault is not None else []
 
 
-def verify_log_and_checkpoint(where: Path | str, note: bytes,
-                              keys: Sequence[Key]) -> tuple[Report, TracedCheckpoint]:
+class BlockEnds(Check):
+    """The last sequence of each block."""
+
+    def __init__(self) -> None:
+        self.first_block: int | None = None
+        self.last_sequences = array("Q")
+
+    def segment(self, segment: Segment) -> None:
+        if self.first_block is None:
+            self.first_block = segment.pages.header.first_block_number
+
+    def block(self, segment: Segment, block: Block) -> None:
+        self.last_sequences.append(block.header.last_sequence)
+
+    def after(self, blocks: int) -> int:
+        """The last sequence in the first `blocks` blocks of the log."""
+        at = blocks - 1 - (self.first_block or 0)
+        return self.last_sequences[at] if 0 <= at < len(self.last_sequences) else 0
+
+
+def what_is_proven(report: Report, believed: BelievedKeys, checkpoint: Checkpoint | None,
+                   ends: BlockEnds) -> dict:
+    """The newest tree that somebody has signed who is believed; with faults there is none."""
+    proven = {"blocks": 0, "last_sequence": 0, "by": ""}
+    if report.faults:
+        return proven
+    for change, tree in zip(report.key_changes, believed.proven):
+        # Of a carried change the tree was compared with nothing.
+        if tree is not None and change.sequence + 1 >= report.first_sequence:
+            proven |= {"blocks": tree.blocks,
+                       "by": f"a key change signed with {key_text(tree.key)}"}
+    if (checkpoint is not None and report.checkpoint == CheckpointCheck.HOLDS
+            and checkpoint.tree_size >= proven["blocks"]):
+        proven |= {"blocks": checkpoint.tree_size, "by": "the checkpoint"}
+    return proven | {"last_sequence": ends.after(proven["blocks"])}
+
+
+def verify_log_and_checkpoint(where: Path | str, note: bytes, keys: Sequence[Key],
+                              distrusted: Mapping[bytes, int] | None = None
+                              ) -> tuple[Report, TracedCheckpoint | None]:
     """Verifies a log, and that it holds the checkpoint in a note. Refused where no given key, and
-    none that the log's key changes lead to from one (section 20), has signed it in its time."""
+    none that the log's key changes lead to from one (section 20), has signed it in its time.
+    `distrusted`: the size in blocks from which on a key, by its id, is not believed; then a
+    checkpoint that for want of a key does not count is None, and the report says why and what is
+    proven without it."""
     text_of_it = split_note(note)[0]
     try:
         # Nobody's word yet: whose it is the log tells, once it has been read.
-        checks = [CheckpointCheck(parse_checkpoint(text_of_it))]
+        checks: list[Check] = [CheckpointCheck(parse_checkpoint(text_of_it))]
     except Refused:
         checks = []  # trace_checkpoint() will say so, or that nobody signed it
+    ends = BlockEnds()
+    if distrusted:
+        checks.append(ends)
     report = verify_log(where, checks)
-    traced = trace_checkpoint(note, report.key_changes, keys)
-    if traced.steps > 0:
+    believed = BelievedKeys(report.key_changes, keys, distrusted)
+    traced = None
+    try:
+        traced = trace_checkpoint(note, believed)
+    except Refused as refused:
+        if not distrusted or refused.why not in (Why.UNTRUSTED, Why.UNSIGNED):
+            raise
+        report.checkpoint, report.checkpoint_counts = refused.reason, False
+    if traced is not None and traced.steps > 0:
         changes = "key change" if traced.steps == 1 else "key changes"
         report.checkpoint_signed_by = (f"{key_text(traced.key)}, {traced.steps} {changes} after a "
                                        "key given")
+    if distrusted:
+        report.proven = what_is_proven(report, believed, traced and traced.checkpoint, ends)
     return report, traced
 
 
@@ -167,6 +224,11 @@ def text(report: Report) -> str:
         lines.append(f"checkpoint: {report.checkpoint}")
         if report.checkpoint_signed_by:
             lines.append(f"  signed with {report.checkpoint_signed_by}")
+    if report.proven is not None:
+        proven = report.proven
+        lines.append("proven: nothing" if not proven["by"] else
+                     f"proven: up to record {proven['last_sequence']} ({proven['blocks']} blocks), "
+                     f"by {proven['by']}")
     if report.faults:
         lines.append(f"first of {len(report.faults)} faults: {report.faults[0]}")
     if report.tail:
@@ -181,9 +243,9 @@ A log: all that the tables of section 11 of the document say can be found; with 
 every block of a hashed segment against its tree file, and how much is not hashed yet is said. With
 --checkpoint also a log that was cut, put back to an older copy, forked or rewritten since that
 checkpoint was signed, or that is another one; the key given may be the log's first one, the changes
-of its key (section 20) are followed. A proof: that a record is in the log of a signed checkpoint,
-or that a log of one signed checkpoint begins with that of an older one; it takes no log, hence no
-key but those given. Not covered: whether a key is whose you believe it is, and whether what a log
+of its key (section 20) are followed, and a key that was stolen can be left out. A proof: that a
+record is in the log of a signed checkpoint, or that a log of one signed checkpoint begins with that
+of an older one; it takes no log, hence no key but those given. Not covered: whether a key is whose you believe it is, and whether what a log
 says is true."""
 EPILOG = """\
 Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
@@ -200,6 +262,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--proof", type=Path, metavar="FILE", help="check a proof, not a log")
     parser.add_argument("--key", action="append", default=[], metavar="KEY",
                         help="a verifier key, or a file that holds one; may be given again")
+    parser.add_argument("--distrust", action="append", default=[], metavar="KEYID[@SIZE]",
+                        help="a key whose word on trees of SIZE blocks and more does not count")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing, only exit")
     options = parser.parse_args(arguments)
@@ -209,6 +273,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("a proof brings its own checkpoint")
     if bool(options.key) != bool(options.proof or options.checkpoint):
         parser.error("--key goes with --checkpoint or --proof, and those with a key")
+    if options.distrust and not options.checkpoint:
+        parser.error("--distrust goes with --checkpoint")
     return options
 
 
@@ -222,6 +288,21 @@ def key_of(given: str) -> Key:
         return parse_key(Path(given).read_text(encoding="utf-8", errors="replace").rstrip("\n"))
 
 
+def distrusted_of(given: Sequence[str]) -> dict[bytes, int]:
+    """By key id, the size from which on it is not believed; the smallest given."""
+    sizes: dict[bytes, int] = {}
+    for text_of_it in given:
+        key_id, _, size = text_of_it.partition("@")
+        require(re.fullmatch("[0-9A-Fa-f]{8}", key_id) is not None, "distrusted_key_id", Why.USE)
+        from_size = 0
+        if text_of_it != key_id:
+            require(re.fullmatch("[0-9]{1,20}", size) is not None, "distrusted_size", Why.USE)
+            from_size = int(size)
+        name = bytes.fromhex(key_id)
+        sizes[name] = min(from_size, sizes.get(name, from_size))
+    return sizes
+
+
 def bytes_of(path: Path, largest: int) -> bytes:
     """A file's bytes, and one more if there are too many."""
     with path.open("rb") as file:
@@ -233,7 +314,8 @@ def log_verdict(options: argparse.Namespace) -> tuple[int, dict, str]:
     if options.checkpoint:
         keys = [key_of(key) for key in options.key]
         note = bytes_of(options.checkpoint, NOTE_BYTES_MAX)
-        report, _ = verify_log_and_checkpoint(options.log, note, keys)
+        report, _ = verify_log_and_checkpoint(options.log, note, keys,
+                                              distrusted_of(options.distrust))
     else:
         report = verify_log(options.log)
     status = 0 if report.ok else 1

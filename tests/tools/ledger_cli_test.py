@@ -49,9 +49,16 @@ def a_stolen_key_can_be_distrusted(grace, log, held, publics):
     first, second, third = (public.split("+")[1] for public in publics)
 
     def verify(checkpoint, key, *distrusted, code=0):
-        more = [part for one in distrusted for part in ("--distrust", one)]
-        return grace.json("ledger", "verify", log, "--checkpoint", checkpoint, "--key", key,
-                          *more, code=code)
+        more = ["--checkpoint", checkpoint, "--key", key]
+        more += [part for one in distrusted for part in ("--distrust", one)]
+        said = grace.json("ledger", "verify", log, *more, code=code)
+        other = subprocess.run([sys.executable, VERIFIER, log, "--json", *more],
+                               capture_output=True, text=True, check=False)
+        equal(other.returncode, code, "the other verifier: " + other.stdout + other.stderr)
+        others = json.loads(other.stdout)
+        equal((others["ok"], others["checkpoint"] == "holds", others["proven"]),
+              (said["ok"], said["checkpoint"] == "holds", said["proven"]), "the other verifier")
+        return said
     said = verify(held, publics[0], first + "@1000000")
     equal((said["checkpoint"], said["proven"]["by"].split("+")[0]),
           ("holds", "a key change signed with grace.example/l"), "stolen later")
@@ -72,6 +79,9 @@ def a_stolen_key_can_be_distrusted(grace, log, held, publics):
         refused = grace.run("ledger", "verify", log, "--checkpoint", held, "--key", publics[0],
                             "--distrust", wrong, code=None)
         check(refused.returncode != 0 and why in refused.stderr, wrong, refused.stderr)
+        other = subprocess.run([sys.executable, VERIFIER, log, "--checkpoint", held, "--key",
+                                publics[0], "--distrust", wrong], capture_output=True, check=False)
+        equal(other.returncode, 2, "the other verifier: " + wrong)
 
 
 def the_signing_key_can_change(grace, arguments):
