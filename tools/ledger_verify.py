@@ -245,8 +245,8 @@ every block of a hashed segment against its tree file, and how much is not hashe
 checkpoint was signed, or that is another one; the key given may be the log's first one, the changes
 of its key (section 20) are followed, and a key that was stolen can be left out. A proof: that a
 record is in the log of a signed checkpoint, or that a log of one signed checkpoint begins with that
-of an older one; it takes no log, hence no key but those given. Not covered: whether a key is whose you believe it is, and whether what a log
-says is true."""
+of an older one; it takes no log, hence no key but those given. Not covered: whether a key is whose
+you believe it is, and whether what a log says is true."""
 EPILOG = """\
 Exit status: 0 it is as it should be; 1 it is not, or no given key has signed it; 2 wrong use,
 nothing there to verify, or nothing to go by: a proof in another version, a checkpoint of blocks
