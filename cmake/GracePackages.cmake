@@ -42,6 +42,8 @@ grace_header_package(grace_concurrentqueue concurrentqueue.h libconcurrentqueue-
                      concurrentqueue concurrentqueue/moodycamel moodycamel)
 grace_header_package(grace_expected tl/expected.hpp libexpected-dev)
 grace_header_package(grace_tomlplusplus toml++/toml.h libtomlplusplus-dev)
+# Its functions are compiled once, in tools/src/toml_reader.cc.
+target_compile_definitions(grace_tomlplusplus INTERFACE TOML_HEADER_ONLY=0)
 grace_header_package(grace_cli11 CLI/CLI.hpp libcli11-dev)
 grace_header_package(grace_xxhash xxhash.h libxxhash-dev)
 grace_header_package(grace_zstd zstd.h libzstd-dev)

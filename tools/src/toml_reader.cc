@@ -1,3 +1,4 @@
+#define TOML_IMPLEMENTATION  // here and nowhere else
 #include "toml_reader.h"
 
 #include <charconv>
