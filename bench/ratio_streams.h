@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "generator.h"
+#include "idle_rules.h"
 
 // What `ratios` runs over: streams and configurations, each a file.
 namespace grace::bench {
@@ -116,43 +116,6 @@ inline std::string whole(const std::string& path) {
   return std::move(text).str();
 }
 
-// A configuration with `count` rules that are asked and do not answer, but for the last: a third
-// thresholds (ranges of a metric of the stream, for services that are not in it), a third
-// maintenance windows that are open, a third policies with a pattern for the service. What is
-// decided is the same for any count: the policies stand in one line, since a decision names the
-// line of its rule.
-inline std::string with_rules(std::size_t count) {
-  constexpr std::array<const char*, 6> kMetrics{"latency_ms",           "requests_rps",
-                                                "error_rate",           "cpu_usage_percent",
-                                                "memory_usage_percent", "queue_depth"};
-  const std::size_t third = count / 3;
-  std::string policies, windows, ranges;
-  for (std::size_t i = 0; i < third; ++i) {
-    const std::string service = "absent_" + std::to_string(i);
-    ranges += "[[proactive.range]]\nservice = \"" + service + "\"\nmetric = \"" +
-              kMetrics[i % kMetrics.size()] + "\"\nhigh = 1000.0\n";
-    windows += "[[maintenance]]\nservice = \"" + service +
-               "\"\nreason = \"works\"\nstart = \"2000-01-01T00:00:00Z\"\n"
-               "end = \"2200-01-01T00:00:00Z\"\n";
-  }
-  for (std::size_t i = 0; i + 1 + 2 * third < count; ++i) {
-    const std::string number = std::to_string(i);
-    policies +=
-        "{name=\"rule " + number + "\",service=\"*absent*_" + number + "\",decision=\"deny\"},";
-  }
-  policies += "{name=\"the last\",decision=\"allow\"}";
-  std::string out = "mode = \"auto\"\npolicy = [" + policies + "]\n" + ranges + windows;
-  out += "[schedule]\nexec_allowed = [\"/bin/echo\"]\n";
-  for (const char* name :
-       {"scale_up_instances", "warm_cache", "restart_service", "rollback_flag"}) {
-    out += "[[playbook]]\nname = \"" + std::string(name) +
-           "\"\nrisk = \"low\"\n[[playbook.step]]\nexec = [\"/bin/echo\"]\n"
-           "[playbook.verify]\nhold = \"60s\"\nwithin = \"10m\"\n"
-           "[[playbook.verify.check]]\nis = \"in_range\"\n";
-  }
-  return out;
-}
-
 inline Streams make_streams(const std::string& folder, std::uint64_t events) {
   Streams streams{folder, events};
   const std::string mixed = generated(events, 200);
@@ -172,8 +135,8 @@ inline Streams make_streams(const std::string& folder, std::uint64_t events) {
   };
   store(streams, "many_series", series_stream(services));
   store(streams, "few_series", series_stream(kFewServices));
-  store(streams, "rules_few.toml", with_rules(10));
-  store(streams, "rules_many.toml", with_rules(1000));
+  store(streams, "rules_few.toml", tools::idle_rules(10));
+  store(streams, "rules_many.toml", tools::idle_rules(1000));
   return streams;
 }
 

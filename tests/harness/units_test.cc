@@ -106,6 +106,21 @@ TEST(Report, IsOnePageThatNeedsNothingElse) {
   }
 }
 
+TEST(Report, AnAxisOfNamesShowsThemAsTheyStand) {
+  Plot plot{"t", {"mix", AxisUnit::kNumber, false, {"a:1", "b<2", "c"}}, {"y"}, {}};
+  PlotSeries series{"s", {{0, 5}, {2, 7}}, false, true};
+  plot.series.push_back(series);
+  const std::string svg = to_svg(plot);
+  std::size_t at = 0;
+  for (const char* name : {">a:1</text>", ">b&lt;2</text>", ">c</text>"}) {
+    at = svg.find(name, at);
+    ASSERT_NE(at, std::string::npos) << name << ": in order, one without a point too";
+  }
+  EXPECT_NE(svg.find("<title>s: a:1, 5</title>"), std::string::npos);
+  EXPECT_NE(svg.find("<title>s: c, 7</title>"), std::string::npos);
+  EXPECT_EQ(svg.find("<polyline"), std::string::npos) << "names have no order to follow";
+}
+
 TEST(Report, LeavesOutWhatAnAxisCannotShow) {
   Plot plot{"t", {}, {"y", AxisUnit::kNumber, true}, {}};
   PlotSeries series;

@@ -112,6 +112,46 @@ def sweeps_plans_and_comparisons_rest_on_results(grace, arguments):
     check(len(rows) >= 8 and all(row["ratio"] in (0, 1) for row in rows), rows)
 
 
+def mixes_and_rules_are_swept_by_name(grace, arguments):
+    def sweep(over, values, *words):
+        result = bench(grace, "sweep", "--over", over, "--values", values, *TINY, *words, "--out",
+                       grace.path(over))
+        equal(result["over"], over, "over")
+        return result, page_stands_alone(grace.path(over + ".html"))
+
+    mixes = ["realistic", "errors", "60:30:10"]
+    result, html = sweep("mix", ",".join(mixes), "--rate", "5k")
+    equal([point["mix"] for point in result["points"]], mixes, "mixes, as they were given")
+    for point in result["points"]:
+        account(point)
+        equal((point["rejected"], point["rules"]), (0, None), point["mix"])
+    check("Response time over mixes" in html and ">60:30:10</text>" in html, "the names' axis")
+    rows = bench(grace, "compare", grace.path("mix.json"), grace.path("mix.json"))["rows"]
+    for mix in mixes:
+        check(any(", mix " + mix + "," in row["what"] for row in rows), mix, "in", rows)
+
+    # By searches, with an objective that any machine holds.
+    search = ["--slo", "p50=20s", "--repetitions", "1", "--arrivals", "constant"]
+    result, html = sweep("rules", "1,100", *search)
+    equal([search["rules"] for search in result["searches"]], [1, 100], "rules")
+    check(all(search["rate"] > 0 for search in result["searches"]), result["searches"])
+    check("Sustained rate over rules" in html and "over workers" not in html, "the page's plots")
+    equal(result.get("fit"), None, "a fit over workers")
+    rows = bench(grace, "compare", grace.path("rules.json"), grace.path("rules.json"))["rows"]
+    equal(len([row for row in rows if " rules: rate that holds" in row["what"]]), 2, "searches")
+    error = grace.run("bench", "plan", "--rate", "1k", "--slo", "p50=20s", "--from",
+                      grace.path("rules.json"), code=2).stderr
+    check("is a sweep over rules, not over workers" in error, error)
+
+    # What a sweep does, a run can be told.
+    result = bench(grace, "run", "--rate", "5k", "--mix", "metrics", "--profile", "realistic",
+                   "--rules", "7", *TINY)
+    point = result["points"][0]
+    equal((point["mix"], point["rules"]), ("realistic metrics", 7), "mix and rules")
+    equal((result["settings"]["input"], result["settings"]["rules"]),
+          ("generated: realistic metrics", 7), "settings")
+
+
 def what_no_rate_holds_is_said_and_has_its_floor(grace, arguments):
     search = ["search", "--slo", "p50=1ns", "--repetitions", "1", *TINY]
     result = bench(grace, *search)
@@ -185,6 +225,14 @@ def wrong_use_is_named(grace, arguments):
             (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "1.5"], "whole number"),
             (["sweep", "--over", "workers", "--slo", "p99=5ms", "--values", "17"], "1 to 16"),
             (["sweep", "--over", "cardinality", "--rate", "1k", "--values", "2M"], "1 to 1000000"),
+            (["sweep", "--over", "mix", "--rate", "1k", "--values", "mixed,x"], "--values: 'x' is"),
+            (["sweep", "--over", "mix"], "--slo: must be given"),
+            (["sweep", "--over", "mix", "--rate", "1k", "--input", "f"], "--input: its lines"),
+            (["sweep", "--over", "rules", "--rate", "1k", "--values", "20k"], "1 to 10000"),
+            (["sweep", "--over", "rules", "--rate", "1k", "--config", "f"], "--config: the rules"),
+            (["run", "--rate", "1k", "--rules", "1", "--socket", "s", "--control", "c"],
+             "--socket: a running engine's rules"),
+            (["run", "--rate", "1k", "--mix", "1:1"], "--mix: '1:1' is not"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", many], "4294967295 workers"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--from", run], "is no sweep"),
             (["plan", "--rate", "1k", "--slo", "p99=5ms", "--headroom", "100%"], "--headroom:"),
@@ -214,6 +262,7 @@ if __name__ == "__main__":
     harness.main([a_run_accounts_for_each_arrival, events_can_be_published_instead,
                   what_others_disturbed_is_made_again, arrivals_come_as_they_are_asked_for,
                   sweeps_plans_and_comparisons_rest_on_results,
+                  mixes_and_rules_are_swept_by_name,
                   what_no_rate_holds_is_said_and_has_its_floor, others_on_the_socket_are_noticed,
                   a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,
                   a_stopped_process_is_shown_beside_arithmetic], __doc__)

@@ -81,12 +81,17 @@ struct Compared {
   double b = 0.0;
 };
 
-// What can stand beside each other: searches by workers and services, runs by their rate as well.
-std::map<std::string, const JsonValue*> by_name(const JsonValue& list, bool with_rate) {
+// What can stand beside each other: searches by workers, services and what was swept, runs by their
+// rate as well.
+std::map<std::string, const JsonValue*> by_name(const JsonValue& result, const char* list,
+                                                bool with_rate) {
   std::map<std::string, const JsonValue*> named;
-  for (const JsonValue& entry : list.array()) {
+  const std::string_view over = result["over"].as_string();
+  for (const JsonValue& entry : result[list].array()) {
     std::string name = std::to_string(entry["workers"].as_uint64()) + " worker(s), " +
                        std::to_string(entry["services"].as_uint64()) + " services";
+    if (over == "mix") name += ", mix " + std::string(entry["mix"].as_string());
+    if (over == "rules") name += ", " + entry["rules"].to_json() + " rules";
     if (with_rate) name += ", " + harness::format_rate(entry["target_rate"].as_double()) + "/s";
     named.emplace(std::move(name), &entry);
   }
@@ -95,16 +100,16 @@ std::map<std::string, const JsonValue*> by_name(const JsonValue& list, bool with
 
 std::vector<Compared> compared(const JsonValue& a, const JsonValue& b) {
   std::vector<Compared> rows;
-  const auto searches = by_name(b["searches"], false);
-  for (const auto& [name, of_a] : by_name(a["searches"], false)) {
+  const auto searches = by_name(b, "searches", false);
+  for (const auto& [name, of_a] : by_name(a, "searches", false)) {
     const auto of_b = searches.find(name);
     if (of_b == searches.end()) continue;
     if ((*of_a)["objective"].as_string() != (*of_b->second)["objective"].as_string()) continue;
     rows.push_back({name + ": rate that holds " + std::string((*of_a)["objective"].as_string()),
                     (*of_a)["rate"].as_double(), (*of_b->second)["rate"].as_double()});
   }
-  const auto points = by_name(b["points"], true);
-  for (const auto& [name, of_a] : by_name(a["points"], true)) {
+  const auto points = by_name(b, "points", true);
+  for (const auto& [name, of_a] : by_name(a, "points", true)) {
     const auto of_b = points.find(name);
     if (of_b == points.end()) continue;
     rows.push_back({name + ": completed a second", (*of_a)["completed_rate"].as_double(),
@@ -220,7 +225,9 @@ std::string BenchDocument::to_json(const BenchArguments& arguments) const {
     for (const JsonValue& value : *list) json.raw(value.to_json());
     json.end_array();
   }
-  if (const auto points = capacity(); !points.empty()) {
+  // How capacity grows with workers is no question to other mixes or rules.
+  const bool one_load = over_ != "mix" && over_ != "rules";
+  if (const auto points = capacity(); one_load && !points.empty()) {
     if (const auto fit = harness::ScalabilityFit::of(points)) {
       write_fit(json, *fit, workers_max_of(cpus, points));
     }
@@ -285,7 +292,8 @@ int compare_results(const std::string& a_path, const std::string& b_path, bool a
   const auto rows = compared(*a, *b);
   const auto doubts = compare_doubts(*a, *b);
   if (rows.empty()) {
-    std::cerr << "grace bench compare: nothing in both has the same workers, services and rate\n";
+    std::cerr << "grace bench compare: nothing in both has the same workers, services, rate "
+                 "and mix or rules\n";
     return kExitUsage;
   }
   if (as_json) {

@@ -38,8 +38,17 @@ std::string workers_of(const JsonValue& entry) {
   return entry["workers"].is_null() ? std::string(entry["target"].as_string())
                                     : whole(entry["workers"]) + " worker(s)";
 }
+// The mix and the rules, where they are not the usual ones.
+std::string of_what(const JsonValue& entry) {
+  std::string text;
+  if (const auto mix = entry["mix"].as_string(); !mix.empty() && mix != "mixed") {
+    text += ", " + std::string(mix);
+  }
+  if (!entry["rules"].is_null()) text += ", " + whole(entry["rules"]) + " rules";
+  return text;
+}
 std::string name_of(const JsonValue& point) {
-  return rate(point["target_rate"]) + ", " + workers_of(point);
+  return rate(point["target_rate"]) + ", " + workers_of(point) + of_what(point);
 }
 
 // The points of a result, those inside searches too.
@@ -86,6 +95,62 @@ Plot backlog_plot(const std::vector<const JsonValue*>& points) {
     }
     plot.series.push_back(std::move(series));
     if (plot.series.size() == 6) break;
+  }
+  return plot;
+}
+
+// An axis for what was swept, with a place on it for each entry.
+struct Swept {
+  harness::Axis axis;
+  std::vector<double> places;
+};
+Swept swept_axis(std::string_view over, const std::vector<const JsonValue*>& entries) {
+  Swept swept;
+  if (over == "rules") swept.axis = {"configured rules", AxisUnit::kNumber, true};
+  if (over == "mix") swept.axis = {"mix of events", AxisUnit::kNumber, false};
+  for (const JsonValue* entry : entries) {
+    if (over == "mix") {
+      swept.places.push_back(double(swept.axis.names.size()));
+      swept.axis.names.emplace_back((*entry)["mix"].as_string());
+    } else {
+      swept.places.push_back((*entry)["rules"].as_double());
+    }
+  }
+  return swept;
+}
+
+// Response times at one rate, or the rates that were found. Mixes have no order that a line could
+// follow.
+Plot mix_or_rules_plot(std::string_view over, const JsonValue& result) {
+  const bool found = !result["searches"].array().empty();
+  std::vector<const JsonValue*> entries;
+  for (const JsonValue& entry : result[found ? "searches" : "points"].array()) {
+    entries.push_back(&entry);
+  }
+  const Swept swept = swept_axis(over, entries);
+  const bool line = swept.axis.names.empty();
+  const std::string what(over == "mix" ? "mixes" : "rules");
+  if (found) {
+    PlotSeries rates{"found, each repetition", {}, false, true};
+    PlotSeries median{"median", {}, line, true};
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      median.points.push_back({swept.places[i], (*entries[i])["rate"].as_double()});
+      for (const JsonValue& one : (*entries[i])["found"].array()) {
+        rates.points.push_back({swept.places[i], one.as_double()});
+      }
+    }
+    return {"Sustained rate over " + what,
+            swept.axis,
+            {"events a second", AxisUnit::kRate, false},
+            {std::move(rates), std::move(median)}};
+  }
+  Plot plot{"Response time over " + what, swept.axis, {"response time", AxisUnit::kSpan, true}, {}};
+  for (const char* share : {"p50", "p99", "p99.9", "max"}) {
+    PlotSeries series{share, {}, line, true};
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      series.points.push_back({swept.places[i], (*entries[i])["response_ns"][share].as_double()});
+    }
+    plot.series.push_back(std::move(series));
   }
   return plot;
 }
@@ -190,13 +255,15 @@ Plot workers_plot(const JsonValue& result) {
 harness::Table points_table(const std::vector<const JsonValue*>& points) {
   harness::Table table{
       "Runs",
-      {"offered", "workers", "services", "completed", "p50", "p99", "p99.9", "max", "service p99.9",
-       "generator p99.9", "floor p99.9", "unsent", "unfinished", "backlog grows"},
+      {"offered", "workers", "services", "mix", "rules", "completed", "p50", "p99", "p99.9", "max",
+       "service p99.9", "generator p99.9", "floor p99.9", "unsent", "unfinished", "backlog grows"},
       {}};
   for (const JsonValue* point : points) {
     const JsonValue& p = *point;
     const JsonValue& response = p["response_ns"];
     table.rows.push_back({rate(p["offered_rate"]), known(p["workers"]), known(p["services"]),
+                          p["mix"].is_null() ? "?" : std::string(p["mix"].as_string()),
+                          p["rules"].is_null() ? "as configured" : whole(p["rules"]),
                           rate(p["completed_rate"]), span(response["p50"]), span(response["p99"]),
                           span(response["p99.9"]), span(response["max"]),
                           span(p["service_ns"]["p99.9"]), span(p["generator_delay_ns"]["p99.9"]),
@@ -207,14 +274,18 @@ harness::Table points_table(const std::vector<const JsonValue*>& points) {
 }
 
 harness::Table searches_table(const JsonValue& result) {
-  harness::Table table{"Highest rate that held the objective",
-                       {"workers", "objective", "rate", "each repetition", "trials"},
-                       {}};
+  harness::Table table{
+      "Highest rate that held the objective",
+      {"workers", "mix", "rules", "objective", "rate", "each repetition", "trials"},
+      {}};
   for (const JsonValue& search : result["searches"].array()) {
     std::string each;
     for (const JsonValue& one : search["found"].array()) each += rate(one) + " ";
     const bool open = search["limit_not_reached"].as_bool();
-    table.rows.push_back({known(search["workers"]), std::string(search["objective"].as_string()),
+    table.rows.push_back({known(search["workers"]),
+                          search["mix"].is_null() ? "?" : std::string(search["mix"].as_string()),
+                          search["rules"].is_null() ? "as configured" : whole(search["rules"]),
+                          std::string(search["objective"].as_string()),
                           (open ? "above " : "") + rate(search["rate"]), each,
                           std::to_string(search["trials"].array().size())});
   }
@@ -290,10 +361,12 @@ harness::Page bench_page(const JsonValue& result) {
   add(result["machine"]);
   add(result["settings"]);
   const auto points = points_of(result);
+  const bool mix_or_rules = over == "mix" || over == "rules";
   if (!result["searches"].array().empty()) {
     page.tables.push_back(searches_table(result));
-    page.plots.push_back(workers_plot(result));
+    if (!mix_or_rules) page.plots.push_back(workers_plot(result));
   }
+  if (mix_or_rules) page.plots.push_back(mix_or_rules_plot(over, result));
   if (!points.empty()) {
     page.tables.push_back(points_table(points));
     if (over == "load" || over == "overload") page.plots.push_back(latency_plot(points));
@@ -317,7 +390,8 @@ std::string bench_text(const JsonValue& result) {
   std::string out;
   for (const JsonValue& search : result["searches"].array()) {
     const bool found = search["rate"].as_double() > 0.0;
-    out += workers_of(search) + ": " + (search["limit_not_reached"].as_bool() ? "above " : "") +
+    out += workers_of(search) + of_what(search) + ": " +
+           (search["limit_not_reached"].as_bool() ? "above " : "") +
            (found ? rate(search["rate"]) : "no rate") + " held " +
            std::string(search["objective"].as_string()) + " (each repetition:";
     for (const JsonValue& one : search["found"].array()) out += " " + rate(one);

@@ -78,6 +78,10 @@ class Bench {
     json.key("services");
     // Nor those of lines that were not made here.
     arguments_.input.empty() ? json.value(arguments_.services) : json.null();
+    json.key("mix");
+    arguments_.input.empty() ? json.value(mix_name(arguments_)) : json.null();
+    json.key("rules");  // null: those of the configuration
+    arguments_.rules ? json.value(*arguments_.rules) : json.null();
     json.field("stream_lines", std::uint64_t{stream_->line_count()});
   }
   void write_run(core::JsonWriter& json, double rate, const EngineRun& run,

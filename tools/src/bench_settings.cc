@@ -11,8 +11,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
+#include "event_mix.h"
 #include "grace/harness/units.h"
+#include "idle_rules.h"
 
 namespace grace::tools {
 namespace {
@@ -72,6 +75,28 @@ void write_latency(core::JsonWriter& json, const char* name,
   json.field("count", latency.count()).end_object();
 }
 
+// A mix and rules are what this process makes: they do not go with what is made elsewhere.
+core::Result<void> check_mix_and_rules(const BenchArguments& arguments) {
+  const auto refuse = [](const char* option, const std::string& message) {
+    return refused(option, {core::ErrorCode::kInvalidArgument, message});
+  };
+  if (!arguments.mix.empty()) {
+    GeneratorOptions ignored;
+    if (auto set = set_event_mix(arguments.mix, ignored); !set)
+      return refused("--mix", set.error());
+  }
+  if ((!arguments.mix.empty() || arguments.over == "mix") && !arguments.input.empty()) {
+    return refuse("--input", "its lines are a mix already");
+  }
+  if (!arguments.rules && arguments.over != "rules") return {};
+  if (!arguments.config_path.empty()) {
+    return refuse("--config", "the rules to be counted are a configuration of their own");
+  }
+  if (!arguments.socket.empty())
+    return refuse("--socket", "a running engine's rules do not change");
+  return {};
+}
+
 }  // namespace
 
 core::Result<BenchSettings> understood(const BenchArguments& arguments, const BenchNeeds& needs) {
@@ -88,6 +113,9 @@ core::Result<BenchSettings> understood(const BenchArguments& arguments, const Be
   if (arguments.publish && !arguments.socket.empty()) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
                             "--publish: into an engine in this process, not with --socket");
+  }
+  if (auto valid = check_mix_and_rules(arguments); !valid) {
+    return tl::unexpected<core::Error>(valid.error());
   }
   if (!arguments.rate.empty()) {
     const auto rate = harness::parse_rate(arguments.rate);
@@ -119,7 +147,15 @@ core::Result<BenchSettings> understood(const BenchArguments& arguments, const Be
 
 core::Result<CheckedConfig> bench_config(const BenchArguments& arguments,
                                          const std::string& scratch) {
-  auto config = load_config(arguments.config_path);
+  std::string path = arguments.config_path;
+  if (arguments.rules) {
+    path = scratch + "/rules.toml";
+    std::ofstream out(path, std::ios::binary);
+    out << idle_rules(*arguments.rules);
+    out.close();
+    if (!out) return core::make_error(core::ErrorCode::kIo, "cannot write " + path);
+  }
+  auto config = load_config(path);
   if (!config) return tl::unexpected<core::Error>(config.error());
   if (arguments.workers) config->engine.workers = *arguments.workers;
   config->engine.ledger_directory = arguments.ledger ? scratch + "/ledger" : "";
@@ -138,6 +174,10 @@ core::Result<LoadStream> bench_stream(const BenchArguments& arguments, std::size
   options.event_count = std::max<std::uint64_t>(arguments.events, arguments.services + 1ULL);
   options.service_count = arguments.services;
   options.seed = arguments.seed;
+  if (!arguments.mix.empty()) {
+    if (auto set = set_event_mix(arguments.mix, options); !set)
+      return refused("--mix", set.error());
+  }
   return LoadStream::generated(options, line_bytes_max);
 }
 
@@ -211,6 +251,13 @@ void Progress::done(const std::string& what) {
                what.c_str());
 }
 
+std::string mix_name(const BenchArguments& arguments) {
+  const std::string& mix = arguments.mix;
+  if (mix.empty()) return arguments.profile;
+  if (mix == "mixed" || mix == "realistic" || arguments.profile == "mixed") return mix;
+  return arguments.profile + " " + mix;
+}
+
 void write_machine(core::JsonWriter& json, const harness::MachineReport& machine) {
   json.key("machine")
       .begin_object()
@@ -234,12 +281,15 @@ void write_settings(core::JsonWriter& json, const BenchArguments& arguments) {
       .field("duration", arguments.duration)
       .field("drain", arguments.drain)
       .field("event_rate", arguments.event_rate)
-      .field("input", arguments.input.empty() ? "generated: " + arguments.profile : arguments.input)
+      .field("input",
+             arguments.input.empty() ? "generated: " + mix_name(arguments) : arguments.input)
       .field("events", arguments.events)
       .field("services", arguments.services)
       .field("seed", arguments.seed)
       .field("config", arguments.config_path)
-      .field("socket", arguments.socket)
+      .key("rules");
+  arguments.rules ? json.value(*arguments.rules) : json.null();
+  json.field("socket", arguments.socket)
       .field("ledger", arguments.ledger)
       .field("record", arguments.record)
       .field("publish", arguments.publish)

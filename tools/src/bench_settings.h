@@ -14,6 +14,9 @@
 
 namespace grace::tools {
 
+inline constexpr double kServicesMax = 1e6;
+inline constexpr std::uint64_t kRulesMax = 10'000;
+
 // What every `grace bench` command may be told, as typed.
 struct BenchArguments {
   std::string rate, slo, headroom = "0%";
@@ -21,6 +24,8 @@ struct BenchArguments {
   std::string warmup = "500ms", duration = "2s", drain = "1s";
   std::string event_rate;
   std::string input, profile = "mixed", config_path, out, from;
+  std::string mix;                     // see set_event_mix; empty: the profile's
+  std::optional<std::uint64_t> rules;  // of idle_rules; empty: those of the configuration
   std::string over = "load", values;
   std::string socket, control;
   std::uint64_t events = 200'000;
@@ -85,6 +90,9 @@ class Progress {
   std::size_t total_;
   std::size_t count_ = 0;
 };
+
+// What the generated lines are, in a word; the profile goes before where it is not the usual one.
+[[nodiscard]] std::string mix_name(const BenchArguments& arguments);
 
 // Parts of a result.
 void write_machine(core::JsonWriter& json, const harness::MachineReport& machine);

@@ -1,17 +1,15 @@
 // `grace bench`: what the engine sustains on this machine under an objective, and what that means
 // for a plan. Each measurement runs in a process of its own.
-#include <algorithm>
 #include <iostream>
 #include <memory>
-#include <sstream>
 
 #include "bench_document.h"
-#include "bench_measure.h"
 #include "bench_settings.h"
 #include "bench_soak.h"
 #include "bench_stall.h"
+#include "bench_sweep.h"
 #include "command.h"
-#include "grace/core/platform.h"
+#include "event_mix.h"
 #include "grace/harness/plan.h"
 
 namespace grace::tools {
@@ -24,15 +22,6 @@ int fail(const char* command, const core::Error& error) {
   const bool usage =
       error.code == core::ErrorCode::kInvalidArgument || error.code == core::ErrorCode::kConfig;
   return usage ? kExitUsage : kExitNegative;
-}
-
-core::Result<std::string> point_in_own_process(const BenchArguments& arguments,
-                                               const BenchSettings& settings) {
-  return in_own_process([&] { return measure_point(arguments, settings); });
-}
-core::Result<std::string> search_in_own_process(const BenchArguments& arguments,
-                                                const BenchSettings& settings) {
-  return in_own_process([&] { return measure_search(arguments, settings); });
 }
 
 int bench_run(const BenchArguments& arguments) {
@@ -99,112 +88,11 @@ int bench_soak(SoakArguments arguments) {
 
 // --- sweeps ---
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> words;
-  std::istringstream in(text);
-  for (std::string word; std::getline(in, word, ',');) words.push_back(word);
-  return words;
-}
-
-// The numbers of --values, or these; at most 32, and where they count something whole ones of at
-// most `count_max` (0: they do not).
-core::Result<std::vector<double>> values_of(const BenchArguments& arguments,
-                                            std::vector<double> otherwise, double count_max) {
-  if (arguments.values.empty()) return otherwise;
-  const auto invalid = [](const std::string& message) {
-    return core::make_error(core::ErrorCode::kInvalidArgument, "--values: " + message);
-  };
-  std::vector<double> values;
-  for (const std::string& word : split(arguments.values)) {
-    const auto value = harness::parse_rate(word);
-    if (!value) return invalid(value.error().message);
-    if (count_max > 0.0 &&
-        (*value < 1.0 || *value > count_max || *value != double(std::uint64_t(*value)))) {
-      return invalid("'" + word + "' is not a whole number of 1 to " +
-                     std::to_string(std::uint64_t(count_max)));
-    }
-    values.push_back(*value);
-  }
-  if (values.empty() || values.size() > 32) return invalid("give 1 to 32 of them");
-  std::sort(values.begin(), values.end());
-  return values;
-}
-
-std::vector<double> worker_counts() {
-  std::vector<double> counts;
-  const unsigned workers_max = workers_max_of(harness::machine_report().cpu_count, {});
-  for (unsigned i = 1; i <= workers_max; ++i) counts.push_back(double(i));
-  return counts;
-}
-
-core::Result<void> sweep_workers(BenchArguments arguments, const BenchSettings& settings,
-                                 BenchDocument& document) {
-  const auto counts = values_of(arguments, worker_counts(), double(core::kWorkersMax));
-  if (!counts) return tl::unexpected<core::Error>(counts.error());
-  for (const double count : *counts) {
-    arguments.workers = static_cast<std::size_t>(count);
-    const auto search = search_in_own_process(arguments, settings);
-    if (!search) return tl::unexpected<core::Error>(search.error());
-    if (auto added = document.add_search(*search); !added) return added;
-  }
-  return {};
-}
-
-// One run for each value; `set` puts it into the settings.
-core::Result<void> sweep_points(
-    BenchArguments arguments, BenchSettings settings, const std::vector<double>& values,
-    const std::function<void(double, BenchArguments&, BenchSettings&)>& set,
-    BenchDocument& document) {
-  Progress progress(values.size());
-  for (const double value : values) {
-    set(value, arguments, settings);
-    const auto point = point_in_own_process(arguments, settings);
-    if (!point) return tl::unexpected<core::Error>(point.error());
-    if (auto added = document.add_point(*point); !added) return added;
-    progress.done(harness::format_rate(value));
-  }
-  return {};
-}
-
-constexpr double kServicesMax = 1e6;
-
-// A generated stream needs this many events until each of a service's six series has come twice.
-void set_services(double value, BenchArguments& arguments, BenchSettings& settings) {
-  constexpr double kMetricShare = 0.55;
-  constexpr double kSeriesPerService = 6.0;
-  arguments.services = static_cast<std::uint32_t>(value);
-  const double events = value * (1.0 + 2.0 * kSeriesPerService / kMetricShare);
-  arguments.events = std::max(arguments.events, static_cast<std::uint64_t>(events));
-  const double needed_ns = events / settings.arrivals.rate * 1e9;
-  settings.span.window_ns = std::max(settings.span.window_ns, static_cast<std::int64_t>(needed_ns));
-}
-
-core::Result<void> sweep(const BenchArguments& arguments, const BenchSettings& settings,
-                         BenchDocument& document) {
-  if (arguments.over == "workers") return sweep_workers(arguments, settings, document);
-  const bool cardinality = arguments.over == "cardinality";
-  std::vector<double> values{10, 100, 1'000, 10'000};
-  if (!cardinality) {
-    const std::vector<double> factors = arguments.over == "load"
-                                            ? std::vector<double>{0.1, 0.25, 0.5, 0.75, 0.9, 1.0}
-                                            : std::vector<double>{0.5, 0.9, 1.0, 1.5, 2.0};
-    values.clear();
-    for (const double factor : factors) values.push_back(factor * settings.rate);
-  }
-  const auto chosen = values_of(arguments, values, cardinality ? kServicesMax : 0.0);
-  if (!chosen) return tl::unexpected<core::Error>(chosen.error());
-  if (cardinality) return sweep_points(arguments, settings, *chosen, set_services, document);
-  return sweep_points(
-      arguments, settings, *chosen,
-      [](double rate, BenchArguments&, BenchSettings& changed) { changed.arrivals.rate = rate; },
-      document);
-}
-
 int bench_sweep(const BenchArguments& arguments) {
-  const bool searches = arguments.over == "workers";
-  const auto settings = understood(arguments, {.rate = !searches, .slo = searches});
+  const bool searching = searches(arguments);
+  const auto settings = understood(arguments, {.rate = !searching, .slo = searching});
   if (!settings) return fail("sweep", settings.error());
-  if (searches && !arguments.socket.empty()) {
+  if (arguments.over == "workers" && !arguments.socket.empty()) {
     return fail("sweep", {core::ErrorCode::kInvalidArgument,
                           "--socket: a running engine's workers do not change"});
   }
@@ -225,6 +113,9 @@ core::Result<void> take_stored(const BenchArguments& arguments, const harness::O
   };
   auto stored = read_bench_result(arguments.from);
   if (!stored) return tl::unexpected<core::Error>(stored.error());
+  if (const auto over = (*stored)["over"].as_string(); over == "mix" || over == "rules") {
+    return refused(" is a sweep over " + std::string(over) + ", not over workers");
+  }
   if ((*stored)["searches"].array().empty()) return refused(" is no sweep over workers");
   for (const parse::JsonValue& search : (*stored)["searches"].array()) {
     const std::string measured_for(search["objective"].as_string());
@@ -295,6 +186,11 @@ Command* add_measuring(Command& bench, const std::string& name, const std::strin
   app->add_option("--profile", arguments->profile, "Mix of the generated events: see gen --list")
       ->one_of({"mixed", "realistic"})
       ->show_default();
+  app->add_option("--mix", arguments->mix, kEventMixHelp);
+  app->add_option("--rules", arguments->rules,
+                  "Configured rules that are asked and do not answer, instead of --config's: "
+                  "thresholds, maintenance windows and policies in equal parts")
+      ->range(std::uint64_t{1}, kRulesMax);
   app->add_option("--retries", arguments->retries,
                   "How often a run is made again that others took over 2% of the time from")
       ->range(0, 100)
@@ -328,12 +224,16 @@ void add_searching(Command* app, const ArgumentsPtr& arguments) {
 void add_sweep_and_plan(Command& bench, int& exit_code) {
   auto swept = std::make_shared<BenchArguments>();
   Command* sweep_app =
-      add_measuring(bench, "sweep", "One figure changes: load, workers, cardinality or overload",
+      add_measuring(bench, "sweep", "One thing changes: load, workers, cardinality, mix ...",
                     "sweep --over workers --slo p99.9=5ms --out workers", swept);
-  sweep_app->add_option("--over", swept->over, "load, workers, cardinality or overload")
-      ->one_of({"load", "workers", "cardinality", "overload"})
+  sweep_app
+      ->add_option("--over", swept->over,
+                   "load, workers, cardinality, overload, mix or rules; the last two by runs at "
+                   "--rate, or without one by searches for --slo")
+      ->one_of({"load", "workers", "cardinality", "overload", "mix", "rules"})
       ->show_default();
-  sweep_app->add_option("--values", swept->values, "Its values: 100k,200k,1M or 1,2,4");
+  sweep_app->add_option("--values", swept->values,
+                        "Its values: 100k,200k,1M or 1,2,4, or mixes (see --mix)");
   add_searching(sweep_app, swept);
   sweep_app->callback([swept, &exit_code] { exit_code = bench_sweep(*swept); });
 

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "event_mix.h"
 #include "generator.h"
 #include "grace/core/json_writer.h"
 #include "grace/core/time.h"
@@ -12,6 +13,7 @@ namespace {
 struct GenArguments {
   GeneratorOptions options;
   std::string start;
+  std::string mix;
   std::string truth_path;
   bool list = false;
 };
@@ -55,6 +57,12 @@ int generate_stream(const GenArguments& arguments) {
     }
     options.start_ns = *start;
   }
+  if (!arguments.mix.empty()) {
+    if (const auto set = set_event_mix(arguments.mix, options); !set) {
+      std::cerr << "grace gen: --mix: " << set.error().message << '\n';
+      return kExitUsage;
+    }
+  }
   std::ios::sync_with_stdio(false);
   const auto truth = generate(options, std::cout);
   if (!truth) {
@@ -72,6 +80,7 @@ void add_gen_command(Command& app, int& exit_code) {
   gen->footer("Example: grace gen --profile mixed --count 3000000 --seed 7 > firehose.ndjson");
   GeneratorOptions& options = arguments->options;
   gen->add_option("--profile", options.profile, "What to write; see --list")->show_default();
+  gen->add_option("--mix", arguments->mix, kEventMixHelp);
   gen->add_option("--count", options.event_count, "Events (scenarios have their own length)")
       ->show_default();
   gen->add_option("--seed", options.seed, "The same seed gives the same bytes")->show_default();

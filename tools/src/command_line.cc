@@ -62,6 +62,7 @@ Option* Option::range(Number min, Number max) {
 }
 template Option* Option::range(int, int);
 template Option* Option::range(unsigned, unsigned);
+template Option* Option::range(std::uint64_t, std::uint64_t);
 template Option* Option::range(double, double);
 
 Option* Option::one_value_each() {

@@ -25,7 +25,8 @@ class Option {
   Option* excludes(Option* other);  // not given together with it
   Option* one_of(std::vector<std::string> words);
   Option* positive();
-  // Both ends belong to it. Number: int, unsigned or double, which its message names.
+  // Both ends belong to it. Number: one of those that command_line.cc lists, which
+  // the message names.
   template <typename Number>
   Option* range(Number min, Number max);
   Option* one_value_each();  // of a list: each value behind the option's own name

@@ -47,10 +47,8 @@ class MixedStream {
           options_.start_ns + static_cast<std::int64_t>(step_ns * static_cast<double>(written));
       maybe_begin_fault();
       const std::uint64_t dice = random_.below(1000);
-      if (dice < 550) {
-        write_metric();
-      } else if (dice < 995) {
-        write_action();
+      if (dice < 995) {
+        write_metric_or_action(dice);
       } else if (dice < 998) {
         write_mesh();
       } else {
@@ -76,6 +74,19 @@ class MixedStream {
     std::int64_t fault_begin_ns;
     std::int64_t fault_end_ns;
   };
+
+  // `dice`: [0, 995).
+  void write_metric_or_action(std::uint64_t dice) {
+    if (!options_.shares) {
+      if (dice < 550) return write_metric();
+      return write_action(std::nullopt);
+    }
+    const auto& [metrics, actions, errors] = *options_.shares;
+    const double place = (static_cast<double>(dice) + random_.uniform()) / 995.0;
+    const double all = metrics + actions + errors;
+    if (place * all < metrics) return write_metric();
+    write_action(errors > 0.0 && place * all >= metrics + actions);
+  }
 
   void write_topology() {
     for (std::size_t i = 0; i < services_.size(); ++i) {
@@ -166,10 +177,11 @@ class MixedStream {
     line_.end();
   }
 
-  void write_action() {
+  // `forced`: whether it is an error; empty: as the service's faults have it.
+  void write_action(std::optional<bool> forced) {
     const Service& service = services_[random_.below(services_.size())];
     const bool faulty = now_ns_ < service.fault_end_ns;
-    const bool error = random_.chance(faulty ? service.error_probability : 0.003);
+    const bool error = forced.value_or(random_.chance(faulty ? service.error_probability : 0.003));
     line_.begin(now_ns_)
         .field("kind", "action")
         .field("actor", service.name)
@@ -270,7 +282,12 @@ const std::vector<GeneratorProfile>& generator_profiles() {
 core::Result<std::vector<GroundTruth>> generate(const GeneratorOptions& options,
                                                 std::ostream& out) {
   std::vector<GroundTruth> truth;
-  if (options.profile == "mixed" || options.profile == "realistic") {
+  const bool mixes = options.profile == "mixed" || options.profile == "realistic";
+  if (options.shares && !mixes) {
+    return core::make_error(core::ErrorCode::kInvalidArgument,
+                            "the profile " + options.profile + " has a mix of its own");
+  }
+  if (mixes) {
     if (options.service_count == 0 || !(options.events_per_second > 0)) {
       return core::make_error(core::ErrorCode::kInvalidArgument,
                               "services and events per second must be above 0");

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,14 @@
 #include "grace/core/error.h"
 
 namespace grace::tools {
+
+// What a stream consists of: metric samples, actions that succeed, actions that are errors, as
+// shares in any unit. Finite, none below 0, one above. Mesh and control events stay half a percent.
+struct EventShares {
+  double metrics = 0.0;
+  double actions = 0.0;
+  double errors = 0.0;
+};
 
 // Synthetic telemetry with known truth. The same options give the same bytes on every machine: the
 // random numbers are SplitMix64 (Steele, Lea, Flood 2014) and values are printed with few decimals.
@@ -20,6 +29,8 @@ struct GeneratorOptions {
   std::uint32_t service_count = 200;
   std::uint32_t days = 7;       // length of the week profile, 1 to 28
   double bad_line_share = 0.0;  // [0, 0.5]: lines broken in one of many ways
+  // Of the profiles mixed and realistic; empty: their own, with errors as faults bring them.
+  std::optional<EventShares> shares = {};
 };
 
 // One thing that goes wrong in the stream, for scoring what was found.
@@ -39,7 +50,8 @@ struct GeneratorProfile {
 };
 [[nodiscard]] const std::vector<GeneratorProfile>& generator_profiles();
 
-// Writes NDJSON to `out`. Error: unknown profile, or `out` failed (kIo).
+// Writes NDJSON to `out`. kInvalidArgument: unknown profile, or options that it does not take; kIo:
+// `out` failed.
 [[nodiscard]] core::Result<std::vector<GroundTruth>> generate(const GeneratorOptions& options,
                                                               std::ostream& out);
 

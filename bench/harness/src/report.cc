@@ -53,11 +53,22 @@ std::string label_of(double value, AxisUnit unit) {
   return text;
 }
 
+std::string label_of(double value, const Axis& axis) {
+  return axis.names.empty() ? label_of(value, axis.unit)
+                            : axis.names.at(static_cast<std::size_t>(value));
+}
+
 // One axis: from values to pixels, with places for labels.
 class Scale {
  public:
   Scale(const Axis& axis, double low, double high, double from, double to)
       : axis_(axis), from_(from), to_(to) {
+    if (!axis.names.empty()) {
+      low_ = -0.5;
+      high_ = double(axis.names.size()) - 0.5;
+      for (std::size_t i = 0; i < axis.names.size(); ++i) ticks_.push_back(double(i));
+      return;
+    }
     if (axis.logarithmic) {
       low_ = std::floor(std::log10(low));
       high_ = std::max(std::ceil(std::log10(high)), low_ + 1.0);
@@ -113,7 +124,7 @@ void draw_axes(const Plot& plot, const Scale& x, const Scale& y, std::string& ou
   }
   for (const double tick : x.ticks()) {
     out += "<text x='" + fixed(x(tick)) + "' y='" + fixed(kHeight - kBottom + 18) +
-           "' text-anchor='middle'>" + label_of(tick, plot.x.unit) + "</text>";
+           "' text-anchor='middle'>" + html_escaped(label_of(tick, plot.x)) + "</text>";
   }
   out += "<text x='" + fixed((kLeft + kWidth - kRight) / 2) + "' y='" +
          fixed(kHeight - kBottom + 38) + "' text-anchor='middle'>" + html_escaped(plot.x.label) +
@@ -142,7 +153,7 @@ void draw_series(const Plot& plot, const PlotSeries& series, const Scale& x, con
     if (series.marks) {
       out += "<circle cx='" + fixed(x(point.x)) + "' cy='" + fixed(y(point.y)) + "' r='3' fill='" +
              color + "'><title>" +
-             html_escaped(series.name + ": " + label_of(point.x, plot.x.unit) + ", " +
+             html_escaped(series.name + ": " + label_of(point.x, plot.x) + ", " +
                           label_of(point.y, plot.y.unit)) +
              "</title></circle>";
     }

@@ -26,6 +26,8 @@ struct Axis {
   std::string label;
   AxisUnit unit = AxisUnit::kNumber;
   bool logarithmic = false;  // points that are not above 0 are left out
+  // Of an x axis of names: the point of the first stands at 0, that of the second at 1, and so on.
+  std::vector<std::string> names = {};
 };
 struct Plot {
   std::string title;
