@@ -1,18 +1,12 @@
 #include <gtest/gtest.h>
 
-#include "grace/log_analyzer/log_analyzer.h"
 #include "harness.h"
+#include "subsystem_list.h"
 
 namespace grace::log_analyzer {
 namespace {
 
 using namespace grace::testing;
-
-core::SubsystemList log_analyzer() {
-  core::SubsystemList list;
-  list.push_back(make_log_analyzer({}));
-  return list;
-}
 
 struct Step {
   std::string_view component, action, result;

@@ -3,19 +3,13 @@
 
 #include <algorithm>
 
-#include "grace/log_analyzer/log_analyzer.h"
 #include "harness.h"
+#include "subsystem_list.h"
 
 namespace grace::log_analyzer {
 namespace {
 
 using namespace grace::testing;
-
-core::SubsystemList log_analyzer(const LogAnalyzerConfig& config) {
-  core::SubsystemList list;
-  list.push_back(make_log_analyzer(config));
-  return list;
-}
 
 bool says(const core::Finding& finding, std::string_view text) {
   return std::any_of(

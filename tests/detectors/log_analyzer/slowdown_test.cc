@@ -2,19 +2,13 @@
 
 #include <cmath>
 
-#include "grace/log_analyzer/log_analyzer.h"
 #include "harness.h"
+#include "subsystem_list.h"
 
 namespace grace::log_analyzer {
 namespace {
 
 using namespace grace::testing;
-
-core::SubsystemList log_analyzer() {
-  core::SubsystemList list;
-  list.push_back(make_log_analyzer({}));
-  return list;
-}
 
 class SlowAction : public ::testing::Test {
  protected:
