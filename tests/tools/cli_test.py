@@ -213,7 +213,7 @@ def replay_reads_what_it_is_given(grace, arguments):
     equal(expected["received"], 20000, "received")
     for key in ("received", "accepted", "rejected", "dropped", "late", "triggers", "suppressed",
                 "incidents", "runs", "decision_digest", "wall_seconds", "events_per_second",
-                "peak_rss_bytes", "workers", "forecast_bands"):
+                "peak_rss_bytes", "workers", "forecast_bands", "risk_judgements"):
         check(key in expected, "replay --json has no", key)
     inputs = [([grace.path("s.ndjson.gz")], None), (["-"], text)]
     if shutil.which("zstd"):

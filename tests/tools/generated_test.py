@@ -158,18 +158,21 @@ def a_replay_is_scored(grace, arguments):
     played.assert_called_once_with(grace.binary, 2, 1)
 
 
-def bands_do_not_depend_on_workers(grace, arguments):
+def what_is_counted_does_not_depend_on_workers(grace, arguments):
     third = 250_000  # of the lines: replays of all would take minutes under a sanitizer
     stream = grace.write("day.ndjson", "".join(gen(grace, 3)[0].splitlines(True)[:third]))
     first, *others = [grace.json("replay", stream, "--workers", workers)
                       for workers in ("1", "2", "4")]
     check(0 < first["forecast_bands"]["inside"] <= first["forecast_bands"]["due"], first)
+    risk = first["risk_judgements"]
+    check(0 < risk["came_true"] < risk["due"], risk)
+    check(0 < risk["squared_error"] < risk["due"] > risk["squared_error_at_start"] > 0, risk)
     for other in others:
-        for key in ("forecast_bands", "decision_digest"):
+        for key in ("forecast_bands", "risk_judgements", "decision_digest"):
             equal(other[key], first[key], key)
 
 
 if __name__ == "__main__":
     harness.main([the_seed_gives_the_bytes, truth_names_every_kind, faults_are_in_the_stream,
                   days_have_bounds, triggers_are_attributed, a_replay_is_scored,
-                  bands_do_not_depend_on_workers], __doc__)
+                  what_is_counted_does_not_depend_on_workers], __doc__)

@@ -126,6 +126,7 @@ bool collect(pipeline::Engine& engine, Summary& summary) {
     summary.decision_digest = view.decision_digest;
     summary.record_count = view.record_count;
     summary.observations_dropped = view.observations_dropped;
+    summary.risk = view.risk;
   });
 }
 
@@ -156,6 +157,13 @@ std::string to_json(const Summary& summary) {
       .begin_object()
       .field("due", summary.counts.bands.due)
       .field("inside", summary.counts.bands.inside)
+      .end_object()
+      .key("risk_judgements")
+      .begin_object()
+      .field("due", summary.risk.due)
+      .field("came_true", summary.risk.came_true)
+      .field("squared_error", summary.risk.squared_error)
+      .field("squared_error_at_start", summary.risk.squared_error_at_start)
       .end_object()
       .field("observations_dropped", summary.observations_dropped)
       .raw_field("triggers", summary.trigger_stats_json)

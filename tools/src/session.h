@@ -34,6 +34,7 @@ struct Summary {
   std::string decision_digest;
   std::uint64_t record_count = 0;
   std::uint64_t observations_dropped = 0;
+  core::RiskCounts risk;
   double wall_seconds = 0.0;
   std::uint64_t peak_rss_bytes = 0;
   std::size_t workers = 0;

@@ -168,8 +168,7 @@ void ProactiveOrdered::on_outcome(const core::Outcome& outcome, core::FindingSin
   if (!right && outcome.kind != core::OutcomeKind::kFeedbackWrong) return;
   const auto found = index_.find(core::hash_bytes(finding.service));
   if (found == index_.end() || found->second->risk.sample_ts_ns == 0) return;
-  risk_.learn(found->second->risk.sample, right);
-  found->second->risk.sample_ts_ns = 0;
+  learn_risk(found->second->risk, right);
 }
 
 // Demand of one metric (all its series, fresh ones) and the capacity that is measured in the same
@@ -308,6 +307,18 @@ RiskFeatures ProactiveOrdered::features_of(FollowedService& service, std::int64_
   return f;
 }
 
+void ProactiveOrdered::learn_risk(ServiceRisk& judged, bool came_true) noexcept {
+  const double truth = came_true ? 1.0 : 0.0;
+  const double error = truth - judged.sample_risk;
+  const double error_at_start = truth - risk_.risk_at_start(judged.sample);
+  ++risk_counts_.due;
+  risk_counts_.came_true += came_true ? 1 : 0;
+  risk_counts_.squared_error += error * error;
+  risk_counts_.squared_error_at_start += error_at_start * error_at_start;
+  risk_.learn(judged.sample, came_true);
+  judged.sample_ts_ns = 0;
+}
+
 void ProactiveOrdered::check_risk(FollowedService& service, std::int64_t ts_ns,
                                   std::uint64_t sequence, core::FindingSink& sink) {
   ServiceRisk& state = service.risk;
@@ -315,13 +326,13 @@ void ProactiveOrdered::check_risk(FollowedService& service, std::int64_t ts_ns,
   const double risk = risk_.risk(features);
 
   if (state.sample_ts_ns != 0 && (state.came_true || ts_ns - state.sample_ts_ns >= kOutcomeNs)) {
-    risk_.learn(state.sample, state.came_true);
-    state.sample_ts_ns = 0;
+    learn_risk(state, state.came_true);
   }
   if (state.sample_ts_ns == 0 &&
       *std::max_element(features.begin(), features.end()) >= kFeatureTold) {
     state.sample_ts_ns = ts_ns;
     state.sample = features;
+    state.sample_risk = risk;
     state.came_true = false;
   }
   if (risk <= config_.risk_min) {

@@ -66,6 +66,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   void on_outcome(const core::Outcome& outcome, core::FindingSink& sink) override;
 
   [[nodiscard]] std::uint64_t refused_count() const noexcept { return refused_count_; }
+  [[nodiscard]] core::RiskCounts risk_counts() const override { return risk_counts_; }
   [[nodiscard]] const RiskWeights& risk_weights() const noexcept { return risk_.weights(); }
 
  private:
@@ -92,6 +93,8 @@ class ProactiveOrdered final : public core::OrderedDetector {
                        const Need& need, double probability, core::FindingSink& sink) const;
   void report_fill(const FollowedService& service, const FollowedSeries& series, double predicted,
                    double probability, core::FindingSink& sink) const;
+  // The outcome of what waits for one. The judgement counts as it was made, before it is learned.
+  void learn_risk(ServiceRisk& judged, bool came_true) noexcept;
   void report_risk(const FollowedService& service, const RiskFeatures& features, double risk,
                    std::int64_t ts_ns, std::uint64_t sequence, core::FindingSink& sink) const;
   [[nodiscard]] RiskFeatures features_of(FollowedService& service, std::int64_t ts_ns);
@@ -104,6 +107,7 @@ class ProactiveOrdered final : public core::OrderedDetector {
   const std::uint32_t horizon_bins_;
   const RefireRule refire_;
   RiskModel risk_;
+  core::RiskCounts risk_counts_;
   SilenceGatherer silence_;
   std::unordered_map<std::uint64_t, FollowedService*> index_;  // by hash of the name; look-up only
   std::deque<FollowedService> services_;                       // addresses hold; only grows

@@ -62,9 +62,11 @@ double RiskModel::contribution(const RiskFeatures& features, std::size_t factor)
   return weights_.*members()[factor] * features[factor];
 }
 
-double RiskModel::risk(const RiskFeatures& features) const noexcept {
-  double log_odds = weights_.intercept;
-  for (std::size_t i = 0; i < kRiskFactorCount; ++i) log_odds += contribution(features, i);
+double RiskModel::risk_of(const RiskWeights& weights, const RiskFeatures& features) noexcept {
+  double log_odds = weights.intercept;
+  for (std::size_t i = 0; i < kRiskFactorCount; ++i) {
+    log_odds += weights.*members()[i] * features[i];
+  }
   return logistic(log_odds);
 }
 

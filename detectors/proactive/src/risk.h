@@ -40,6 +40,7 @@ struct ServiceRisk {
   // A judgement that waits for its outcome. sample_ts_ns 0: none.
   std::int64_t sample_ts_ns = 0;
   RiskFeatures sample{};
+  double sample_risk = 0.0;
   bool came_true = false;
 };
 
@@ -50,7 +51,12 @@ struct ServiceRisk {
 class RiskModel {
  public:
   explicit RiskModel(const RiskWeights& weights) : weights_(weights), initial_(weights) {}
-  [[nodiscard]] double risk(const RiskFeatures& features) const noexcept;
+  [[nodiscard]] double risk(const RiskFeatures& features) const noexcept {
+    return risk_of(weights_, features);
+  }
+  [[nodiscard]] double risk_at_start(const RiskFeatures& features) const noexcept {
+    return risk_of(initial_, features);
+  }
   // What a factor adds to the log-odds.
   [[nodiscard]] double contribution(const RiskFeatures& features,
                                     std::size_t factor) const noexcept;
@@ -58,6 +64,8 @@ class RiskModel {
   [[nodiscard]] const RiskWeights& weights() const noexcept { return weights_; }
 
  private:
+  static double risk_of(const RiskWeights& weights, const RiskFeatures& features) noexcept;
+
   RiskWeights weights_;
   RiskWeights initial_;
 };

@@ -292,8 +292,16 @@ bool OrderedStage::emit(std::string_view event_type, const core::PlaybookRun& ru
 
 void OrderedStage::inspect_here(const std::function<void(const OrderedView&)>& look) {
   const std::string digest = recorder_.digest();
+  core::RiskCounts risk;
+  each_detector([&risk](const core::OrderedDetector& detector) {
+    const core::RiskCounts own = detector.risk_counts();
+    risk.due += own.due;
+    risk.came_true += own.came_true;
+    risk.squared_error += own.squared_error;
+    risk.squared_error_at_start += own.squared_error_at_start;
+  });
   look(OrderedView{now_ns_, *triggers_, *scheduler_, learned_, topology_, digest, recorder_.count(),
-                   recorder_.failed_count(), observations_dropped_, control_outcomes_,
+                   recorder_.failed_count(), observations_dropped_, risk, control_outcomes_,
                    recorder_.stats()});
 }
 

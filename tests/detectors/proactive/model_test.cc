@@ -198,10 +198,15 @@ class NoSink final : public core::FindingSink {
   void observe(const core::Observation&) override {}
 };
 
-// One service with moderate errors; `event` happens a minute after they were judged. Gives the
-// weight of errors when the time for an outcome is over.
+struct Learned {
+  double errors_weight = 0.0;
+  core::RiskCounts counts;
+};
+
+// One service with moderate errors; `event` happens a minute after they were judged. Gives what is
+// known when the time for an outcome is over.
 template <typename Event>
-double errors_weight_after(Event event) {
+Learned learned_after(Event event) {
   const ProactiveConfig config;
   const core::Topology topology;
   const core::LearnedState learned;
@@ -216,7 +221,12 @@ double errors_weight_after(Event event) {
     ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
     if (minute == 2) event(ordered, sink);
   }
-  return ordered.risk_weights().errors;
+  return {ordered.risk_weights().errors, ordered.risk_counts()};
+}
+
+template <typename Event>
+double errors_weight_after(Event event) {
+  return learned_after(event).errors_weight;
 }
 
 TEST(RiskModel, LearnsFromWhatOtherSourcesThenFoundUnlessOurOwnActionIntervened) {
@@ -247,6 +257,42 @@ TEST(RiskModel, LearnsFromWhatOtherSourcesThenFoundUnlessOurOwnActionIntervened)
   EXPECT_LT(errors_weight_after(nothing), start);
   EXPECT_EQ(errors_weight_after(own_forecast), errors_weight_after(nothing));
   EXPECT_GT(errors_weight_after(healed), errors_weight_after(nothing));
+
+  // A judgement is as far off as its probability was when it was made, before any outcome.
+  const core::RiskCounts came = learned_after(trouble).counts;
+  const core::RiskCounts stayed_away = learned_after(nothing).counts;
+  const core::RiskCounts interrupted = learned_after(healed).counts;
+  EXPECT_EQ(stayed_away.due, 1U);
+  EXPECT_EQ(stayed_away.came_true, 0U);
+  EXPECT_EQ(stayed_away.squared_error, stayed_away.squared_error_at_start) << "nothing learned yet";
+  // The rest of the errors is judged anew.
+  EXPECT_EQ(came.due, 2U);
+  EXPECT_EQ(came.came_true, 1U);
+  EXPECT_GT(came.squared_error, std::pow(1.0 - std::sqrt(stayed_away.squared_error), 2));
+  // Of the first nobody knows what would have come: only the rest counts, which is less.
+  EXPECT_EQ(interrupted.due, 1U);
+  EXPECT_LT(interrupted.squared_error, stayed_away.squared_error);
+}
+
+// What is learned counts from the next judgement on, and both are told.
+TEST(RiskModel, IsComparedWithItsStartAsItLearns) {
+  const ProactiveConfig config;
+  const core::Topology topology;
+  const core::LearnedState learned;
+  ProactiveOrdered ordered(config, {topology, learned});
+  NoSink sink;
+  core::Observation o;
+  o.kind = core::ObservationKind::kActions;
+  o.service = "auth";
+  for (int minute = 1; minute <= 20 * 60; ++minute) {  // errors each hour that harm nobody
+    o.ts_ns = minute * kMinute;
+    o.value = minute % 60 == 1 ? 6.0 : 0.0;
+    ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+  }
+  const core::RiskCounts counts = ordered.risk_counts();
+  EXPECT_EQ(counts.due, 20U);
+  EXPECT_EQ(counts.came_true, 0U);
+  EXPECT_LT(counts.squared_error, 0.95 * counts.squared_error_at_start);
 }
 
 TEST(Futures, TheBandHoldsNineTenthsOfAll) {

@@ -39,6 +39,15 @@ struct BandCounts {
   std::uint64_t inside = 0;
 };
 
+// Judgements of risk whose outcome became known, and how far off their probabilities were: sums of
+// squared errors, by number the Brier score (Brier 1950), as learned by then and as configured.
+struct RiskCounts {
+  std::uint64_t due = 0;
+  std::uint64_t came_true = 0;
+  double squared_error = 0.0;
+  double squared_error_at_start = 0.0;
+};
+
 // Keyed state of one partition (one of kPartitionCount). Owned and run by exactly one worker
 // thread. Must be a function of its own input alone: no clock, no randomness, no other partition,
 // nothing learned elsewhere. No allocation per event in the steady state.
@@ -102,6 +111,8 @@ class OrderedDetector {
     static_cast<void>(outcome);
     static_cast<void>(sink);
   }
+  // For statistics.
+  [[nodiscard]] virtual RiskCounts risk_counts() const { return {}; }
   // What this detector's bounds turned away, for statistics.
   [[nodiscard]] virtual std::uint64_t evicted_count() const { return 0; }
 };

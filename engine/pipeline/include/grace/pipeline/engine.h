@@ -126,6 +126,7 @@ struct OrderedView {
   std::uint64_t record_count;
   std::uint64_t record_failures;
   std::uint64_t observations_dropped;
+  core::RiskCounts risk;
   // The latest people's controls, oldest first.
   const std::deque<ControlOutcome>& control_outcomes;
   const ledger::SubsystemStatsMap& subsystem_stats;  // of all records since the process began
