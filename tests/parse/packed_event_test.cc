@@ -198,8 +198,25 @@ TEST(PackedEvent, IsLaidOutAsDocumented) {
   EXPECT_EQ(std::memcmp(record.data(), expected, sizeof expected), 0);
 }
 
+TEST(PackedEvent, ASampleOfAKeptSeriesIsTheSameRecord) {
+  const Label labels[]{{"host", "node \"1\""}, {"zone", "\xc3\xbc"}};
+  for (MetricSample sample :
+       {MetricSample{kNow, "api", "core", "latency_ms", -2.5, labels},
+        MetricSample{std::nullopt, "api", "", "up", 0.0}, MetricSample{0, "", "", "", 1.0}}) {
+    // What a series is made of says nothing of its samples' times and values.
+    const auto series = core::PackedSeries::of(
+        {7, sample.service, sample.domain, sample.metric, 99.0, sample.labels});
+    ASSERT_TRUE(series.has_value());
+    for (const double value : {sample.value, std::numeric_limits<double>::quiet_NaN()}) {
+      sample.value = value;
+      EXPECT_EQ(packed(core::SeriesSample{&*series, sample.ts_ns, value}), packed(sample));
+    }
+  }
+}
+
 TEST(PackedEvent, ATextTooLongForARecordHasNoBound) {
   const std::string text(core::kPackedTextBytesMax + 1, 'x');
+  EXPECT_FALSE(core::PackedSeries::of({.service = text, .metric = "m"}).has_value());
   EXPECT_FALSE(core::packed_bound(MetricSample{kNow, text, "", "m", 1.0}).has_value());
   EXPECT_FALSE(core::packed_bound(ActionRecord{.actor = "a", .action = text}).has_value());
 }
@@ -215,6 +232,42 @@ TEST(PackedEvent, SequencesAndDeadLettersNameTheRecord) {
   EXPECT_EQ(
       parsed.rejects[0].line,
       R"({"ts":1736950000000000000,"kind":"metric","domain":"core","metric":"up","value":2.5})");
+}
+
+// More sets of labels than a parser keeps, some too long for it, again and again: each sample has
+// the series of its JSON line, and labels that are no JSON are so each time.
+TEST(PackedEvent, LabelsThatWereSeenBeforeMeanTheSame) {
+  std::vector<std::string> hosts;
+  for (int i = 0; i < 700; ++i) {
+    hosts.push_back("node-" + std::to_string(i) + std::string(i % 7 == 0 ? 200 : i % 5, 'x'));
+  }
+  hosts.emplace_back("a \"quoted\" \\ one");
+  std::mt19937_64 random(5);
+  std::string records, lines;
+  std::size_t broken = 0;
+  for (int i = 0; i < 6'000; ++i) {
+    const std::string& host = hosts[random() % hosts.size()];
+    const Label labels[]{{"host", host}, {"az", i % 2 == 0 ? "b" : "c"}};
+    std::string record = packed(MetricSample{kNow, "api", "core", "up", 1.0, labels});
+    std::string line;
+    core::append_json_line(record, line);
+    if (random() % 10 == 0) {
+      record[record.rfind('}')] = ']';
+      line[line.rfind('}') - 1] = ']';
+      ++broken;
+    }
+    records += record;
+    lines += line + "\n";
+  }
+  const Parsed packed_ones = parse_packed(records);
+  const Parsed json_ones = parse_text(lines, {.arrival_ns = kNow});
+  EXPECT_EQ(packed_ones.rejects.size(), broken);
+  EXPECT_EQ(json_ones.rejects.size(), broken);
+  ASSERT_EQ(packed_ones.events.size(), json_ones.events.size());
+  for (std::size_t i = 0; i < packed_ones.events.size(); ++i) {
+    ASSERT_EQ(packed_ones.events[i].event.route_key, json_ones.events[i].event.route_key) << i;
+    ASSERT_EQ(packed_ones.events[i].detail, json_ones.events[i].detail) << i;
+  }
 }
 
 // Whoever wrote the bytes: every record has one outcome, nothing is read outside of the chunk (the

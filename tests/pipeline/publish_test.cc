@@ -97,6 +97,7 @@ TEST(Publish, ComesToTheDecisionsOfTheSameEventsAsJson) {
   ASSERT_GT(reference.record_count, 50U);
   ASSERT_GT(reference.counts.rejected_total(), 0U);
   const tools::TypedEvents events(text);
+  const tools::TypedEvents named(text, tools::TypedEvents::Series::kNamed);
   const auto lines = std::count_if(events.events().begin(), events.events().end(), [](auto& event) {
     return std::holds_alternative<core::JsonLine>(event);
   });
@@ -110,7 +111,9 @@ TEST(Publish, ComesToTheDecisionsOfTheSameEventsAsJson) {
       RunOptions options;
       options.workers = workers;
       options.chunk_bytes = chunk_bytes;
-      const tools::Summary summary = run_published(events, batch, config, options);
+      // Series that are kept and series by their names, in turn.
+      const tools::Summary summary =
+          run_published(batch == 7 ? named : events, batch, config, options);
       EXPECT_EQ(summary.decision_digest, reference.decision_digest)
           << workers << " workers, chunks of " << chunk_bytes << ", batches of " << batch;
       EXPECT_EQ(summary.record_count, reference.record_count);

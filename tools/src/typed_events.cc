@@ -11,13 +11,16 @@ using parse::JsonValue;
 
 namespace {
 
+constexpr std::size_t kBlockMembers = 4096;
+constexpr std::size_t kBlockBytes = 64 * 1024;
+
 bool is_text(const JsonValue& value) {
   return value.is_string();
 }
 
 }  // namespace
 
-TypedEvents::TypedEvents(std::string_view text) {
+TypedEvents::TypedEvents(std::string_view text, Series series) : series_(series) {
   events_.reserve(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')));
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -48,7 +51,36 @@ bool TypedEvents::add(const JsonValue& line) {
   Typed event;
   if (!read(line, event)) return false;
   events_.emplace_back(event);
+  if (std::is_same_v<Typed, core::MetricSample> && series_ == Series::kKept) {
+    keep_series(events_.back(), line["labels"].to_json());
+  }
   return true;
+}
+
+// A sample whose names are too long for a record stays as it is: it is for a publisher to refuse.
+void TypedEvents::keep_series(Event& event, std::string_view labels) {
+  const auto& sample = std::get<core::MetricSample>(event);
+  std::string names;
+  for (const std::string_view name : {sample.service, sample.domain, sample.metric, labels}) {
+    names.append(std::to_string(name.size())).append(":").append(name);
+  }
+  auto kept = kept_series_.find(names);
+  if (kept == kept_series_.end()) {
+    auto series = core::PackedSeries::of(sample);
+    if (!series) return;
+    kept = kept_series_.emplace(std::move(names), std::move(*series)).first;
+  }
+  event = core::SeriesSample{&kept->second, sample.ts_ns, sample.value};
+}
+
+std::string_view TypedEvents::appended(std::string_view text) {
+  if (payload_texts_.empty() ||
+      payload_texts_.back().capacity() - payload_texts_.back().size() < text.size()) {
+    payload_texts_.emplace_back().reserve(std::max(text.size(), kBlockBytes));
+  }
+  std::string& block = payload_texts_.back();
+  block += text;
+  return std::string_view(block).substr(block.size() - text.size());
 }
 
 std::string_view TypedEvents::kept(std::string text) {
@@ -124,30 +156,31 @@ bool TypedEvents::read_payload(const JsonValue& line, std::span<const core::Attr
   const JsonValue& payload = line["payload"];
   if (payload.is_null()) return true;
   if (!payload.is_object() || payload.object().empty()) return false;
-  auto [set, added] = payloads_.try_emplace(payload.to_json());
-  if (added) {
-    for (const auto& [key, value] : payload.object()) {
-      core::Attribute& member = set->second.emplace_back(core::Attribute{kept(key), false});
-      if (value.is_string()) {
-        member.value = kept(std::string(value.as_string()));
-      } else if (value.is_bool()) {
-        member.value = value.as_bool();
-      } else if (value.is_integer()) {
-        member.value = value.as_int64();
-      } else if (value.is_number() && !value.is_unsigned()) {
-        member.value = value.as_double();
-      } else if (value.is_array() &&
-                 std::all_of(value.array().begin(), value.array().end(), is_text)) {
-        std::vector<std::string_view>& list = lists_.emplace_back();
-        for (const JsonValue& item : value.array())
-          list.push_back(kept(std::string(item.as_string())));
-        member.value = std::span<const std::string_view>(list);
-      } else {
-        member.value = core::RawJson{kept(value.to_json())};
-      }
+  const std::size_t count = payload.object().size();
+  if (payloads_.empty() || payloads_.back().capacity() - payloads_.back().size() < count) {
+    payloads_.emplace_back().reserve(std::max(count, kBlockMembers));
+  }
+  std::vector<core::Attribute>& members = payloads_.back();
+  for (const auto& [key, value] : payload.object()) {
+    core::Attribute& member = members.emplace_back(core::Attribute{kept(key), false});
+    if (value.is_string()) {
+      member.value = appended(value.as_string());
+    } else if (value.is_bool()) {
+      member.value = value.as_bool();
+    } else if (value.is_integer()) {
+      member.value = value.as_int64();
+    } else if (value.is_number() && !value.is_unsigned()) {
+      member.value = value.as_double();
+    } else if (value.is_array() &&
+               std::all_of(value.array().begin(), value.array().end(), is_text)) {
+      std::vector<std::string_view>& list = lists_.emplace_back();
+      for (const JsonValue& item : value.array()) list.push_back(appended(item.as_string()));
+      member.value = std::span<const std::string_view>(list);
+    } else {
+      member.value = core::RawJson{appended(value.to_json())};
     }
   }
-  out = set->second;
+  out = std::span<const core::Attribute>(members).last(count);
   return true;
 }
 

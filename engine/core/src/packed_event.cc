@@ -283,6 +283,19 @@ std::size_t pack(const MetricSample& event, char* out) noexcept {
   return record.end();
 }
 
+std::optional<PackedSeries> PackedSeries::of(const MetricSample& names) {
+  const auto bound = packed_bound(names);
+  if (!bound) return std::nullopt;
+  MetricSample sample = names;
+  sample.ts_ns.reset();
+  sample.value = 0.0;
+  std::vector<std::uint64_t> words(*bound / sizeof(std::uint64_t) + 1);  // records lie on 8
+  char* const bytes = reinterpret_cast<char*>(words.data());
+  PackedSeries series;
+  series.record_.assign(bytes, pack(sample, bytes));
+  return series;
+}
+
 std::optional<std::size_t> packed_bound(const ActionRecord& event) noexcept {
   if (!fits({event.actor, event.action, event.resource, event.subsystem, event.domain,
              event.result})) {

@@ -135,7 +135,7 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
   chunk_lines_ = line_begin_ < size && text[size - 1] != '\n' ? 1 : 0;
   if (chunk.packed) {
     packed_.begin(chunk);
-    chunk_lines_ = core::packed_count({text, size});
+    chunk_lines_ = 0;  // counted as they are read
   }
   counters_.bytes += size;
   settled_at_begin_ = counters_.blank + counters_.accepted + counters_.rejected_total();
@@ -191,6 +191,7 @@ inline ChunkParser::Impl::Flat ChunkParser::Impl::next_flat(core::Event& event,
 std::size_t ChunkParser::Impl::next_packed(std::span<core::Event> out, RejectSink& rejects) {
   std::size_t count = 0;
   while (count < out.size() && !packed_.done()) {
+    ++chunk_lines_;
     const auto reason = packed_.next(out[count]);
     if (!reason) [[likely]] {
       ++counters_.accepted;

@@ -54,7 +54,7 @@ RejectReason reason_of(WalkResult result, const LineWalker& walker) noexcept {
 }
 
 PackedReader::PackedReader(const ParseConfig& config, JsonTools tools)
-    : config_(config), tools_(tools), builder_(config) {}
+    : config_(config), tools_(tools), builder_(config), known_labels_(kKnownLabels) {}
 
 void PackedReader::begin(core::Chunk& chunk) noexcept {
   chunk_ = &chunk;
@@ -161,6 +161,21 @@ std::optional<RejectReason> PackedReader::read_fields(const Header& header, core
   return builder_.build(fields_, {begin_, begin_, begin_ + size}, event);
 }
 
+// False: they are too long to be kept, or not in FlatLine's form.
+bool PackedReader::read_known_labels(const char* text, std::uint32_t size) noexcept {
+  if (size > KnownLabels::kBytesMax) return false;
+  KnownLabels& known = known_labels_[hash_short(text, size) % kKnownLabels];
+  if (known.size_bytes != size || std::memcmp(known.text.data(), text, size) != 0) {
+    if (*text != '{' || tools_.flat.labels(text, fields_) != text + size) return false;
+    known.hash = fields_.labels_hash;
+    known.size_bytes = size;
+    std::memcpy(known.text.data(), text, size);
+  }
+  fields_.labels_hash = known.hash;
+  fields_.labels_nested = false;
+  return true;
+}
+
 // Labels or payload, as JSON.
 std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t begin,
                                                       std::uint32_t size) {
@@ -170,6 +185,10 @@ std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t
     shift(fields_.spans[static_cast<std::size_t>(field)]);
     for (Span& session : fields_.session) shift(session);
   };
+  if (field == Field::kLabels && read_known_labels(text, size)) [[likely]] {
+    set(field, begin, size);
+    return std::nullopt;
+  }
   if (*text == '{') [[likely]] {
     const char* const end = field == Field::kLabels ? tools_.flat.labels(text, fields_)
                                                     : tools_.flat.payload(text, text, fields_);

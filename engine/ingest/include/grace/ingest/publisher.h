@@ -76,7 +76,7 @@ class Publisher {
   Publisher& operator=(Publisher&& other) noexcept;
   ~Publisher();  // flushes
 
-  // Event: core::MetricSample, ActionRecord, MeshEvent or JsonLine. Never waits.
+  // Event: core::MetricSample, SeriesSample, ActionRecord, MeshEvent or JsonLine. Never waits.
   template <typename Event>
   [[nodiscard]] PublishStatus try_publish(const Event& event) noexcept {
     const PublishStatus added = add(event);
