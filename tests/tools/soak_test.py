@@ -62,7 +62,7 @@ def a_soak_holds(grace, arguments):
     lines = grace.run("gen", "--count", "5000", "--services", "4").stdout.splitlines(True)
     stream = grace.write("stream", "".join(with_many_mesh_events(lines)))
     result = soak(grace, "--input", stream, "--rate", "10k", "--event-rate", "50", "--for",
-                  f"{arguments.seconds}s", "--growth", "5%", "--out", grace.path("soak"),
+                  f"{arguments.seconds}s", "--growth", "10%", "--out", grace.path("soak"),
                   seconds=arguments.seconds)
     point, found = sound(result, arguments.seconds)
     equal((found["best_rate"], found["load"], point["target_rate"]), (10e3, 0.5, 5e3), "rates")
