@@ -18,7 +18,7 @@ struct SessionModelConfig {
   // Sessions that must have been learned before threshold() is finite.
   std::uint32_t warmup_sessions = 100;
   // --- cost ---
-  std::uint32_t prototypes_max = 1024;     // count vectors, 576 bytes each
+  std::uint32_t prototypes_max = 1024;     // count vectors, 604 bytes each
   std::uint32_t symbols_max = 4096;        // symbols with statistics, 64 bytes each
   std::uint32_t grammar_nodes_max = 4096;  // contexts, 128 bytes each
   std::uint32_t scores_max = 4096;         // scores kept for the threshold, 4 bytes each
@@ -50,6 +50,11 @@ class SymbolCounts {
   [[nodiscard]] std::uint64_t key() const noexcept;
   [[nodiscard]] bool operator==(const SymbolCounts& other) const noexcept;
 
+  // The counts added up in a few buckets by symbol, up to 255 each. Vectors are at least as far
+  // apart as their sketches (the triangle inequality; what is cut at 255 only comes nearer).
+  using Sketch = std::array<std::uint8_t, 16>;
+  [[nodiscard]] Sketch sketch() const noexcept;
+
  private:
   std::array<Entry, kDistinctMax> entries_{};
   std::uint32_t used_ = 0;
@@ -70,6 +75,9 @@ struct ScoreTail {
   // The score that `share_above` of normal sessions exceed, by the tail's mean; infinite while
   // nothing is known.
   [[nodiscard]] double quantile(double share_above) const noexcept;
+  // A score of no more need not be exact: it is below the tail, and so far that the tail may also
+  // begin lower when it is fitted next. 0 while nothing is known.
+  [[nodiscard]] double unremarkable() const noexcept { return 0.75 * base; }
 };
 
 // How a session's count of one symbol differs from what is usual.
@@ -102,7 +110,8 @@ struct CountDifference {
 // A session can be judged while it grows (so_far()) and at its end; learning and judging can take
 // turns for ever. Symbols are the caller's numbers, not kEndSymbol; 0 is allowed.
 // Bounds: SessionModelConfig; the least recently used is evicted and counted. A step costs one look
-// into three tables, an end of a session whose vector is new prototypes_max comparisons.
+// into three tables, an end of a session whose vector is new prototypes_max comparisons: of
+// sketches where the score need not be exact, else of vectors.
 // Thread: one. No allocation after construction.
 class SessionModel {
  public:
@@ -124,8 +133,10 @@ class SessionModel {
   double learn_step(Session& session, std::uint32_t symbol);
   // What is known of an unfinished session: only what further steps cannot make good again.
   [[nodiscard]] SessionScore so_far(const Session& session) const;
-  // The session is over. learn_end() also learns from it; for sessions that went by learn_step().
-  [[nodiscard]] SessionScore end(const Session& session) const;
+  // The session is over. A total of `enough` or less need not be exact: it may be more than the
+  // exact one, but is not above `enough`. learn_end() also learns from it, for sessions that went
+  // by learn_step().
+  [[nodiscard]] SessionScore end(const Session& session, double enough = 0.0) const;
   SessionScore learn_end(Session& session);
   // The same for who asked end() before: `score` is what it said.
   void learn_end(Session& session, const SessionScore& score);
@@ -144,7 +155,7 @@ class SessionModel {
   [[nodiscard]] bool knows(const Session& session) const;
 
   [[nodiscard]] std::uint64_t session_count() const noexcept { return session_count_; }
-  [[nodiscard]] std::uint32_t prototype_count() const noexcept { return prototypes_.count(); }
+  [[nodiscard]] std::uint32_t prototype_count() const noexcept { return vectors_.count(); }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept {
     return evicted_count_ + grammar_.evicted_count() + grammar_.refused_count();
   }
@@ -156,11 +167,17 @@ class SessionModel {
   struct SymbolStats {
     std::uint32_t pairs = 0;   // prototypes that differ from their nearest in this symbol
     std::uint64_t amount = 0;  // by how much, summed
+    // What it costs to differ in this symbol, and for each further unit: as of `priced`.
+    double first_nats = 0.0;
+    double further_nats = 0.0;
+    std::uint64_t priced = 0;
   };
+  // Side by side, as most are passed over by their sketch.
   struct Prototype {
-    SymbolCounts counts;
-    std::uint32_t nearest = core::kNoSlot;
-    std::uint32_t distance = 0;  // to it: sum of absolute differences
+    std::uint32_t slot = core::kNoSlot;     // of its counts
+    std::uint32_t nearest = core::kNoSlot;  // slot of the prototype that it is nearest to
+    std::uint32_t distance = 0;             // to it: sum of absolute differences
+    SymbolCounts::Sketch sketch{};
   };
   // Share of sessions of late that brought something new.
   struct NoveltyRate {
@@ -176,23 +193,30 @@ class SessionModel {
   };
 
   void take_step(Session& session, std::uint32_t symbol, double probability) const;
-  [[nodiscard]] SessionScore judge(const Session& session, Compare compare) const;
+  [[nodiscard]] SessionScore judge(const Session& session, Compare compare, double step_nats,
+                                   double enough) const;
+  void price(SymbolStats& stats) const;
   [[nodiscard]] double cost_of(std::uint32_t symbol, std::uint32_t difference) const;
-  [[nodiscard]] Nearest nearest_of(const SymbolCounts& counts, Compare compare) const;
-  [[nodiscard]] double counts_nats(const SymbolCounts& counts, Compare compare) const;
+  [[nodiscard]] double cost_between(const SymbolCounts& counts, const SymbolCounts& learned,
+                                    Compare compare, double at_most) const;
+  [[nodiscard]] Nearest nearest_of(const SymbolCounts& counts, Compare compare,
+                                   double enough) const;
+  [[nodiscard]] double counts_nats(const SymbolCounts& counts, Compare compare,
+                                   double enough) const;
   void learn_counts(const SymbolCounts& counts, bool new_symbol);
   void note_symbols(const SymbolCounts& counts);
   void insert_prototype(const SymbolCounts& counts, std::uint64_t key);
   void evict_prototype();
-  void find_nearest(std::uint32_t slot);
-  void account(std::uint32_t slot, bool add);
+  void find_nearest(Prototype& mine);
+  void account(const Prototype& prototype, bool add);
   void decay();
 
   SessionModelConfig config_;
   StepGrammar grammar_;
-  core::LruTable<SymbolStats> symbols_;
-  core::LruTable<Prototype> prototypes_;
-  std::vector<std::uint32_t> live_;     // slots of prototypes
+  mutable core::LruTable<SymbolStats> symbols_;  // their prices are kept when asked for
+  core::LruTable<SymbolCounts> vectors_;         // of the prototypes
+  std::vector<Prototype> prototypes_;
+  std::uint64_t prices_as_of_ = 1;
   std::vector<float> scores_;           // ring, by session number
   mutable std::vector<float> largest_;  // tail()'s workplace
   NoveltyRate new_vectors_, new_symbols_;
