@@ -68,6 +68,24 @@ std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
   return core::mix(std::uint64_t{symbol} + 1);
 }
 
+// Shape of a generalised Pareto tail from its scores in descending order, by probability-weighted
+// moments (Hosking and Wallis, "Parameter and Quantile Estimation for the Generalized Pareto
+// Distribution", Technometrics 29, 1987): with a0 the mean excess and a1 the mean of excess times
+// the share of the others that are larger, 2 - a0 / (a0 - 2 a1). None that is lighter than
+// exponential: of so few scores chance makes such tails too often.
+double shape_of(std::span<const float> scores, double base) {
+  double a0 = 0.0;
+  double a1 = 0.0;
+  for (std::size_t larger = 0; larger < scores.size(); ++larger) {
+    const double excess = static_cast<double>(scores[larger]) - base;
+    a0 += excess;
+    a1 += excess * static_cast<double>(larger) / static_cast<double>(scores.size() - 1);
+  }
+  const double spread = a0 - 2.0 * a1;  // positive unless all are the same
+  if (!(spread > 0.0)) return 0.0;
+  return std::clamp(2.0 - a0 / spread, 0.0, ScoreTail::kShapeMax);
+}
+
 }  // namespace
 
 bool SymbolCounts::add(std::uint32_t symbol) noexcept {
@@ -85,6 +103,7 @@ bool SymbolCounts::add(std::uint32_t symbol) noexcept {
     ++used_;
   }
   ++at->count;
+  key_ += symbol_key(symbol);
   return is_new;
 }
 
@@ -92,14 +111,6 @@ std::uint32_t SymbolCounts::total() const noexcept {
   std::uint32_t sum = 0;
   for (const Entry& entry : entries()) sum += entry.count;
   return sum;
-}
-
-std::uint64_t SymbolCounts::key() const noexcept {
-  std::uint64_t key = used_;
-  for (const Entry& entry : entries()) {
-    key = core::combine(key, (std::uint64_t{entry.symbol} << 32) | entry.count);
-  }
-  return key;
 }
 
 SymbolCounts::Sketch SymbolCounts::sketch() const noexcept {
@@ -127,7 +138,8 @@ SessionModel::SessionModel(const SessionModelConfig& config)
 
 void SessionModel::take_step(Session& session, std::uint32_t symbol, double probability) const {
   session.least_probability = std::min(session.least_probability, probability);
-  if (session.counts.add(symbol) && session_count_ > 0 &&
+  // What is likely was seen: that spares the usual step a look into a table.
+  if (session.counts.add(symbol) && probability < StepGrammar::kLikely && session_count_ > 0 &&
       symbols_.find(symbol_key(symbol)) == kNoSlot) {
     session.new_symbol = true;
   }
@@ -275,9 +287,10 @@ void SessionModel::learn_counts(const SymbolCounts& counts, bool new_symbol) {
   new_vectors_.sessions += 1.0;
   new_symbols_.sessions += 1.0;
   if (new_symbol) new_symbols_.novel += 1.0;
-  note_symbols(counts);
+  // The symbols of a vector that is known are there, unless there is no room for all.
+  if (slot == kNoSlot || symbols_.count() > config_.symbols_max / 2) note_symbols(counts);
   if (slot != kNoSlot) {
-    vectors_.touch(slot, static_cast<std::int32_t>(session_count_));
+    vectors_.touch(slot, stamp());
   } else {
     new_vectors_.novel += 1.0;
     insert_prototype(counts, key);
@@ -295,9 +308,8 @@ void SessionModel::decay() {
 }
 
 void SessionModel::note_symbols(const SymbolCounts& counts) {
-  const auto stamp = static_cast<std::int32_t>(session_count_);
   for (const SymbolCounts::Entry& entry : counts.entries()) {
-    symbols_.find_or_insert(symbol_key(entry.symbol), stamp, evicted_count_);
+    symbols_.find_or_insert(symbol_key(entry.symbol), stamp(), evicted_count_);
   }
 }
 
@@ -338,8 +350,7 @@ void SessionModel::find_nearest(Prototype& mine) {
 void SessionModel::insert_prototype(const SymbolCounts& counts, std::uint64_t key) {
   if (vectors_.full()) evict_prototype();
   ++prices_as_of_;
-  Prototype mine{.slot = vectors_.insert(key, static_cast<std::int32_t>(session_count_)),
-                 .sketch = counts.sketch()};
+  Prototype mine{.slot = vectors_.insert(key, stamp()), .sketch = counts.sketch()};
   vectors_[mine.slot] = counts;
   find_nearest(mine);
   for (Prototype& other : prototypes_) {
@@ -393,6 +404,7 @@ ScoreTail SessionModel::tail() const {
   for (std::size_t i = censored; i < tail; ++i) result.excess_sum += score(i) - result.base;
   result.share = static_cast<double>(tail) / n;
   result.sample = static_cast<std::uint32_t>(tail - censored);
+  result.shape = shape_of(std::span(largest_).first(tail), result.base);
   return result;
 }
 
@@ -400,8 +412,9 @@ double ScoreTail::probability(double score) const noexcept {
   if (sample == 0 || score <= base) return 1.0;
   const double least = core::exact_exp(-score);
   if (!(excess_sum > 0.0)) return std::min(share, least);
-  const double nats =
-      static_cast<double>(sample) * core::exact_log(1.0 + (score - base) / excess_sum);
+  const double few = static_cast<double>(sample);
+  const double heavy = shape + 1.0 / few;
+  const double nats = core::exact_log(1.0 + heavy * few * (score - base) / excess_sum) / heavy;
   return std::max(least, share * core::exact_exp(-nats));
 }
 

@@ -309,6 +309,65 @@ TEST(SessionModel, AScoreIsExactUnlessItIsSmallEnough) {
   EXPECT_GT(spared, 50);
 }
 
+TEST(ScoreTail, WithoutAShapeItIsThePredictiveExponentialTail) {
+  const ScoreTail tail{.base = 10.0, .excess_sum = 20.0, .share = 0.02, .shape = 0.0, .sample = 8};
+  EXPECT_EQ(tail.probability(10.0), 1.0);
+  EXPECT_NEAR(tail.probability(14.0), 0.02 * std::pow(1.0 + 4.0 / 20.0, -8.0), 1e-9);
+  ScoreTail heavy = tail;
+  heavy.shape = 0.3;
+  const double h = 0.3 + 1.0 / 8.0;
+  EXPECT_NEAR(heavy.probability(60.0), 0.02 * std::pow(1.0 + h * 8.0 * 50.0 / 20.0, -1.0 / h),
+              1e-9);
+  EXPECT_GT(heavy.probability(60.0), 5.0 * tail.probability(60.0));
+}
+
+TEST(ScoreTail, NothingIsLessProbableThanItsScoreSays) {
+  const ScoreTail tail{.base = 1.0, .excess_sum = 0.01, .share = 0.02, .shape = 0.0, .sample = 30};
+  EXPECT_NEAR(tail.probability(12.0), std::exp(-12.0), 1e-12);
+}
+
+// Lengths by a lognormal distribution, steps by chance: scores have a tail that is heavier than an
+// exponential one.
+Symbols long_tailed_session(Dice& dice) {
+  const double normal = std::sqrt(-2.0 * std::log(1.0 - dice.uniform())) *
+                        std::cos(2.0 * 3.141592653589793 * dice.uniform());
+  Symbols symbols(1 + static_cast<std::size_t>(std::exp(2.0 + 0.8 * normal)));
+  for (std::uint32_t& symbol : symbols) symbol = 1 + dice.below(8);
+  return symbols;
+}
+
+TEST(ScoreTail, WhatIsChanceIsNotTakenForSurelyOdd) {
+  SessionModelConfig config;
+  config.prototypes_max = 64;
+  int sure = 0;
+  int sure_if_light = 0;
+  for (const std::uint64_t seed : {31, 32, 33}) {
+    SessionModel model(config);
+    Dice dice(seed);
+    for (int i = 0; i < 3000; ++i) learn(model, long_tailed_session(dice));
+    const ScoreTail tail = model.tail();
+    EXPECT_GT(tail.shape, 0.1);
+    EXPECT_LE(tail.shape, ScoreTail::kShapeMax);
+    ScoreTail light = tail;
+    light.shape = 0.0;
+    for (int i = 0; i < 10'000; ++i) {
+      const double total = score(model, long_tailed_session(dice)).total();
+      sure += tail.probability(total) < 1e-4 ? 1 : 0;
+      sure_if_light += light.probability(total) < 1e-4 ? 1 : 0;
+    }
+  }
+  EXPECT_LE(sure, 12);  // three are to be expected
+  EXPECT_GE(sure_if_light, 2 * sure + 4);
+}
+
+TEST_F(LearnedJobs, AFewOddSessionsInTrainingDoNotMakeOthersLookUsual) {
+  Dice dice(5);
+  for (int i = 0; i < 4; ++i) {
+    learn(model_, {100 + dice.below(1000), 5, 4, 100 + dice.below(1000), 1, 1});
+  }
+  EXPECT_LT(model_.tail().probability(total({1, 2, 2, 2, 4, 4, 4})), 1e-4);  // never closed
+}
+
 TEST(ScoreTail, WhatNeedNotBeExactIsBelowTheTailAndNothingBeforeItIsKnown) {
   EXPECT_EQ(ScoreTail{}.unremarkable(), 0.0);
   const ScoreTail tail{.base = 12.0, .excess_sum = 20.0, .share = 0.02, .sample = 8};

@@ -1,10 +1,12 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
 
+#include "grace/core/hash.h"
 #include "grace/core/lru_table.h"
 #include "grace/models/step_grammar.h"
 
@@ -43,11 +45,23 @@ class SymbolCounts {
     std::uint32_t count = 0;
     bool operator==(const Entry&) const = default;
   };
+  SymbolCounts() = default;
+  // Copies what is used: a session has few symbols as a rule, and most of it is not in any cache.
+  SymbolCounts(const SymbolCounts& other) noexcept { *this = other; }
+  SymbolCounts& operator=(const SymbolCounts& other) noexcept {
+    used_ = other.used_;
+    key_ = other.key_;
+    std::copy_n(other.entries_.begin(), used_, entries_.begin());
+    return *this;
+  }
+  ~SymbolCounts() = default;
+
   // True when it may be the symbol's first time: always so among the rest.
   bool add(std::uint32_t symbol) noexcept;
   [[nodiscard]] std::uint32_t total() const noexcept;
   [[nodiscard]] std::span<const Entry> entries() const noexcept { return {entries_.data(), used_}; }
-  [[nodiscard]] std::uint64_t key() const noexcept;
+  // A hash of the counts: of each time that a symbol came, summed.
+  [[nodiscard]] std::uint64_t key() const noexcept { return core::mix(key_); }
   [[nodiscard]] bool operator==(const SymbolCounts& other) const noexcept;
 
   // The counts added up in a few buckets by symbol, up to 255 each. Vectors are at least as far
@@ -56,8 +70,9 @@ class SymbolCounts {
   [[nodiscard]] Sketch sketch() const noexcept;
 
  private:
-  std::array<Entry, kDistinctMax> entries_{};
+  std::uint64_t key_ = 0;
   std::uint32_t used_ = 0;
+  std::array<Entry, kDistinctMax> entries_{};
 };
 
 // The upper tail of the scores that normal sessions had before they were learned.
@@ -65,12 +80,17 @@ struct ScoreTail {
   double base = 0.0;         // the tail begins here
   double excess_sum = 0.0;   // what `sample` scores have above it, the censored ones' part included
   double share = 1.0;        // of the scores that are in the tail
+  double shape = 0.0;        // how heavy it is: 0 for an exponential tail, at most kShapeMax
   std::uint32_t sample = 0;  // uncensored scores; 0: nothing is known yet
 
-  // Probability that a normal session scores as much or more: the predictive distribution of an
-  // exponential tail whose mean is known from `sample` scores only (Lomax; Jeffreys prior on the
-  // rate), so that few scores promise little; never less than the score itself says, e^-score. 1
-  // below the tail and while nothing is known.
+  static constexpr double kShapeMax = 0.5;  // beyond it a tail has no variance
+
+  // Probability that a normal session scores as much or more: peaks over threshold have a
+  // generalised Pareto tail (Pickands, 1975; Balkema and de Haan, 1974). Its scale is the mean
+  // excess of `sample` scores; that these are few is added to its shape, 1 / sample: with shape 0
+  // that is the predictive distribution of an exponential tail (Lomax; Jeffreys prior on the rate),
+  // so that few scores promise little. Never less than the score itself says, e^-score. 1 below the
+  // tail and while nothing is known.
   [[nodiscard]] double probability(double score) const noexcept;
   // The score that `share_above` of normal sessions exceed, by the tail's mean; infinite while
   // nothing is known.
@@ -121,14 +141,15 @@ class SessionModel {
 
   // A session under way. Default-made at its start; belongs to one model.
   struct Session {
-    SymbolCounts counts;
     StepGrammar::Context context{};
-    double least_probability = 1.0;  // of its steps
     bool new_symbol = false;
+    double least_probability = 1.0;  // of its steps
+    SymbolCounts counts;
   };
 
   // The next step of a session: its probability, as known before this call. learn_step() also
-  // learns from it, and takes a lower bound where it is above StepGrammar::kLikely.
+  // learns from it, and takes a lower bound where it is above StepGrammar::kLikely; a step as
+  // likely as that is none whose symbol was never seen.
   double step(Session& session, std::uint32_t symbol) const;
   double learn_step(Session& session, std::uint32_t symbol);
   // What is known of an unfinished session: only what further steps cannot make good again.
@@ -210,6 +231,10 @@ class SessionModel {
   void find_nearest(Prototype& mine);
   void account(const Prototype& prototype, bool add);
   void decay();
+  // For the order of use: the grain spares busy entries the list work.
+  [[nodiscard]] std::int32_t stamp() const noexcept {
+    return static_cast<std::int32_t>(session_count_ / 64 % 0x40000000U);
+  }
 
   SessionModelConfig config_;
   StepGrammar grammar_;
