@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 // fills, at most two thirds full: spread over what it may become, each probe would be a cache line
 // and a page of its own: in 64 partitions that cost 9% of a replay.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
-// busy slot costs no list work. Thread: one. Keys are hashes already (mix() quality).
+// busy slot costs no list work. Thread: one. Keys are hashes: the upper half places them.
 template <typename Slot>
 class LruTable {
  public:
