@@ -38,9 +38,9 @@ TEST(LruTable, ASlotThatIsUsedAgainStartsFromNothing) {
 
 TEST(LruTable, KeysThatShareHomeAndTagAreToldApart) {
   LruTable<int> table(8);
-  // The same upper half (tag), and lower halves that meet in one home: one run of entries.
+  // The same upper half, which is tag and home, the index's last place: one run that wraps around.
   std::vector<std::uint64_t> keys;
-  for (std::uint64_t i = 0; i < 8; ++i) keys.push_back((std::uint64_t{5} << 32) | (i << 16) | 15);
+  for (std::uint64_t i = 0; i < 8; ++i) keys.push_back((std::uint64_t{15} << 32) | i);
   for (const std::uint64_t key : keys) table.insert(key, 0);
   table.erase(table.find(keys[0]));
   table.erase(table.find(keys[4]));

@@ -131,30 +131,26 @@ bool SequenceRule::probability_of(const Step& step, Session& session, Class& kin
   return true;
 }
 
+void SequenceRule::Surprises::forget_before(std::uint32_t at) noexcept {
+  const auto begin = each_.begin();
+  const auto end = std::remove_if(begin, begin + count_,
+                                  [&](const Surprise& surprise) { return surprise.at < at; });
+  count_ = static_cast<std::uint32_t>(end - begin);
+}
+
 void SequenceRule::on_surprise(std::uint32_t slot, const Step& step, double probability,
                                double tail) {
   Session& session = sessions_[slot];
   if (!session.pending) {
     // Surprises that are too far back belong to no run.
-    std::uint32_t kept = 0;
-    for (std::uint32_t i = 0; i < session.surprise_count; ++i) {
-      if (session.surprises[i].at + run_max_ > session.steps) {
-        session.surprises[kept++] = session.surprises[i];
-      }
-    }
-    session.surprise_count = kept;
+    session.surprises.forget_before(session.steps - std::min(session.steps, run_max_ - 1));
   }
-  if (session.surprise_count == kSurprisesMax) return;  // enough to judge by
-  session.surprises[session.surprise_count++] = {step.names.action,
-                                                 session.last_action,
-                                                 step.sequence,
-                                                 step.ts_ns,
-                                                 session.steps,
-                                                 static_cast<float>(probability),
-                                                 static_cast<float>(tail),
-                                                 step.error};
+  if (session.surprises.full()) return;  // enough to judge by
+  session.surprises.add({step.names.action, session.last_action, step.sequence, step.ts_ns,
+                         session.steps, static_cast<float>(probability), static_cast<float>(tail),
+                         step.error});
   session.names = step.names;
-  if (!session.pending && session.surprise_count >= run_min_) {
+  if (!session.pending && session.surprises.all().size() >= run_min_) {
     session.pending = true;
     pending_.push_back(slot);
   }
@@ -180,8 +176,8 @@ void SequenceRule::on_tick(std::int64_t now_ns, core::FindingSink& sink) {
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     const std::uint32_t slot = pending_[i];
     const Session& session = sessions_[slot];
-    const std::int64_t newest = session.surprises[session.surprise_count - 1].ts_ns;
-    if (session.surprise_count == kSurprisesMax || now_ns - newest >= settle_ns_) {
+    const std::int64_t newest = session.surprises.all().back().ts_ns;
+    if (session.surprises.full() || now_ns - newest >= settle_ns_) {
       judge(slot, now_ns, sink);
     } else {
       pending_[kept++] = slot;
@@ -193,12 +189,11 @@ void SequenceRule::on_tick(std::int64_t now_ns, core::FindingSink& sink) {
 void SequenceRule::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {
   Session& session = sessions_[slot];
   session.pending = false;
-  const std::uint32_t count = session.surprise_count;
+  const std::span<const Surprise> surprises = session.surprises.all();
   double sum = 0.0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    sum -= std::log(static_cast<double>(session.surprises[i].tail));
-  }
-  const std::uint32_t width = session.surprises[count - 1].at - session.surprises[0].at + 1;
+  for (const Surprise& surprise : surprises) sum -= std::log(static_cast<double>(surprise.tail));
+  const auto count = static_cast<std::uint32_t>(surprises.size());
+  const std::uint32_t width = surprises.back().at - surprises.front().at + 1;
   const double p = std::min(1.0, fisher(sum, count) * choose(width, count));
   const double confidence = core::logistic(kOddPriorLogOdds + core::log_bayes_from_p(p)) *
                             core::confirmed(static_cast<double>(count));
@@ -214,7 +209,7 @@ void SequenceRule::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingS
       kind.coalesced = 0;
     }
   }
-  session.surprise_count = 0;
+  session.surprises.clear();
 }
 
 void SequenceRule::report(const Session& session, Class& kind, double confidence, double p,
@@ -225,13 +220,12 @@ void SequenceRule::report(const Session& session, Class& kind, double confidence
   finding.service = session.names.service();
   finding.domain = session.names.domain;
   finding.diagnosis_code = "unusual_sequence";
-  finding.what = session.surprises[0].action;
+  finding.what = session.surprises.all().front().action;
   finding.suggested_playbooks = {"immediate_investigation", "investigate_root_cause"};
   finding.ts_ns = now_ns;
   bool grave = names_critical(session.names);
   finding.reasoning.push_back("Unusual sequence of actions by " + std::string(session.names.actor));
-  for (std::uint32_t i = 0; i < session.surprise_count; ++i) {
-    const Surprise& surprise = session.surprises[i];
+  for (const Surprise& surprise : session.surprises.all()) {
     grave = grave || surprise.error;
     const std::string step = std::string(surprise.after.empty() ? "start" : surprise.after) +
                              " -> " + std::string(surprise.action);
@@ -240,13 +234,13 @@ void SequenceRule::report(const Session& session, Class& kind, double confidence
     finding.reasoning.push_back(step + ": " + chance);
     finding.evidence.push_back({surprise.sequence, surprise.ts_ns, step + ", " + chance});
   }
-  finding.reasoning.push_back(std::to_string(session.surprise_count) +
+  finding.reasoning.push_back(std::to_string(session.surprises.all().size()) +
                               " steps as improbable as at most " + percent(surprise_share_) +
                               " of " + std::to_string(kind.total) + " seen before");
   finding.impact = grave ? core::Impact::kHigh : core::Impact::kMedium;
   finding.metadata = {{"pattern", core::json_quoted("unusual_sequence")},
                       {"actor", core::json_quoted(session.names.actor)},
-                      {"surprising_steps", std::to_string(session.surprise_count)},
+                      {"surprising_steps", std::to_string(session.surprises.all().size())},
                       {"log_p", decimal(std::log(std::max(p, 1e-300)), 3)},
                       {"similar_sessions_before", std::to_string(kind.coalesced)}};
   sink.finding(std::move(finding));

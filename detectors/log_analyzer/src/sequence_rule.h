@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -54,17 +56,39 @@ class SequenceRule {
     float tail = 1.0F;  // share of the class's steps that were as improbable
     bool error = false;
   };
+  // Those of one session, the oldest first. A copy has what is there and no more: few sessions have
+  // any, and a slot that is used again is renewed.
+  class Surprises {
+   public:
+    Surprises() = default;
+    Surprises(const Surprises& other) noexcept { *this = other; }
+    Surprises& operator=(const Surprises& other) noexcept {
+      count_ = other.count_;
+      std::copy_n(other.each_.begin(), count_, each_.begin());
+      return *this;
+    }
+    ~Surprises() = default;
+    void add(const Surprise& surprise) noexcept { each_[count_++] = surprise; }
+    void forget_before(std::uint32_t at) noexcept;  // this step of the session
+    void clear() noexcept { count_ = 0; }
+    [[nodiscard]] bool full() const noexcept { return count_ == kSurprisesMax; }
+    [[nodiscard]] std::span<const Surprise> all() const noexcept { return {each_.data(), count_}; }
+
+   private:
+    std::uint32_t count_ = 0;
+    std::array<Surprise, kSurprisesMax> each_{};
+  };
+  // In the order of use: each step of a session that SessionRule watches touches the first line.
   struct Session {
-    models::StepGrammar::Context context{};
+    std::int64_t last_ts_ns = 0;
+    std::string_view last_action;
     std::uint32_t class_slot = kNoSlot;
     std::uint32_t whole_slot = kNoSlot;  // SessionRule's
-    std::int64_t last_ts_ns = 0;
     std::uint32_t steps = 0;
-    std::uint32_t surprise_count = 0;
-    std::string_view last_action;
     bool pending = false;
+    models::StepGrammar::Context context{};
     ActionNames names{};  // of the last surprising step
-    std::array<Surprise, kSurprisesMax> surprises{};
+    Surprises surprises;
   };
   // Steps by improbability in bits: how often the grammar is surprised in this class.
   struct Class {

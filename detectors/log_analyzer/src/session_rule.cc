@@ -174,7 +174,8 @@ void SessionRule::end(std::int64_t now_ns, core::FindingSink& sink) {
   if (!has_model || now_ns < crowded_until_ns_) {
     ++unjudged_count_;
   } else if (Kind& kind = kinds_[session.kind]; may_compare(session, kind)) {
-    const Verdict verdict = verdict_on(kind.model->end(session.counted), kind, true);
+    const Verdict verdict =
+        verdict_on(kind.model->end(session.counted, kind.tail.unremarkable()), kind, true);
     const bool is_odd = session.reported || verdict.confidence >= core::kFindingFloor;
     if (takes_for_normal(kind, is_odd)) {
       learn(session, kind, verdict.score);

@@ -84,14 +84,15 @@ class SessionRule {
     double probability = 1.0;
   };
   struct Session {
+    // In the order of use: each step touches the first three cache lines.
     std::int64_t last_ts_ns = 0;
     std::uint64_t last_sequence = 0;
     std::string_view last_action;
     std::uint32_t kind = kNoSlot;
     std::uint32_t steps = 0;
+    std::uint64_t class_key = 0;
     bool error = false;
     bool reported = false;
-    std::uint64_t class_key = 0;
     models::SessionModel::Session counted;
     std::uint64_t first_sequence = 0;
     std::int64_t first_ts_ns = 0;

@@ -1,6 +1,7 @@
 #include "grace/models/session_model.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 #include "grace/core/exact_math.h"
@@ -17,22 +18,26 @@ constexpr double kTailShare = 0.02;        // of the scores, that the tail is fi
 constexpr std::size_t kTailCountMin = 10;  // ... but at least so many
 constexpr std::uint32_t kOverflowSymbol = SessionModel::kEndSymbol;  // sorts last
 
-// Calls visit(symbol, count in a, count in b) for each symbol in which a and b differ.
+// Calls visit(symbol, count in a, count in b) for each symbol in which a and b differ, until it
+// returns false.
 template <typename Visit>
 void for_each_difference(const SymbolCounts& a, const SymbolCounts& b, Visit visit) {
   const auto left = a.entries();
   const auto right = b.entries();
   std::size_t i = 0;
   std::size_t j = 0;
-  while (i < left.size() || j < right.size()) {
+  bool more = true;
+  while (more && (i < left.size() || j < right.size())) {
     if (j == right.size() || (i < left.size() && left[i].symbol < right[j].symbol)) {
-      visit(left[i].symbol, left[i].count, 0U);
+      more = visit(left[i].symbol, left[i].count, 0U);
       ++i;
     } else if (i == left.size() || right[j].symbol < left[i].symbol) {
-      visit(right[j].symbol, 0U, right[j].count);
+      more = visit(right[j].symbol, 0U, right[j].count);
       ++j;
     } else {
-      if (left[i].count != right[j].count) visit(left[i].symbol, left[i].count, right[j].count);
+      if (left[i].count != right[j].count) {
+        more = visit(left[i].symbol, left[i].count, right[j].count);
+      }
       ++i;
       ++j;
     }
@@ -43,15 +48,42 @@ std::uint32_t distance_of(std::uint32_t a, std::uint32_t b) noexcept {
   return a > b ? a - b : b - a;
 }
 
-std::uint32_t distance_of(const SymbolCounts& a, const SymbolCounts& b) {
+// Exact below `at_most`; else `at_most` or more.
+std::uint32_t distance_of(const SymbolCounts& a, const SymbolCounts& b, std::uint32_t at_most) {
   std::uint32_t sum = 0;
-  for_each_difference(
-      a, b, [&](std::uint32_t, std::uint32_t x, std::uint32_t y) { sum += distance_of(x, y); });
+  for_each_difference(a, b, [&](std::uint32_t, std::uint32_t x, std::uint32_t y) {
+    sum += distance_of(x, y);
+    return sum < at_most;
+  });
   return sum;
+}
+
+std::uint32_t distance_of(const SymbolCounts::Sketch& a, const SymbolCounts::Sketch& b) noexcept {
+  int sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::abs(int{a[i]} - int{b[i]});
+  return static_cast<std::uint32_t>(sum);
 }
 
 std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
   return core::mix(std::uint64_t{symbol} + 1);
+}
+
+// Shape of a generalised Pareto tail from its scores in descending order, by probability-weighted
+// moments (Hosking and Wallis, "Parameter and Quantile Estimation for the Generalized Pareto
+// Distribution", Technometrics 29, 1987): with a0 the mean excess and a1 the mean of excess times
+// the share of the others that are larger, 2 - a0 / (a0 - 2 a1). None that is lighter than
+// exponential: of so few scores chance makes such tails too often.
+double shape_of(std::span<const float> scores, double base) {
+  double a0 = 0.0;
+  double a1 = 0.0;
+  for (std::size_t larger = 0; larger < scores.size(); ++larger) {
+    const double excess = static_cast<double>(scores[larger]) - base;
+    a0 += excess;
+    a1 += excess * static_cast<double>(larger) / static_cast<double>(scores.size() - 1);
+  }
+  const double spread = a0 - 2.0 * a1;  // positive unless all are the same
+  if (!(spread > 0.0)) return 0.0;
+  return std::clamp(2.0 - a0 / spread, 0.0, ScoreTail::kShapeMax);
 }
 
 }  // namespace
@@ -71,6 +103,7 @@ bool SymbolCounts::add(std::uint32_t symbol) noexcept {
     ++used_;
   }
   ++at->count;
+  key_ += symbol_key(symbol);
   return is_new;
 }
 
@@ -80,12 +113,13 @@ std::uint32_t SymbolCounts::total() const noexcept {
   return sum;
 }
 
-std::uint64_t SymbolCounts::key() const noexcept {
-  std::uint64_t key = used_;
+SymbolCounts::Sketch SymbolCounts::sketch() const noexcept {
+  Sketch sketch{};
   for (const Entry& entry : entries()) {
-    key = core::combine(key, (std::uint64_t{entry.symbol} << 32) | entry.count);
+    std::uint8_t& bucket = sketch[symbol_key(entry.symbol) % sketch.size()];
+    bucket = static_cast<std::uint8_t>(std::min(entry.count, 255U - bucket) + bucket);
   }
-  return key;
+  return sketch;
 }
 
 bool SymbolCounts::operator==(const SymbolCounts& other) const noexcept {
@@ -96,15 +130,16 @@ SessionModel::SessionModel(const SessionModelConfig& config)
     : config_(config),
       grammar_(config.grammar_nodes_max),
       symbols_(config.symbols_max),
-      prototypes_(config.prototypes_max) {
-  live_.reserve(config.prototypes_max);
+      vectors_(config.prototypes_max) {
+  prototypes_.reserve(config.prototypes_max);
   scores_.reserve(config.scores_max);
   largest_.reserve(config.scores_max);
 }
 
 void SessionModel::take_step(Session& session, std::uint32_t symbol, double probability) const {
   session.least_probability = std::min(session.least_probability, probability);
-  if (session.counts.add(symbol) && session_count_ > 0 &&
+  // What is likely was seen: that spares the usual step a look into a table.
+  if (session.counts.add(symbol) && probability < StepGrammar::kLikely && session_count_ > 0 &&
       symbols_.find(symbol_key(symbol)) == kNoSlot) {
     session.new_symbol = true;
   }
@@ -118,68 +153,87 @@ double SessionModel::step(Session& session, std::uint32_t symbol) const {
 }
 
 double SessionModel::learn_step(Session& session, std::uint32_t symbol) {
-  const double probability = grammar_.advance(kClass, session.context, symbol,
-                                              static_cast<std::int32_t>(session_count_));
+  const double probability =
+      grammar_.advance(kClass, session.context, symbol, static_cast<std::int32_t>(session_count_));
   take_step(session, symbol, probability);
   return probability;
 }
 
-// Nats that a difference in this symbol costs: how seldom a prototype differs from its nearest in
-// it at all, then geometrically in the amount. Half a pair is added where nothing was seen.
+// How seldom a prototype differs from its nearest in this symbol at all, then geometrically in the
+// amount. Half a pair is added where nothing was seen.
+void SessionModel::price(SymbolStats& stats) const {
+  const auto pairs = static_cast<double>(stats.pairs);
+  const auto amount = static_cast<double>(stats.amount);
+  stats.first_nats =
+      -core::exact_log((pairs + 0.5) / (static_cast<double>(vectors_.count()) + 1.0));
+  stats.further_nats = -core::exact_log((amount - pairs + 0.5) / (amount + 1.0));
+  stats.priced = prices_as_of_;
+}
+
+// Nats that a difference in this symbol costs.
 double SessionModel::cost_of(std::uint32_t symbol, std::uint32_t difference) const {
-  double pairs = 0.0;
-  double amount = 0.0;
-  if (const std::uint32_t slot = symbols_.find(symbol_key(symbol)); slot != kNoSlot) {
-    pairs = static_cast<double>(symbols_[slot].pairs);
-    amount = static_cast<double>(symbols_[slot].amount);
-  }
-  double nats = -core::exact_log((pairs + 0.5) / (static_cast<double>(prototypes_.count()) + 1.0));
-  if (difference > 1) {
-    const double further = -core::exact_log((amount - pairs + 0.5) / (amount + 1.0));
-    nats += static_cast<double>(difference - 1) * further;
-  }
+  SymbolStats unknown;
+  const std::uint32_t slot = symbols_.find(symbol_key(symbol));
+  SymbolStats& stats = slot == kNoSlot ? unknown : symbols_[slot];
+  if (stats.priced != prices_as_of_) price(stats);
+  return stats.first_nats + static_cast<double>(difference - 1) * stats.further_nats;
+}
+
+// Exact below `at_most`; else `at_most` or more.
+double SessionModel::cost_between(const SymbolCounts& counts, const SymbolCounts& learned,
+                                  Compare compare, double at_most) const {
+  double nats = 0.0;
+  for_each_difference(counts, learned, [&](std::uint32_t symbol, std::uint32_t x, std::uint32_t y) {
+    if (compare == Compare::kSurplus && x < y) return true;
+    nats += cost_of(symbol, distance_of(x, y));
+    return nats < at_most;
+  });
   return nats;
 }
 
-SessionModel::Nearest SessionModel::nearest_of(const SymbolCounts& counts, Compare compare) const {
+SessionModel::Nearest SessionModel::nearest_of(const SymbolCounts& counts, Compare compare,
+                                               double enough) const {
   Nearest nearest;
-  for (const std::uint32_t slot : live_) {
-    double nats = 0.0;
-    for_each_difference(counts, prototypes_[slot].counts,
-                        [&](std::uint32_t symbol, std::uint32_t mine, std::uint32_t learned) {
-                          // Another one is nearer: spare the logarithms.
-                          if (nats >= nearest.nats) return;
-                          if (compare == Compare::kSurplus && mine < learned) return;
-                          nats += cost_of(symbol, distance_of(mine, learned));
-                        });
-    if (nats < nearest.nats) nearest = {slot, nats};
-    if (nats == 0.0) break;  // an unfinished session that may still become this one
+  const auto consider = [&](const Prototype& prototype) {
+    const double nats = cost_between(counts, vectors_[prototype.slot], compare, nearest.nats);
+    if (nats < nearest.nats) nearest = {prototype.slot, nats};
+    return nearest.nats > enough;
+  };
+  if (compare == Compare::kBoth) {  // what looks nearest first: mostly it is near enough
+    const SymbolCounts::Sketch sketch = counts.sketch();
+    const auto first = std::ranges::min_element(prototypes_, {}, [&](const Prototype& prototype) {
+      return distance_of(sketch, prototype.sketch);
+    });
+    if (!consider(*first)) return nearest;
+  }
+  for (const Prototype& prototype : prototypes_) {
+    if (!consider(prototype)) break;  // or an unfinished session that may still become this one
   }
   return nearest;
 }
 
-double SessionModel::counts_nats(const SymbolCounts& counts, Compare compare) const {
-  if (prototypes_.count() == 0) return 0.0;
-  if (prototypes_.find(counts.key()) != kNoSlot) return 0.0;
-  const double least = nearest_of(counts, compare).nats;
-  if (least == 0.0) return 0.0;
-  return least - core::exact_log(new_vectors_.share());
+double SessionModel::counts_nats(const SymbolCounts& counts, Compare compare, double enough) const {
+  if (vectors_.count() == 0 || vectors_.find(counts.key()) != kNoSlot) return 0.0;
+  const double new_vector_nats = -core::exact_log(new_vectors_.share());
+  const double least = nearest_of(counts, compare, std::max(0.0, enough - new_vector_nats)).nats;
+  return least == 0.0 ? 0.0 : least + new_vector_nats;
 }
 
 std::size_t SessionModel::differences(const Session& session,
                                       std::span<CountDifference> out) const {
-  if (prototypes_.count() == 0 || out.empty() || knows(session)) return 0;
-  const Nearest nearest = nearest_of(session.counts, Compare::kBoth);
+  if (vectors_.count() == 0 || out.empty() || knows(session)) return 0;
+  const Nearest nearest = nearest_of(session.counts, Compare::kBoth, 0.0);
   std::size_t used = 0;
-  for_each_difference(session.counts, prototypes_[nearest.slot].counts,
+  for_each_difference(session.counts, vectors_[nearest.slot],
                       [&](std::uint32_t symbol, std::uint32_t mine, std::uint32_t learned) {
                         const double nats = cost_of(symbol, distance_of(mine, learned));
                         std::size_t at = used;
                         while (at > 0 && out[at - 1].nats < nats) --at;
-                        if (at == out.size()) return;
+                        if (at == out.size()) return true;
                         if (used < out.size()) ++used;
                         for (std::size_t i = used - 1; i > at; --i) out[i] = out[i - 1];
                         out[at] = {symbol, mine, learned, nats};
+                        return true;
                       });
   return used;
 }
@@ -189,25 +243,24 @@ double SessionModel::end_probability(const Session& session) const {
 }
 
 bool SessionModel::knows(const Session& session) const {
-  return prototypes_.find(session.counts.key()) != kNoSlot;
+  return vectors_.find(session.counts.key()) != kNoSlot;
 }
 
-SessionScore SessionModel::judge(const Session& session, Compare compare) const {
-  SessionScore score;
+SessionScore SessionModel::judge(const Session& session, Compare compare, double step_nats,
+                                 double enough) const {
+  SessionScore score{.step = step_nats};
   if (session.new_symbol) score.symbol = -core::exact_log(new_symbols_.share());
-  score.counts = counts_nats(session.counts, compare);
-  score.step = -core::exact_log(session.least_probability);
+  score.counts = counts_nats(session.counts, compare, enough - score.total());
   return score;
 }
 
 SessionScore SessionModel::so_far(const Session& session) const {
-  return judge(session, Compare::kSurplus);
+  return judge(session, Compare::kSurplus, -core::exact_log(session.least_probability), 0.0);
 }
 
-SessionScore SessionModel::end(const Session& session) const {
-  SessionScore score = judge(session, Compare::kBoth);
-  score.step = std::max(score.step, -core::exact_log(end_probability(session)));
-  return score;
+SessionScore SessionModel::end(const Session& session, double enough) const {
+  const double least = std::min(session.least_probability, end_probability(session));
+  return judge(session, Compare::kBoth, -core::exact_log(least), enough);
 }
 
 SessionScore SessionModel::learn_end(Session& session) {
@@ -230,13 +283,14 @@ void SessionModel::learn_end(Session& session, const SessionScore& score) {
 
 void SessionModel::learn_counts(const SymbolCounts& counts, bool new_symbol) {
   const std::uint64_t key = counts.key();
-  const std::uint32_t slot = prototypes_.find(key);
+  const std::uint32_t slot = vectors_.find(key);
   new_vectors_.sessions += 1.0;
   new_symbols_.sessions += 1.0;
   if (new_symbol) new_symbols_.novel += 1.0;
-  note_symbols(counts);
+  // The symbols of a vector that is known are there, unless there is no room for all.
+  if (slot == kNoSlot || symbols_.count() > config_.symbols_max / 2) note_symbols(counts);
   if (slot != kNoSlot) {
-    prototypes_.touch(slot, static_cast<std::int32_t>(session_count_));
+    vectors_.touch(slot, stamp());
   } else {
     new_vectors_.novel += 1.0;
     insert_prototype(counts, key);
@@ -254,74 +308,74 @@ void SessionModel::decay() {
 }
 
 void SessionModel::note_symbols(const SymbolCounts& counts) {
-  const auto stamp = static_cast<std::int32_t>(session_count_);
   for (const SymbolCounts::Entry& entry : counts.entries()) {
-    symbols_.find_or_insert(symbol_key(entry.symbol), stamp, evicted_count_);
+    symbols_.find_or_insert(symbol_key(entry.symbol), stamp(), evicted_count_);
   }
 }
 
-void SessionModel::account(std::uint32_t slot, bool add) {
-  const Prototype& prototype = prototypes_[slot];
+void SessionModel::account(const Prototype& prototype, bool add) {
   if (prototype.nearest == kNoSlot) return;
-  for_each_difference(
-      prototype.counts, prototypes_[prototype.nearest].counts,
-      [&](std::uint32_t symbol, std::uint32_t x, std::uint32_t y) {
-        const std::uint32_t at = symbols_.find(symbol_key(symbol));
-        if (at == kNoSlot) return;
-        SymbolStats& stats = symbols_[at];
-        const std::uint64_t amount = distance_of(x, y);
-        if (add) {
-          ++stats.pairs;
-          stats.amount += amount;
-        } else if (stats.pairs > 0 &&
-                   stats.amount >= amount + stats.pairs - 1) {  // else evicted since
-          --stats.pairs;
-          stats.amount -= amount;
-        }
-      });
+  for_each_difference(vectors_[prototype.slot], vectors_[prototype.nearest],
+                      [&](std::uint32_t symbol, std::uint32_t x, std::uint32_t y) {
+                        const std::uint32_t at = symbols_.find(symbol_key(symbol));
+                        if (at == kNoSlot) return true;
+                        SymbolStats& stats = symbols_[at];
+                        const std::uint64_t amount = distance_of(x, y);
+                        if (add) {
+                          ++stats.pairs;
+                          stats.amount += amount;
+                        } else if (stats.pairs > 0 && stats.amount >= amount + stats.pairs - 1) {
+                          --stats.pairs;
+                          stats.amount -= amount;
+                        }  // else evicted since
+                        return true;
+                      });
 }
 
-void SessionModel::find_nearest(std::uint32_t slot) {
-  Prototype& mine = prototypes_[slot];
+void SessionModel::find_nearest(Prototype& mine) {
   mine.nearest = kNoSlot;
-  for (const std::uint32_t other : live_) {
-    if (other == slot) continue;
-    const std::uint32_t distance = distance_of(mine.counts, prototypes_[other].counts);
-    if (mine.nearest == kNoSlot || distance < mine.distance) {
-      mine.nearest = other;
-      mine.distance = distance;
-    }
+  mine.distance = std::numeric_limits<std::uint32_t>::max();
+  const SymbolCounts& counts = vectors_[mine.slot];
+  for (const Prototype& other : prototypes_) {
+    if (other.slot == mine.slot || distance_of(mine.sketch, other.sketch) >= mine.distance)
+      continue;
+    const std::uint32_t distance = distance_of(counts, vectors_[other.slot], mine.distance);
+    if (distance >= mine.distance) continue;
+    mine.nearest = other.slot;
+    mine.distance = distance;
   }
-  account(slot, true);
+  account(mine, true);
 }
 
 void SessionModel::insert_prototype(const SymbolCounts& counts, std::uint64_t key) {
-  if (prototypes_.full()) evict_prototype();
-  const std::uint32_t slot = prototypes_.insert(key, static_cast<std::int32_t>(session_count_));
-  prototypes_[slot].counts = counts;
-  find_nearest(slot);
-  for (const std::uint32_t other : live_) {
-    Prototype& prototype = prototypes_[other];
-    const std::uint32_t distance = distance_of(counts, prototype.counts);
-    if (prototype.nearest != kNoSlot && prototype.distance <= distance) continue;
+  if (vectors_.full()) evict_prototype();
+  ++prices_as_of_;
+  Prototype mine{.slot = vectors_.insert(key, stamp()), .sketch = counts.sketch()};
+  vectors_[mine.slot] = counts;
+  find_nearest(mine);
+  for (Prototype& other : prototypes_) {
+    if (distance_of(mine.sketch, other.sketch) >= other.distance) continue;
+    const std::uint32_t distance = distance_of(counts, vectors_[other.slot], other.distance);
+    if (distance >= other.distance) continue;
     account(other, false);
-    prototype.nearest = slot;
-    prototype.distance = distance;
+    other.nearest = mine.slot;
+    other.distance = distance;
     account(other, true);
   }
-  live_.push_back(slot);
+  prototypes_.push_back(mine);
 }
 
 void SessionModel::evict_prototype() {
-  const std::uint32_t slot = prototypes_.oldest();
-  account(slot, false);
-  std::erase(live_, slot);
-  for (const std::uint32_t other : live_) {
-    if (prototypes_[other].nearest != slot) continue;
+  const std::uint32_t slot = vectors_.oldest();
+  const auto gone = std::ranges::find(prototypes_, slot, &Prototype::slot);
+  account(*gone, false);
+  prototypes_.erase(gone);
+  for (Prototype& other : prototypes_) {
+    if (other.nearest != slot) continue;
     account(other, false);
     find_nearest(other);
   }
-  prototypes_.erase(slot);
+  vectors_.erase(slot);
   ++evicted_count_;
 }
 
@@ -350,6 +404,7 @@ ScoreTail SessionModel::tail() const {
   for (std::size_t i = censored; i < tail; ++i) result.excess_sum += score(i) - result.base;
   result.share = static_cast<double>(tail) / n;
   result.sample = static_cast<std::uint32_t>(tail - censored);
+  result.shape = shape_of(std::span(largest_).first(tail), result.base);
   return result;
 }
 
@@ -357,8 +412,9 @@ double ScoreTail::probability(double score) const noexcept {
   if (sample == 0 || score <= base) return 1.0;
   const double least = core::exact_exp(-score);
   if (!(excess_sum > 0.0)) return std::min(share, least);
-  const double nats =
-      static_cast<double>(sample) * core::exact_log(1.0 + (score - base) / excess_sum);
+  const double few = static_cast<double>(sample);
+  const double heavy = shape + 1.0 / few;
+  const double nats = core::exact_log(1.0 + heavy * few * (score - base) / excess_sum) / heavy;
   return std::max(least, share * core::exact_exp(-nats));
 }
 

@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 // fills, at most two thirds full: spread over what it may become, each probe would be a cache line
 // and a page of its own: in 64 partitions that cost 9% of a replay.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
-// busy slot costs no list work. Thread: one. Keys are hashes already (mix() quality).
+// busy slot costs no list work. Thread: one. Keys are hashes: the upper half places them.
 template <typename Slot>
 class LruTable {
  public:
@@ -86,7 +86,7 @@ class LruTable {
     nodes_[slot].stamp = stamp;
     ++count_;
     if (index_size(count_) > index_.size()) grow();
-    index_[hole_of(key)] = entry_of(key, slot);
+    index_[hole_from(home(key))] = entry_of(key, slot);
     link_newest(slot);
     return slot;
   }
@@ -112,7 +112,7 @@ class LruTable {
     while (slot_of(index_[hole]) != slot) hole = next(hole);
     // Backward shift: entries behind the hole move up unless that would take them before home.
     for (std::size_t at = next(hole); index_[at] != 0; at = next(at)) {
-      const std::size_t wanted = home(nodes_[slot_of(index_[at])].key);
+      const std::size_t wanted = home_of(index_[at]);
       const std::size_t mask = index_.size() - 1;
       if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
       index_[hole] = index_[at];
@@ -145,7 +145,8 @@ class LruTable {
     std::uint32_t newer = kNoSlot;
     Slot content{};
   };
-  // Entry: upper 32 bits of the key, slot number + 1. Home: lower bits of the key.
+  // Entry: upper 32 bits of the key, slot number + 1. Home: the lower ones of these bits, so that
+  // entries can be moved without a look at their nodes, which are in no cache.
   static std::uint64_t tag(std::uint64_t key) noexcept { return key >> 32; }
   static std::uint64_t tag_of(std::uint64_t entry) noexcept { return entry >> 32; }
   static std::uint32_t slot_of(std::uint64_t entry) noexcept {
@@ -155,7 +156,10 @@ class LruTable {
     return (tag(key) << 32) | (slot + 1);
   }
   [[nodiscard]] std::size_t home(std::uint64_t key) const noexcept {
-    return static_cast<std::size_t>(key) & (index_.size() - 1);
+    return static_cast<std::size_t>(tag(key)) & (index_.size() - 1);
+  }
+  [[nodiscard]] std::size_t home_of(std::uint64_t entry) const noexcept {
+    return static_cast<std::size_t>(tag_of(entry)) & (index_.size() - 1);
   }
   [[nodiscard]] std::size_t next(std::size_t at) const noexcept {
     return (at + 1) & (index_.size() - 1);
@@ -164,8 +168,7 @@ class LruTable {
   static std::size_t index_size(std::uint32_t count) noexcept {
     return std::max(kIndexMin, std::bit_ceil(std::size_t{count} * 3 / 2 + 1));
   }
-  [[nodiscard]] std::size_t hole_of(std::uint64_t key) const noexcept {
-    std::size_t at = home(key);
+  [[nodiscard]] std::size_t hole_from(std::size_t at) const noexcept {
     while (index_[at] != 0) at = next(at);
     return at;
   }
@@ -173,7 +176,7 @@ class LruTable {
     std::vector<std::uint64_t> old(index_size(count_));
     old.swap(index_);
     for (const std::uint64_t entry : old) {
-      if (entry != 0) index_[hole_of(nodes_[slot_of(entry)].key)] = entry;
+      if (entry != 0) index_[hole_from(home_of(entry))] = entry;
     }
   }
   void unlink(std::uint32_t slot) noexcept {
