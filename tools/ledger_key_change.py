@@ -151,6 +151,7 @@ class BelievedKeys:
     def __init__(self, changes: Sequence[KeyChange], trusted: Sequence[Key],
                  distrusted: Mapping[bytes, int] | None = None) -> None:
         self._distrusted = distrusted or {}
+        self.keys = list(trusted)  # a key given twice too: who opens a note refuses that
         self.epochs: dict[Key, _Epoch] = {}
         self.proven: list[ProvenTree | None] = []  # by each change: its tree, if that is believed
         for key in trusted:
@@ -176,6 +177,7 @@ class BelievedKeys:
             after.size_min = change.blocks + 1
         elif before is not None and believed is not None:
             after = self._epoch(change.new, steps=before.steps + 1, size_min=change.blocks + 1)
+            self.keys.append(change.new)
             self.epochs[change.new] = after
         if after is not None and change.blocks < after.stolen_from:
             believed = change.new  # its first statement is the change itself
@@ -185,7 +187,7 @@ class BelievedKeys:
 def trace_checkpoint(note: bytes, believed: BelievedKeys) -> TracedCheckpoint:
     """The checkpoint of a note that a trusted key has signed, or one that the log's changes lead to
     from a trusted key, each in its time."""
-    checkpoint, signed_by = open_signed_checkpoint(note, list(believed.epochs))
+    checkpoint, signed_by = open_signed_checkpoint(note, believed.keys)
     distrusted = False
     for key, epoch in believed.epochs.items():
         if key not in signed_by:

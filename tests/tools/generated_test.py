@@ -134,7 +134,7 @@ def play_one(grace, *more):
 def a_replay_is_scored(grace, arguments):
     folder = grace.path("kept")
     lines = play_one(grace, "--keep", folder)
-    equal(len(lines), 6, "metrics")
+    equal(len(lines), 7, "metrics")
     recall = lines["recall"]
     equal(recall["detail"]["faults"], 40, "faults")
     check(0 < recall["value"] <= 1, recall)
