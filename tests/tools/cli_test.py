@@ -274,7 +274,7 @@ def a_live_engine_obeys(grace, arguments):
             return engine.stats()["false_positives"]["agentic_spine"]
         before = wrong()
         engine.control("feedback", trigger, "wrong", "--reason", "a known batch job")
-        wait_for("the feedback counts", lambda: wrong() != before, 5)
+        wait_for("the feedback counts", lambda: wrong() != before)
 
         equal(engine.control("silence", "list")["silences"], [], "silences")
         engine.control("silence", "add", "--service", "quiet", "--duration", "600", "--reason",
@@ -283,11 +283,11 @@ def a_live_engine_obeys(grace, arguments):
         equal([(s["service"], s["reason"], s["created_by"]) for s in silence],
               [("quiet", "migration", f"user:{os.getuid()}")], "the silence")
         harness.send_tcp(port, harness.lines_of([trigger_line("quiet")]))
-        wait_for("the silence acts", lambda: triggers("suppressed:silence"), 5)
+        wait_for("the silence acts", lambda: triggers("suppressed:silence"))
         engine.control("silence", "expire", silence[0]["id"])
         equal(engine.control("silence", "list")["silences"], [], "silences after expire")
         harness.send_tcp(port, harness.lines_of([trigger_line("quiet", "another")]))
-        wait_for("the silence is over", lambda: len(triggers()) == 2, 5)
+        wait_for("the silence is over", lambda: len(triggers()) == 2)
 
         # What has no effect says so.
         name = sorted(engine.stats()["thresholds"])[0]
@@ -333,8 +333,8 @@ def the_host_is_watched_by_default(grace, arguments):
         def host():
             return sum(s["lines"] for s in engine.stats()["sources"]
                        if s["name"].startswith("host:"))
-        wait_for("figures of the host come", lambda: host() > 20, 10)
-        wait_for("they are events", lambda: engine.stats()["engine"]["accepted"] > 20, 5)
+        wait_for("figures of the host come", lambda: host() > 20)
+        wait_for("they are events", lambda: engine.stats()["engine"]["accepted"] > 20)
         names = {s["name"].split(":")[0] for s in engine.stats()["sources"]}
         check({"host", "unix", "tcp"} <= names, names)
         mode = os.stat(engine.control_path).st_mode & 0o777

@@ -263,12 +263,12 @@ def pause_holds_also_after_a_restart(grace, arguments):
 
 def a_hanging_command_dies_with_its_children(grace, arguments):
     with living(grace, configure(grace, script=HANGING, timeout="1500ms")) as engine:
-        wait_for("the command runs", lambda: os.path.exists(grace.path("away_pid")), 30)
+        wait_for("the command runs", lambda: os.path.exists(grace.path("away_pid")))
         time.sleep(0.2)
         pids = [int(open(grace.path(name), encoding="ascii").read())
                 for name in ("hang_pid", "away_pid")]
         run = run_in(engine, "failed", "rolled_back")
-        wait_for("its processes are gone", lambda: all(map(harness.process_gone, pids)), 5)
+        wait_for("its processes are gone", lambda: all(map(harness.process_gone, pids)))
         time.sleep(6.5)  # longer than the children slept before they would have acted
         check(not os.path.exists(grace.path("too_late")), "a child outlived the timeout and acted")
         engine.stop()
@@ -279,12 +279,12 @@ def a_hanging_command_dies_with_its_children(grace, arguments):
 
 def stopping_kills_what_hangs(grace, arguments):
     with living(grace, configure(grace, script=HANGING, timeout="10m")) as engine:
-        wait_for("the command runs", lambda: os.path.exists(grace.path("away_pid")), 30)
+        wait_for("the command runs", lambda: os.path.exists(grace.path("away_pid")))
         time.sleep(0.2)
         pids = [int(open(grace.path(name), encoding="ascii").read())
                 for name in ("hang_pid", "away_pid")]
-        engine.stop(5)
-        wait_for("its processes are gone", lambda: all(map(harness.process_gone, pids)), 5)
+        engine.stop()
+        wait_for("its processes are gone", lambda: all(map(harness.process_gone, pids)))
     # The next start knows that it was in the middle, and does not do the step again.
     os.remove(grace.path("hang_pid"))
     with grace.engine("--config", grace.path("grace.toml"), "--source",

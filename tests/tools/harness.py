@@ -42,7 +42,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(what, holds, seconds=20.0, pause=0.05):
+def wait_for(what, holds, seconds=60.0, pause=0.05):
     """The first true value of holds(); Failure names `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -168,8 +168,9 @@ class Engine:
             self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=5.0):
-        """SIGTERM; the summary. Failure unless it exits with 0 in time."""
+    def stop(self, seconds=60.0):
+        """SIGTERM; the summary. Failure unless it exits with 0 in time: enough for a disk that
+        stalls its syncs, and less than what hangs would take."""
         begin = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:

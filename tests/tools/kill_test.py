@@ -128,7 +128,7 @@ def an_executor_does_not_outlive_the_engine(grace, arguments):
         check(children, "no executor process is there")
         check(all(os.path.exists(f"/proc/{child}") for child in children), children)
         engine.kill()
-        harness.wait_for("the executor ends", lambda: all(map(harness.process_gone, children)), 10)
+        harness.wait_for("the executor ends", lambda: all(map(harness.process_gone, children)))
 
 
 if __name__ == "__main__":

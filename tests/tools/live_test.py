@@ -167,14 +167,14 @@ def keeps_what_it_read_and_goes_on(grace, arguments):
             f"{summary['triggers']['total_triggers']} triggers, stopped in {stop_seconds:.2f} s")
 
 
-def an_idle_engine_stops_at_once(grace, arguments):
+def silent_peers_do_not_keep_an_engine(grace, arguments):
     port = harness.free_port()
     with grace.engine("--source", f"tcp:127.0.0.1:{port}") as engine:
         silent = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(CLIENTS)]
         silent[0].sendall(b'{"kind":"metric","service":"s","metric":"m","value":1}')  # no newline
         harness.wait_for("the connections are open", lambda: sum(
             s["connections_open"] for s in engine.stats()["sources"]) == CLIENTS)
-        summary = engine.stop(5)
+        summary = engine.stop()
         for connection in silent:
             connection.close()
     equal(summary["received"] - summary["accepted"], sum(summary["rejected"].values()), "counts")
@@ -193,6 +193,6 @@ def two_engines_do_not_share_a_ledger(grace, arguments):
 
 
 if __name__ == "__main__":
-    harness.main([keeps_what_it_read_and_goes_on, an_idle_engine_stops_at_once,
+    harness.main([keeps_what_it_read_and_goes_on, silent_peers_do_not_keep_an_engine,
                   two_engines_do_not_share_a_ledger], __doc__,
                  seconds=(2.0, "how long the clients send before the engine is stopped"))
