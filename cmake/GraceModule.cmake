@@ -47,7 +47,7 @@ endfunction()
 
 # Whether sequential tests run: those that start no thread, or none that other tests do not run as
 # well. Under ThreadSanitizer they could not fail, and took half of its time.
-set(GRACE_SEQUENTIAL_TESTS ${GRACE_BUILD_TESTS})
+set(GRACE_SEQUENTIAL_TESTS ON)
 if(GRACE_SANITIZE MATCHES "thread")
   set(GRACE_SEQUENTIAL_TESTS OFF)
 endif()

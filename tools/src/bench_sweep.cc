@@ -149,11 +149,6 @@ bool searches(const BenchArguments& arguments) {
   return arguments.over == "workers";
 }
 
-core::Result<void> sweep_workers(const BenchArguments& arguments, const BenchSettings& settings,
-                                 BenchDocument& document) {
-  return measure(worker_steps(arguments), true, arguments, settings, document);
-}
-
 core::Result<void> sweep(const BenchArguments& arguments, const BenchSettings& settings,
                          BenchDocument& document) {
   const auto run = [&](const Steps& steps) {

@@ -19,8 +19,5 @@ namespace grace::tools {
 // Over arguments.over.
 [[nodiscard]] core::Result<void> sweep(const BenchArguments& arguments,
                                        const BenchSettings& settings, BenchDocument& document);
-[[nodiscard]] core::Result<void> sweep_workers(const BenchArguments& arguments,
-                                               const BenchSettings& settings,
-                                               BenchDocument& document);
 
 }  // namespace grace::tools

@@ -147,7 +147,7 @@ int bench_plan(const BenchArguments& arguments) {
   BenchSettings searched = *settings;
   searched.rate = 0.0;  // what is wanted is no first guess of what one machine holds
   const auto measured = arguments.from.empty()
-                            ? sweep_workers(arguments, searched, document)
+                            ? sweep(arguments, searched, document)
                             : take_stored(arguments, *settings->objective, document, cpus);
   if (!measured) return fail("plan", measured.error());
   const auto points = document.capacity();
@@ -238,6 +238,7 @@ void add_sweep_and_plan(Command& bench, int& exit_code) {
   sweep_app->callback([swept, &exit_code] { exit_code = bench_sweep(*swept); });
 
   auto planned = std::make_shared<BenchArguments>();
+  planned->over = "workers";
   Command* plan_app =
       add_measuring(bench, "plan", "Workers and machines for a rate, from measurements",
                     "plan --rate 3M --slo p99.9=5ms --headroom 30% --from workers.json", planned);

@@ -198,6 +198,16 @@ class NoSink final : public core::FindingSink {
   void observe(const core::Observation&) override {}
 };
 
+// A minute of actions of the service "auth", that many of them errors.
+void actions_of_minute(ProactiveOrdered& ordered, int minute, double errors, NoSink& sink) {
+  core::Observation o;
+  o.kind = core::ObservationKind::kActions;
+  o.service = "auth";
+  o.ts_ns = minute * kMinute;
+  o.value = errors;
+  ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+}
+
 struct Learned {
   double errors_weight = 0.0;
   core::RiskCounts counts;
@@ -212,13 +222,8 @@ Learned learned_after(Event event) {
   const core::LearnedState learned;
   ProactiveOrdered ordered(config, {topology, learned});
   NoSink sink;
-  core::Observation o;
-  o.kind = core::ObservationKind::kActions;
-  o.service = "auth";
   for (int minute = 1; minute <= 40; ++minute) {
-    o.ts_ns = minute * kMinute;
-    o.value = minute == 1 ? 6.0 : 0.0;
-    ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+    actions_of_minute(ordered, minute, minute == 1 ? 6.0 : 0.0, sink);
     if (minute == 2) event(ordered, sink);
   }
   return {ordered.risk_weights().errors, ordered.risk_counts()};
@@ -281,13 +286,8 @@ TEST(RiskModel, IsComparedWithItsStartAsItLearns) {
   const core::LearnedState learned;
   ProactiveOrdered ordered(config, {topology, learned});
   NoSink sink;
-  core::Observation o;
-  o.kind = core::ObservationKind::kActions;
-  o.service = "auth";
   for (int minute = 1; minute <= 20 * 60; ++minute) {  // errors each hour that harm nobody
-    o.ts_ns = minute * kMinute;
-    o.value = minute % 60 == 1 ? 6.0 : 0.0;
-    ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+    actions_of_minute(ordered, minute, minute % 60 == 1 ? 6.0 : 0.0, sink);
   }
   const core::RiskCounts counts = ordered.risk_counts();
   EXPECT_EQ(counts.due, 20U);
