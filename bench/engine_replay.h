@@ -30,11 +30,11 @@ namespace grace::bench {
 struct Threads {
   std::size_t workers = 1;
   core::IdlePolicy idle = pipeline::EngineConfig{}.idle;
-  bool ordered_on_worker = pipeline::EngineConfig{}.ordered_on_worker;
+  pipeline::Threading threading = pipeline::EngineConfig{}.threading;
   void put_into(pipeline::EngineConfig& config) const {
     config.workers = workers;
     config.idle = idle;
-    config.ordered_on_worker = ordered_on_worker;
+    config.threading = threading;
   }
 };
 

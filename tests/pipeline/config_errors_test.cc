@@ -99,12 +99,20 @@ TEST_F(Config, AnUnknownSettingIsRefusedWithItsLine) {
 
 TEST_F(Config, IdlePoliciesAreKnownByName) {
   for (const char* const idle : {"spin", "yield", "park"}) {
-    EXPECT_EQ(refusal("[engine]\nordered_on_worker = true\nidle = \"" + std::string(idle) + "\"\n"),
-              "");
+    EXPECT_EQ(refusal("[engine]\nidle = \"" + std::string(idle) + "\"\n"), "");
   }
   const std::string message = refusal("[engine]\nidle = \"sleep\"\n");
   EXPECT_EQ(message.rfind("grace.toml:2: ", 0), 0U) << message;
   EXPECT_NE(message.find("'sleep' is not known"), std::string::npos) << message;
+}
+
+TEST_F(Config, ThreadingsAreKnownByName) {
+  for (const char* const threading : {"run_to_completion", "pipeline"}) {
+    EXPECT_EQ(refusal("[engine]\nthreading = \"" + std::string(threading) + "\"\n"), "");
+  }
+  const std::string message = refusal("[engine]\nthreading = \"fibers\"\n");
+  EXPECT_EQ(message.rfind("grace.toml:2: ", 0), 0U) << message;
+  EXPECT_NE(message.find("'fibers' is not known"), std::string::npos) << message;
 }
 
 TEST_F(Config, AProgramThatIsNotAllowedIsRefused) {

@@ -62,9 +62,9 @@ TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
         RunOptions options;
         options.workers = workers;
         options.chunk_bytes = chunk_bytes;
-        // The second time with the ordered stage as the worker's guest.
         options.adjust = [&](tools::AppConfig& config) {
-          config.engine.ordered_on_worker = repetition == 1;
+          config.engine.threading = repetition == 0 ? pipeline::Threading::kRunToCompletion
+                                                    : pipeline::Threading::kPipeline;
         };
         const tools::Summary summary = run_stream(stream, options);
         EXPECT_EQ(summary.decision_digest, reference.decision_digest)

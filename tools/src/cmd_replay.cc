@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include "command.h"
 #include "grace/core/time.h"
+#include "grace/harness/machine.h"
 #include "grace/ingest/file_source.h"
 #include "grace/ingest/journal.h"
 #include "grace/ingest/stdin_source.h"
@@ -21,6 +23,8 @@
 
 namespace grace::tools {
 namespace {
+
+constexpr unsigned kWorkersUnasked = 4;
 
 struct ReplayArguments {
   std::vector<std::string> inputs;
@@ -68,7 +72,12 @@ core::Result<std::unique_ptr<ingest::Source>> open_input(const std::vector<std::
 
 core::Result<void> apply_arguments(const ReplayArguments& arguments, AppConfig& config) {
   pipeline::EngineConfig& engine = config.engine;
-  if (arguments.workers) engine.workers = *arguments.workers;
+  if (arguments.workers) {
+    engine.workers = *arguments.workers;
+  } else if (!config.workers_given) {
+    // Decisions do not depend on it, and nobody waits for anything but the end.
+    engine.workers = std::clamp(harness::usable_cpus(), 1U, kWorkersUnasked);
+  }
   engine.ledger_directory = arguments.ledger;
   engine.journal_directory.clear();
   // A recording can wait: every rejected line is copied, up to the file's bounds.
@@ -201,7 +210,8 @@ void add_replay_command(Command& app, int& exit_code) {
       ->required();
   replay_app->add_option("--config", arguments->config_path, "Configuration file (TOML)");
   replay_app->add_option("--ledger", arguments->ledger, "Write the decisions to this ledger");
-  replay_app->add_option("--workers", arguments->workers, "Worker threads");
+  replay_app->add_option("--workers", arguments->workers,
+                         "Worker threads (default: one a CPU, at most 4)");
   replay_app->add_option("--chunk", arguments->chunk, "Bytes in a chunk, 4KiB to 1MiB");
   replay_app->add_option("--speed", arguments->speed, "max, 1x, 60x ...")->show_default();
   replay_app->add_option("--mode", arguments->mode, "observe, suggest or auto");

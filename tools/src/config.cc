@@ -45,9 +45,10 @@ void read_ingest(const toml::table& node, AppConfig& config, ConfigErrors& error
 void read_engine(const toml::table& node, AppConfig& config, ConfigErrors& errors) {
   TomlTable table(node, "engine", errors);
   table.get("workers", config.engine.workers);
+  config.workers_given = table.has("workers");
   table.get("pin_workers", config.engine.pin_workers);
   table.get_word("idle", config.engine.idle, core::idle_policy_from);
-  table.get("ordered_on_worker", config.engine.ordered_on_worker);
+  table.get_word("threading", config.engine.threading, pipeline::threading_from);
   table.get("ledger", config.engine.ledger_directory);
   table.get("ledger_signing_key", config.engine.ledger_signing_key);
   table.get("ledger_previous_signing_key", config.engine.ledger_previous_signing_key);

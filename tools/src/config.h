@@ -21,6 +21,7 @@ namespace grace::tools {
 // Everything a configuration file can say. Defaults are those of the modules.
 struct AppConfig {
   pipeline::EngineConfig engine;
+  bool workers_given = false;  // `engine.workers` was set, and is no default
   proactive::ProactiveConfig proactive;
   log_analyzer::LogAnalyzerConfig log_analyzer;
   agentic_spine::AgenticSpineConfig agentic_spine;

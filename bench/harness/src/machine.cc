@@ -20,7 +20,6 @@
 #include "grace/harness/search.h"
 
 namespace grace::harness {
-namespace {
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -28,6 +27,8 @@ unsigned usable_cpus() {
   if (sched_getaffinity(0, sizeof set, &set) != 0) return std::thread::hardware_concurrency();
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
+
+namespace {
 
 std::string cpu_model() {
   std::ifstream in("/proc/cpuinfo");

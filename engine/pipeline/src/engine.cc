@@ -99,6 +99,12 @@ class DeadLetters final : public parse::RejectSink {
 
 }  // namespace
 
+std::optional<Threading> threading_from(std::string_view name) noexcept {
+  if (name == "run_to_completion") return Threading::kRunToCompletion;
+  if (name == "pipeline") return Threading::kPipeline;
+  return std::nullopt;
+}
+
 core::Result<EngineConfig> validated(EngineConfig config) {
   const std::initializer_list<core::Result<void>> checks{
       in_range("workers", config.workers, 1, core::kWorkersMax),
@@ -158,7 +164,7 @@ class Engine::Impl {
   void start() {
     if (ordered_runner_) ordered_runner_->start();
     for (auto& runner : worker_runners_) runner->start();
-    ingest_runner_->start();
+    if (ingest_runner_) ingest_runner_->start();
     started_ = true;
   }
 
@@ -172,8 +178,10 @@ class Engine::Impl {
   core::Result<void> wait() {
     if (!started_) return {};
     while (!finished()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    ingest_runner_->request_stop();
-    ingest_runner_->join();
+    if (ingest_runner_) {
+      ingest_runner_->request_stop();
+      ingest_runner_->join();
+    }
     for (auto& runner : worker_runners_) {
       runner->request_stop();
       runner->join();
@@ -312,16 +320,19 @@ class Engine::Impl {
   }
 
   void build_runners() {
-    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{&*ingest_stage_});
+    const bool alone = config_.threading == Threading::kPipeline;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       core::RunnerConfig runner = runner_config("worker " + std::to_string(i));
       if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
-      std::vector<core::Stage*> stages{workers_[i].get()};
-      if (config_.ordered_on_worker && i + 1 == workers_.size()) stages.push_back(ordered_.get());
+      std::vector<core::Stage*> stages;
+      if (!alone && i == 0) stages.push_back(&*ingest_stage_);
+      stages.push_back(workers_[i].get());
+      if (!alone && i + 1 == workers_.size()) stages.push_back(ordered_.get());
       worker_runners_.push_back(
           std::make_unique<core::Runner>(std::move(runner), std::move(stages)));
     }
-    if (config_.ordered_on_worker) return;
+    if (!alone) return;
+    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{&*ingest_stage_});
     ordered_runner_.emplace(runner_config("ordered"), std::vector<core::Stage*>{ordered_.get()});
   }
 
@@ -374,7 +385,7 @@ class Engine::Impl {
   std::optional<IngestRunner> ingest_stage_;
   std::optional<core::Runner> ordered_runner_;  // none: a worker's runs the stage
   std::vector<std::unique_ptr<core::Runner>> worker_runners_;
-  std::optional<core::Runner> ingest_runner_;
+  std::optional<core::Runner> ingest_runner_;  // as above
   std::atomic<bool> started_{false};
 };
 

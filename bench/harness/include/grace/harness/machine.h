@@ -23,6 +23,8 @@ struct MachineReport {
   std::string commit;  // "+" behind it: of a changed tree
 };
 [[nodiscard]] MachineReport machine_report();
+// CPUs that this process may use.
+[[nodiscard]] unsigned usable_cpus();
 
 // A run that lost more than this to others is inconclusive.
 inline constexpr double kLostShareMax = 0.02;

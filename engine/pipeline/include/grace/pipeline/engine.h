@@ -36,6 +36,18 @@ struct LedgerKeeping {
   std::string error;  // why the last attempt failed; empty: it did not
 };
 
+// Which threads there are; decisions do not depend on it.
+enum class Threading : std::uint8_t {
+  // The workers' alone: ingest is the first worker's guest, the ordered stage the last one's. What
+  // one worker takes in it decides in the same pass, and no core waits for another.
+  kRunToCompletion = 0,
+  // Ingest and the ordered stage have threads of their own: the highest rate of one worker, where
+  // CPUs are to spare for two threads more.
+  kPipeline,
+};
+// "run_to_completion", "pipeline".
+[[nodiscard]] std::optional<Threading> threading_from(std::string_view name) noexcept;
+
 struct EngineConfig {
   // --- behaviour ---
   // Event-time step in which windows, timeouts and expiries are looked at.
@@ -79,15 +91,10 @@ struct EngineConfig {
   std::size_t event_ring_slots = 4096;   // each of workers x workers rings, 128 bytes a slot
   std::size_t item_ring_slots = 4096;    // each worker's ring to the ordered stage
   std::size_t chunks_in_flight_max = 0;  // 0: 2 x workers + 4. Memory: see chunk_capacity_bytes
-  // What ingest, workers and the ordered stage do while there is nothing to do. kPark is for
-  // throughput and for machines that others use too. kYield and kSpin save the wake-ups, and only
-  // where each thread has a CPU to itself: with two yielding workers on two shared CPUs a replay
-  // took 1.9 to 5.5 s of CPU time instead of 1.7 s.
+  Threading threading = Threading::kRunToCompletion;
+  // What the threads do while there is nothing to do. kPark is for machines that others use too.
+  // kYield and kSpin save the wake-ups, where each thread has a CPU to itself.
   core::IdlePolicy idle = core::IdlePolicy::kPark;
-  // The ordered stage runs on the last worker's thread instead of one of its own: one CPU and one
-  // handing over less. With kYield, one worker and half of its best rate the median from arrival to
-  // decision is 5 us, where it is 140 to 270 us otherwise, and the best rate a quarter lower.
-  bool ordered_on_worker = false;
   bool pin_workers = false;  // worker i on CPU i
 };
 [[nodiscard]] core::Result<EngineConfig> validated(EngineConfig config);
