@@ -37,9 +37,15 @@ struct Streams {
   [[nodiscard]] std::string path(const char* name) const { return folder + "/" + name; }
 };
 
+// Event time as the generator's default has it, 1,000 events a second of it; live telemetry is as
+// dense in event time as it arrives.
+constexpr double kLiveDensity = 1e6;
+
 inline std::string generated(std::uint64_t events, std::uint32_t services,
-                             const char* profile = "mixed") {
+                             const char* profile = "mixed",
+                             double density = tools::GeneratorOptions{}.events_per_second) {
   tools::GeneratorOptions options;
+  options.events_per_second = density;
   options.profile = profile;
   options.event_count = events;
   options.service_count = services;
@@ -120,6 +126,7 @@ inline Streams make_streams(const std::string& folder, std::uint64_t events) {
   Streams streams{folder, events};
   const std::string mixed = generated(events, 200);
   store(streams, "mixed", mixed);
+  store(streams, "live", generated(events, 200, "mixed", kLiveDensity));
   store(streams, "realistic", generated(events, 200, "realistic"));
   store(streams, "errors", with_errors(mixed, 1));
   store(streams, "few_errors", with_errors(mixed, 100));

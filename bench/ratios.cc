@@ -62,19 +62,22 @@ constexpr std::array kRows{
     Row{"new_series", "series that are new / 1,000 that are not, events a second"},
     Row{"rules", "1,000 configured rules / 10, events a second", 0.7, 0.95},
     Row{"errors", "every action an error / 1% errors, events a second", 0.5, 0.8},
-    Row{"overload", "2x overload: goodput / best", 0.90, 0.98},
+    Row{"overload", "2x overload: goodput / best, as `grace run` is by default", 0.90, 0.98},
     Row{"p999_half", "p99.9 at 50% load, above the null floor", 200e3, 50e3, Unit::kNs},
     Row{"p50_half", "p50 at 50% load, event to decision", 5e3, 1e3, Unit::kNs},
-    Row{"p999_fast", "low latency, p99.9 at 50% load, above the null floor", 200e3, 50e3,
+    Row{"p999_fast", "p99.9 at 50% load, above the null floor, without sleeping", 200e3, 50e3,
         Unit::kNs},
-    Row{"p50_fast", "low latency, p50 at 50% load, event to decision", 5e3, 1e3, Unit::kNs},
+    Row{"p50_fast", "p50 at 50% load, event to decision, without sleeping", 5e3, 1e3, Unit::kNs},
 };
 
 // --- contestants ---
 
-// For two CPUs: one for ingest, one for the rest.
-constexpr Threads kLowLatency{
-    .workers = 1, .idle = core::IdlePolicy::kYield, .ordered_on_worker = true};
+// What gets most out of one worker, and out of two CPUs.
+constexpr Threads kOneWorker{.workers = 1, .threading = grace::pipeline::Threading::kPipeline};
+constexpr Threads kTwoWorkers{.workers = 2};
+// What `grace run` does when it is not told otherwise, and without sleeping.
+constexpr Threads kDefault{};
+constexpr Threads kLowLatency{.idle = core::IdlePolicy::kYield};
 
 double timed_bare(const std::string& path, std::uint64_t events) {
   simdjson::ondemand::parser parser;
@@ -181,9 +184,8 @@ class Contest {
   }
 
   // Both come to the same decisions.
-  double rules(const char* configuration, std::size_t workers) {
-    return engine("mixed",
-                  {.threads = {.workers = workers}, .config = streams_.path(configuration)},
+  double rules(const char* configuration, const Threads& threads) {
+    return engine("mixed", {.threads = threads, .config = streams_.path(configuration)},
                   streams_.events);
   }
 
@@ -194,9 +196,7 @@ class Contest {
     tools::CheckedConfig config = config_;
     threads.put_into(config.app.engine);
     config.app.engine.journal_directory = journal;
-    // Event time as dense as in the files.
-    tools::EngineRun run =
-        taken(tools::run_engine_load({config, stream_, arrivals, load_span_, 1000.0}));
+    tools::EngineRun run = taken(tools::run_engine_load({config, stream_, arrivals, load_span_}));
     conditions_.worst_of(run.foreign_share);
     return run;
   }
@@ -215,38 +215,37 @@ class Contest {
     const std::uint64_t events = streams_.events;
     const std::string mixed = streams_.path("mixed");
     const double bare_s = timed_bare(mixed, events);
-    const double one_s = engine("mixed", {.threads = {.workers = 1}}, events);
+    const double one_s = engine("mixed", {.threads = kOneWorker}, events);
     const double bare_two_s = timed_bare_two(mixed, events);
-    const double two_s = engine("mixed", {.threads = {.workers = 2}}, events);
+    const double two_s = engine("mixed", {.threads = kTwoWorkers}, events);
     add("one_worker", bare_s / one_s);
     add("two_workers", bare_s / two_s);
     add("two_workers_two", bare_two_s / two_s);
-    const Replay published = taken(replay_published(typed_, {.threads = {.workers = 1}}));
+    const Replay published = taken(replay_published(typed_, {.threads = kOneWorker}));
     if (const auto wrong = wrong_with(published, events, digests_["published"]); !wrong.empty()) {
       fail("published: " + wrong);
     }
     add("publish", bare_s / published.wall_s);
     const double bare_real_s = timed_bare(streams_.path("realistic"), events);
-    add("one_worker_real", bare_real_s / engine("realistic", {.threads = {.workers = 1}}, events));
-    add("two_workers_real", bare_real_s / engine("realistic", {.threads = {.workers = 2}}, events));
-    const std::size_t best = one_s <= two_s ? 1 : 2;
+    add("one_worker_real", bare_real_s / engine("realistic", {.threads = kOneWorker}, events));
+    add("two_workers_real", bare_real_s / engine("realistic", {.threads = kTwoWorkers}, events));
+    const Threads& best = one_s <= two_s ? kOneWorker : kTwoWorkers;
     const double best_s = std::min(one_s, two_s);
     best_rates_.push_back(static_cast<double>(events) / best_s);
-    const double recorded_s =
-        engine("mixed", {{.workers = best}, streams_.path("journal"), ""}, events);
+    const double recorded_s = engine("mixed", {best, streams_.path("journal"), ""}, events);
     add("journal", best_s / recorded_s);
-    add("ledger",
-        best_s / engine("mixed", {{.workers = best}, "", streams_.path("ledger")}, events));
-    series({.workers = best});
+    add("ledger", best_s / engine("mixed", {best, "", streams_.path("ledger")}, events));
+    series(best);
     add("rules", rules("rules_few.toml", best) / rules("rules_many.toml", best));
-    add("errors", engine("few_errors", {.threads = {.workers = best}}, events) /
-                      engine("errors", {.threads = {.workers = best}}, events));
+    add("errors", engine("few_errors", {.threads = best}, events) /
+                      engine("errors", {.threads = best}, events));
     conditions_.worst_of(foreign.share());
     // What leaves room beside a replay's rate with a journal.
     const double recorded_rate = 0.9 * static_cast<double>(events) / recorded_s;
-    add("recording", recording({.workers = best}, std::min(kRecordingRate, recorded_rate)));
-    loads({.workers = best}, best_rates_.back());
-    const double fast_s = engine("mixed", {.threads = kLowLatency}, events);
+    add("recording", recording(best, std::min(kRecordingRate, recorded_rate)));
+    const double default_s = engine("live", {.threads = kDefault}, events);
+    loads(kDefault, static_cast<double>(events) / default_s);
+    const double fast_s = engine("live", {.threads = kLowLatency}, events);
     latencies("p999_fast", "p50_fast", kLowLatency, 0.5 * static_cast<double>(events) / fast_s);
     const bool far_after = probe() > kFarNs;
     modes_.push_back(far_before == far_after ? std::optional<bool>(far_after) : std::nullopt);
@@ -288,7 +287,10 @@ class Contest {
     const tools::EngineRun half = load(threads, rate);
     harness::ArrivalConfig arrivals;
     arrivals.rate = rate;
-    const harness::LoadResult floor = taken(tools::run_null_load(stream_, arrivals, load_span_));
+    grace::pipeline::EngineConfig same;
+    threads.put_into(same);
+    const harness::LoadResult floor =
+        taken(tools::run_null_load(stream_, arrivals, load_span_, same));
     add(p999_row, static_cast<double>(half.load.response.percentile(0.999) -
                                       floor.response.percentile(0.999)));
     add(p50_row, static_cast<double>(half.load.response.percentile(0.5)));

@@ -2,7 +2,10 @@
 // for behind the real engine.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "engine_load.h"
+#include "line_maker.h"
 
 namespace grace::tools {
 namespace {
@@ -42,6 +45,44 @@ TEST(LoadStream, RefusesWhatCannotBeSent) {
   EXPECT_EQ(LoadStream::of_file("/nothing/here", kLineMax).error().code, core::ErrorCode::kIo);
 }
 
+TEST(LineMaker, MakesEachLineOfTheSpanInOrderAndThenEnds) {
+  const auto stream = LoadStream::of("{\"ts\":1736899200000000001,\"a\":1}\n{\"c\":1}\n", kLineMax);
+  ASSERT_TRUE(stream.has_value());
+  harness::ArrivalConfig arrivals;
+  arrivals.rate = 1e6;
+  const harness::LoadSpan span{0, 30'000'000, 0};  // more lines than it can make ahead
+  LoadClock timing;
+  timing.first_event_ns = 1'800'000'000'000'000'000;
+  timing.event_gap_ns = 1'000.0;
+  LineMaker maker(*stream, arrivals, span, timing);
+  harness::ArrivalSchedule schedule(arrivals);
+  std::uint64_t count = 0;
+  while (!maker.ended()) {
+    const LineMaker::Line* const line = maker.next();
+    if (line == nullptr) continue;  // not made yet
+    const std::string_view text(line->text, line->size_bytes);
+    ASSERT_EQ(text, written(*stream, count, timing.event_ns(count))) << count;
+    ASSERT_EQ(line->due_ns, schedule.next_ns()) << count;
+    ASSERT_LT(line->due_ns, span.end_ns());
+    maker.pop();
+    ++count;
+  }
+  EXPECT_GE(schedule.next_ns(), span.end_ns());
+  EXPECT_GT(count, 20'000U);
+}
+
+TEST(LineMaker, StopsWhenNobodyTakesItsLines) {
+  const auto stream = LoadStream::of("{\"c\":1}\n", kLineMax);
+  ASSERT_TRUE(stream.has_value());
+  harness::ArrivalConfig arrivals;
+  arrivals.rate = 1e6;
+  const harness::LoadSpan span{0, 1'000'000'000'000, 0};
+  const LoadClock timing;
+  LineMaker maker(*stream, arrivals, span, timing);
+  while (maker.next() == nullptr) std::this_thread::yield();
+  maker.pop();
+}
+
 class Loaded : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -64,8 +105,8 @@ TEST_F(Loaded, TheEngineAccountsForEachArrivalForAnyNumberOfWorkers) {
   for (const std::size_t workers : {1U, 2U}) {
     AppConfig app;
     app.engine.workers = workers;
-    // As for low latency, once.
-    app.engine.ordered_on_worker = workers == 1;
+    app.engine.threading =
+        workers == 1 ? pipeline::Threading::kRunToCompletion : pipeline::Threading::kPipeline;
     app.engine.idle = workers == 1 ? core::IdlePolicy::kYield : core::IdlePolicy::kPark;
     const auto config = check_config(std::move(app));
     ASSERT_TRUE(config.has_value());
@@ -110,10 +151,15 @@ TEST_F(Loaded, TheNullServiceCompletesAll) {
   const auto published = PublishStream::of(*stream_);
   ASSERT_TRUE(published.has_value()) << published.error().message;
   for (const PublishStream* const way : {static_cast<PublishStream*>(nullptr), published->get()}) {
-    const auto load = run_null_load(*stream_, arrivals_, span_, way);
-    ASSERT_TRUE(load.has_value()) << load.error().message;
-    EXPECT_EQ(load->completed, 4'000U);
-    EXPECT_EQ(load->unsent + load->unfinished, 0U);
+    for (const pipeline::Threading threading :
+         {pipeline::Threading::kRunToCompletion, pipeline::Threading::kPipeline}) {
+      pipeline::EngineConfig threads;
+      threads.threading = threading;
+      const auto load = run_null_load(*stream_, arrivals_, span_, threads, way);
+      ASSERT_TRUE(load.has_value()) << load.error().message;
+      EXPECT_EQ(load->completed, 4'000U);
+      EXPECT_EQ(load->unsent + load->unfinished, 0U);
+    }
   }
 }
 

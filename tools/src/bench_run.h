@@ -62,8 +62,9 @@ class Bench {
     span.warmup_ns = std::min(span.warmup_ns, kFloorWarmupNs);
     span.window_ns = std::min(span.window_ns, kFloorWindowNs);
     const harness::ArrivalConfig arrivals = arrivals_at(rate, settings_.arrivals.seed);
-    auto load = is_sidecar() ? run_null_sidecar(*stream_, arrivals, span)
-                             : run_null_load(*stream_, arrivals, span, published_.get());
+    auto load = is_sidecar()
+                    ? run_null_sidecar(*stream_, arrivals, span)
+                    : run_null_load(*stream_, arrivals, span, config_.app.engine, published_.get());
     if (!load) return load;
     const double share = settings_.objective ? settings_.objective->share : 0.999;
     conditions_.floor_ns = load->response.percentile(share);

@@ -272,6 +272,7 @@ core::Result<EngineRun> run_engine_load(const EngineLoad& load) {
 core::Result<harness::LoadResult> run_null_load(const LoadStream& stream,
                                                 const harness::ArrivalConfig& arrivals,
                                                 const harness::LoadSpan& span,
+                                                const pipeline::EngineConfig& threads,
                                                 const PublishStream* published) {
   const LoadClock timing = clock_for(arrivals, span, 0.0);
   Observer observer(arrivals, span, timing);
@@ -282,19 +283,26 @@ core::Result<harness::LoadResult> run_null_load(const LoadStream& stream,
   core::SpscRing<std::uint64_t> handover(64);
   NullIngest ingest(**source, handover, ingest::IngestConfig{}.chunk_target_bytes);
   NullOrdered ordered(handover, observer.marks());
-  core::RunnerConfig names;
-  names.name = "ordered";
-  core::Runner ordered_runner(names, {&ordered});
-  names.name = "ingest";
-  core::Runner ingest_runner(names, {&ingest});
-  ordered_runner.start();
-  ingest_runner.start();
+  core::RunnerConfig runner;
+  runner.idle = threads.idle;
+  std::vector<std::unique_ptr<core::Runner>> runners;  // in flow order
+  if (threads.threading == pipeline::Threading::kPipeline) {
+    runner.name = "ingest";
+    runners.push_back(std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ingest}));
+    runner.name = "ordered";
+    runners.push_back(std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ordered}));
+  } else {
+    runner.name = "worker 0";
+    runners.push_back(
+        std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ingest, &ordered}));
+  }
+  for (auto& each : runners) each->start();
   if (publishing) publishing->start();
   const std::int64_t end_ns = observe(observer, timing, span, [&] { return ingest.ended(); });
-  ingest_runner.request_stop();
-  ingest_runner.join();
-  ordered_runner.request_stop();
-  ordered_runner.join();
+  for (auto& each : runners) {
+    each->request_stop();
+    each->join();
+  }
   return observer.finish(end_ns);
 }
 

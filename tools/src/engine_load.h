@@ -39,18 +39,19 @@ struct EngineRun {
 // The production pipeline in this process under an open loop: from the intended arrival of an event
 // to the moment when all of its chunk is decided and recorded.
 //
-//   ingest thread: LoadSource == chunks ==> the engine ==> ordered thread: DecidedMarks
-//   (or a generator's thread: PublishLoad == ring ==> ingest thread)
+//   ingest stage's thread: LoadSource == chunks ==> the engine ==> ordered stage's: DecidedMarks
+//   (or a generator's thread: PublishLoad == ring ==> ingest stage's thread)
 //   this thread: sleeps, and counts when the run is over
 //
 // Conservation is checked afterwards: an engine that does not account for each event that it was
 // sent gives an error, no figures.
 [[nodiscard]] core::Result<EngineRun> run_engine_load(const EngineLoad& load);
 
-// The same generator and observer around a service that does nothing but hand chunks from one
-// thread to another: what the harness itself adds, the floor under every figure.
+// The same generator and observer around a service that does nothing but hand chunks on, from
+// thread to thread where the engine's `threads` (idle, threading) would: what the harness itself
+// adds, the floor under every figure.
 [[nodiscard]] core::Result<harness::LoadResult> run_null_load(
     const LoadStream& stream, const harness::ArrivalConfig& arrivals, const harness::LoadSpan& span,
-    const PublishStream* published = nullptr);
+    const pipeline::EngineConfig& threads, const PublishStream* published = nullptr);
 
 }  // namespace grace::tools

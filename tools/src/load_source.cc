@@ -1,5 +1,8 @@
 #include "load_source.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace grace::tools {
 namespace {
 
@@ -21,31 +24,30 @@ LoadSource::LoadSource(const LoadStream& stream, const harness::ArrivalConfig& a
       span_(span),
       timing_(timing),
       batches_(batches),
-      schedule_(arrivals),
-      next_ns_(schedule_.next_ns()) {}
+      arrivals_(arrivals) {}
 
 ingest::ReadStatus LoadSource::read(core::Chunk& chunk, const ingest::ReadLimits& limits) {
+  if (!lines_) lines_.emplace(stream_, arrivals_, span_, timing_);
+  if (stopped_ || lines_->ended()) return ingest::ReadStatus::kEnded;
   const std::int64_t now_ns = clock_.monotonic_ns() - timing_.begin_ns;
-  if (stopped_ || next_ns_ >= span_.end_ns()) return ingest::ReadStatus::kEnded;
-  if (next_ns_ > now_ns || batches_.claim(1).empty()) return ingest::ReadStatus::kIdle;
+  if (batches_.claim(1).empty()) return ingest::ReadStatus::kIdle;
   SentBatch batch;
   batch.sent_ns = now_ns;
-  while (next_ns_ <= now_ns && next_ns_ < span_.end_ns() &&
-         chunk.size_bytes < limits.target_bytes) {
-    const std::int64_t ts_ns =
-        timing_.first_event_ns +
-        static_cast<std::int64_t>(static_cast<double>(sent_ + batch.count) * timing_.event_gap_ns);
-    const std::size_t size =
-        stream_.write(sent_ + batch.count, ts_ns, chunk.text() + chunk.size_bytes);
-    chunk.size_bytes += static_cast<std::uint32_t>(size);
-    sequence_ += size;
+  std::int64_t late_ns = 0;
+  const LineMaker::Line* line = lines_->next();
+  while (line != nullptr && line->due_ns <= now_ns && chunk.size_bytes < limits.target_bytes) {
+    std::memcpy(chunk.text() + chunk.size_bytes, line->text, line->size_bytes);
+    chunk.size_bytes += static_cast<std::uint32_t>(line->size_bytes);
+    sequence_ += line->size_bytes;
     ++batch.count;
-    next_ns_ = schedule_.next_ns();
+    late_ns = std::max(late_ns, line->made_ns - line->due_ns);
+    lines_->pop();
+    line = lines_->next();
   }
-  if (batch.count == 0) return ingest::ReadStatus::kFull;
-  sent_ += batch.count;
+  if (chunk.size_bytes >= limits.target_bytes && batch.count == 0) return ingest::ReadStatus::kFull;
+  if (batch.count == 0) return ingest::ReadStatus::kIdle;
   batch.end_sequence = sequence_;
-  batch.took_ns = clock_.monotonic_ns() - timing_.begin_ns - now_ns;
+  batch.took_ns = clock_.monotonic_ns() - timing_.begin_ns - now_ns + late_ns;
   static_cast<void>(batches_.try_push(batch));  // there is room: only this thread pushes
   if (chunk.size_bytes >= limits.target_bytes) return ingest::ReadStatus::kFull;
   return ingest::ReadStatus::kMore;

@@ -1,35 +1,30 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "grace/core/clock.h"
 #include "grace/core/spsc_ring.h"
 #include "grace/harness/load.h"
 #include "grace/ingest/source.h"
 #include "grace/pipeline/engine.h"
-#include "load_stream.h"
+#include "line_maker.h"
 
 namespace grace::tools {
-
-// When arrivals begin, and what event time they carry.
-struct LoadClock {
-  std::int64_t begin_ns = 0;  // monotonic
-  std::int64_t first_event_ns = 0;
-  double event_gap_ns = 0.0;  // of event time, between two arrivals
-};
 
 // Arrivals that were taken by one read.
 struct SentBatch {
   std::uint64_t count = 0;
   std::uint64_t end_sequence = 0;  // behind their last byte
   std::int64_t sent_ns = 0;        // since the begin
-  std::int64_t took_ns = 0;        // to make the lines: the generator's own delay
+  std::int64_t took_ns = 0;        // the generator's own delay: to hand over, and being late
 };
 
 // The generator as a source: each read() hands on the arrivals that are due. An arrival waits here
 // as it would in a socket's buffer: until the engine has a chunk and asks. It ends when all
 // arrivals of the span are sent, or at request_stop(). Nothing is handed on while nobody takes the
-// batches. Thread: the ingest stage's; batches(): one other.
+// batches. Thread: the ingest stage's, and one of its own that makes the lines from the first read
+// on; batches(): one other.
 class LoadSource final : public ingest::Source {
  public:
   static constexpr std::size_t kBatchesMax = std::size_t{1} << 16;
@@ -47,10 +42,9 @@ class LoadSource final : public ingest::Source {
   const harness::LoadSpan span_;
   const LoadClock& timing_;
   core::SpscRing<SentBatch>& batches_;
+  const harness::ArrivalConfig arrivals_;
   const core::SystemClock clock_{};
-  harness::ArrivalSchedule schedule_;
-  std::int64_t next_ns_;  // intended time of the next arrival
-  std::uint64_t sent_ = 0;
+  std::optional<LineMaker> lines_;  // begins when `timing` is set: with the first read
   std::uint64_t sequence_ = 0;
   bool stopped_ = false;
 };

@@ -1,6 +1,8 @@
 #include "load_stream.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
 #include <sstream>
 
@@ -20,9 +22,11 @@ bool has_timestamp(std::string_view line) {
 }
 
 void write_digits(std::int64_t value, char* out) {
-  for (std::size_t i = kTimestampDigits; i-- > 0; value /= 10) {
-    out[i] = static_cast<char>('0' + value % 10);
-  }
+  std::array<char, kTimestampDigits + 1> digits;
+  const char* const end = std::to_chars(digits.begin(), digits.end(), value).ptr;
+  const auto size = static_cast<std::size_t>(end - digits.begin());  // all but in 1970 to 2001
+  std::memset(out, '0', kTimestampDigits - size);
+  std::memcpy(out + kTimestampDigits - size, digits.begin(), size);
 }
 
 }  // namespace

@@ -136,10 +136,7 @@ bool PublishLoad::publish_due(std::int64_t now_ns) {
   ingest::PublishStatus status = ingest::PublishStatus::kOk;
   while (next_ns_ <= now_ns && next_ns_ < span_.end_ns() && batch.count < kBatchEventsMax) {
     const std::uint64_t arrival = sent_ + batch.count;
-    const std::int64_t ts_ns =
-        timing_.first_event_ns +
-        static_cast<std::int64_t>(static_cast<double>(arrival) * timing_.event_gap_ns);
-    status = stream_.add(arrival, ts_ns, publisher_, scratch_);
+    status = stream_.add(arrival, timing_.event_ns(arrival), publisher_, scratch_);
     if (status != ingest::PublishStatus::kOk) break;
     sequence_ += stream_.record_bytes(arrival);
     ++batch.count;
