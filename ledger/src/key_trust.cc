@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "grace/ledger/key_change.h"
@@ -20,25 +21,28 @@ namespace {
 
 using internal::short_name;
 
-constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
-
 // A key that is believed, and for which trees, in blocks.
 struct BelievedKey {
   NoteVerifier key;
   std::uint64_t steps = 0;  // key changes from a trusted key
   std::uint64_t size_min = 0;
-  std::uint64_t size_max = kNever;
-  std::uint64_t stolen_from = kNever;  // what it signs of this size on is nobody's word
+  std::uint64_t size_max = std::numeric_limits<std::uint64_t>::max();
+  // What it signs of this size on is nobody's word; empty: it is trusted.
+  std::optional<std::uint64_t> stolen_from = std::nullopt;
 
+  [[nodiscard]] bool is_trusted_at(std::uint64_t size) const {
+    return !stolen_from || size < *stolen_from;
+  }
   [[nodiscard]] bool may_sign(std::uint64_t size) const {
-    return size >= size_min && size <= size_max && size < stolen_from;
+    return size >= size_min && size <= size_max && is_trusted_at(size);
   }
 };
 
-std::uint64_t stolen_from(const NoteVerifier& key, std::span<const DistrustedKey> distrusted) {
-  std::uint64_t from = kNever;
+std::optional<std::uint64_t> stolen_from(const NoteVerifier& key,
+                                         std::span<const DistrustedKey> distrusted) {
+  std::optional<std::uint64_t> from;
   for (const DistrustedKey& one : distrusted) {
-    if (one.key_id == key.key_id()) from = std::min(from, one.from_size);
+    if (one.key_id == key.key_id()) from = std::min(from.value_or(one.from_size), one.from_size);
   }
   return from;
 }
@@ -56,7 +60,7 @@ class BelievedKeys {
   // `signed_by`: where not null, gets whom of its two keys the change's tree is believed.
   void follow(const KeyChange& change, std::vector<NoteVerifier>* signed_by) {
     const std::size_t from = find(change.old_key);
-    const bool leads_on = from < keys_.size() && change.tree_size < keys_[from].stolen_from;
+    const bool leads_on = from < keys_.size() && keys_[from].is_trusted_at(change.tree_size);
     if (signed_by != nullptr && leads_on) signed_by->push_back(change.old_key);
     if (from < keys_.size()) keys_[from].size_max = change.tree_size;
     std::size_t to = find(change.new_key);
@@ -66,7 +70,7 @@ class BelievedKeys {
       keys_[to].size_min = change.tree_size + 1;
     }
     // Its first statement is the change itself.
-    if (signed_by != nullptr && to < keys_.size() && change.tree_size < keys_[to].stolen_from) {
+    if (signed_by != nullptr && to < keys_.size() && keys_[to].is_trusted_at(change.tree_size)) {
       signed_by->push_back(change.new_key);
     }
   }
@@ -91,9 +95,9 @@ class BelievedKeys {
 std::string out_of_time(const BelievedKey& key, std::uint64_t size) {
   std::string text = "the checkpoint over " + std::to_string(size) + " blocks is signed with " +
                      short_name(key.key);
-  if (size >= key.stolen_from) {
+  if (!key.is_trusted_at(size)) {
     return text + ", which is not trusted" +
-           (key.stolen_from > 0 ? " from " + std::to_string(key.stolen_from) + " blocks on" : "");
+           (*key.stolen_from > 0 ? " from " + std::to_string(*key.stolen_from) + " blocks on" : "");
   }
   if (size < key.size_min) {
     return text + ", which took over only after block " + std::to_string(key.size_min - 1);

@@ -1,5 +1,7 @@
 // The signing key changes, and trust goes on from the old one to the new; whatever else claims to
 // be a change, or signs out of its time, is named.
+#include <limits>
+
 #include "key_change_fixture.h"
 
 namespace grace::ledger {
@@ -265,6 +267,19 @@ TEST_F(KeyChangeTest, TheOldKeysWordEndsWithItsTime) {
   ASSERT_FALSE(early.has_value());
   EXPECT_EQ(early.error().code, ErrorCode::kUntrustedKey);
   EXPECT_NE(early.error().message.find("took over only after"), std::string::npos);
+}
+
+// Of no size is a key's word nobody's unless somebody says so: what follows from a size that the
+// log does not have is for the comparison with the log to say.
+TEST_F(KeyChangeTest, AKeyThatNobodyDistrustsSignsTreesOfAnySize) {
+  write_signed(first_);
+  auto checkpoint = parse_checkpoint(note().substr(0, note().rfind("\n\n") + 1));
+  ASSERT_TRUE(checkpoint.has_value());
+  checkpoint->tree_size = std::numeric_limits<std::uint64_t>::max();
+  const auto traced = trace(sign_checkpoint(*checkpoint, first_).value(), first_);
+  ASSERT_TRUE(traced.has_value()) << traced.error().message;
+  EXPECT_EQ(check_log(config_.directory, traced->opened.checkpoint).error().code,
+            ErrorCode::kCorrupt);
 }
 
 // The first key was stolen: what its thief signs, and whom he makes his successor, counts for
