@@ -202,10 +202,11 @@ def report(seeds, days, faults, triggers, forecasts, replays):
          {"bands": due, "wanted": "0.88 to 0.92", "of_those_told": share(*forecasts),
           "told": forecasts[1]})
     risks = [replay["risk_judgements"] for replay in replays]
-    judged = sum(risk["due"] for risk in risks)
+    due = sum(risk["due"] for risk in risks)
+    judged = due - sum(risk["unwitnessed"] for risk in risks)
     line("Brier score of risks, as learned",
          share(sum(risk["squared_error"] for risk in risks), judged), None, True,
-         {"judged": judged, "came_true": sum(risk["came_true"] for risk in risks),
+         {"due": due, "judged": judged, "came_true": sum(risk["came_true"] for risk in risks),
           "as_configured": share(sum(risk["squared_error_at_start"] for risk in risks), judged)})
     line("calibration error", round(calibration_error(triggers), 4), 0.05, True,
          {"triggers": len(triggers)})

@@ -77,6 +77,44 @@ TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
   }
 }
 
+// Errors double each hour for three minutes, at a service with metrics alone and at one that acts.
+std::string risky_stream() {
+  Stream stream(kMorningNs);
+  for (int minute = 0; minute < 600; ++minute) {
+    const double wobble = 0.0001 * (minute * 7 % 11);
+    const double errors = (minute % 60 >= 50 && minute % 60 < 53 ? 0.1 : 0.02) + wobble;
+    stream.metric("metrics_only", "core", "error_rate", errors);
+    stream.metric("acting", "core", "error_rate", errors);
+    for (int i = 0; i < 6; ++i) {
+      stream.action("agent", "call", "acting", "core", "success");
+      stream.pass(10 * kNsPerSecond);
+    }
+  }
+  return stream.text();
+}
+
+TEST(RiskJudgements, AreTheSameForAnyWorkersAndChunks) {
+  const std::string stream = risky_stream();
+  const core::RiskCounts reference = run_stream(stream).risk;
+  ASSERT_GT(reference.did_not_come, 0U);
+  ASSERT_GT(reference.unwitnessed, 0U);
+  EXPECT_EQ(reference.due, reference.came_true + reference.did_not_come + reference.unwitnessed);
+  for (const std::size_t workers : {1, 2, 4}) {
+    for (const std::size_t chunk_bytes : {4096, 1024 * 1024}) {
+      RunOptions options;
+      options.workers = workers;
+      options.chunk_bytes = chunk_bytes;
+      const core::RiskCounts counts = run_stream(stream, options).risk;
+      EXPECT_EQ(counts.due, reference.due);
+      EXPECT_EQ(counts.came_true, reference.came_true);
+      EXPECT_EQ(counts.did_not_come, reference.did_not_come);
+      EXPECT_EQ(counts.unwitnessed, reference.unwitnessed);
+      EXPECT_EQ(counts.squared_error, reference.squared_error);
+      EXPECT_EQ(counts.squared_error_at_start, reference.squared_error_at_start);
+    }
+  }
+}
+
 TEST(DecisionDigest, ChangesWithTheInput) {
   tools::GeneratorOptions options;
   options.event_count = kEventCount / 4;

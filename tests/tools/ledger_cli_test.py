@@ -1,4 +1,5 @@
 """What the ledger's commands do with redacted values and with a signing key that changes."""
+import hashlib
 import json
 import os
 import subprocess
@@ -137,5 +138,59 @@ def the_signing_key_can_change(grace, arguments):
     return "3 epochs"
 
 
+def the_key_of_a_journal_can_change(grace, arguments):
+    """Its integrity is crc32c; the engine itself never signs it."""
+    log = grace.path("journal")
+    keys = [grace.path(f"{name}.key") for name in ("red", "green", "blue")]
+    publics = [grace.run("ledger", "keygen", "grace.example/j", key).stdout.strip() for key in keys]
+    stream = grace.write("stream", grace.run("gen", "--count", "40000").stdout)
+
+    def record():
+        grace.run("run", "--source", "file:" + stream, "--record", log, "--ledger",
+                  grace.path("decisions"))
+
+    def sound(epochs):
+        report = grace.json("ledger", "verify", log)
+        equal((report["ok"], report["key_epochs"], report["hashing"]["unhashed_records"]),
+              (True, epochs, 0), report)
+        other = subprocess.run([sys.executable, VERIFIER, log, "--json"], capture_output=True,
+                               text=True, check=False)
+        equal(other.returncode, 0, "the other verifier: " + other.stdout + other.stderr)
+        said = json.loads(other.stdout)
+        equal((said["ok"], said["integrity"], said["key_changes"]), (True, "crc32c", epochs - 1),
+              said)
+        for same in ("root", "last_sequence", "hashing"):
+            equal(said[same], report[same], same)
+        return report["last_sequence"]
+
+    def digests_of_log():
+        digests = {}
+        for name in set(os.listdir(log)) - {"LOCK"}:  # which names the process that tried last
+            with open(os.path.join(log, name), "rb") as file:
+                digests[name] = hashlib.sha256(file.read()).hexdigest()
+        return digests
+    record()
+    before = grace.json("ledger", "verify", log)["last_sequence"]
+    digest = grace.json("replay", log)["decision_digest"]
+    rotated = grace.json("ledger", "rotate-key", log, keys[0], keys[1])
+    equal((rotated["epoch"], rotated["sequence"], rotated["old"], rotated["new"]),
+          (2, before + 1, publics[0], publics[1]), "the change")
+    equal(sound(2), before + 1, "the change is the last record")
+    equal(grace.json("replay", log)["decision_digest"], digest, "a change is no input")
+    # A key that signs no more can name no other, and leaves the log as it was.
+    untouched = digests_of_log()
+    refused = grace.run("ledger", "rotate-key", log, keys[0], keys[2], code=1)
+    check("has made another key the log's: " + publics[1] in refused.stderr, refused.stderr)
+    equal(digests_of_log(), untouched, "the log after a refusal")
+    record()
+    check(sound(2) > before + 1, "the journal goes on behind the change")
+    grace.json("ledger", "rotate-key", log, keys[1], keys[2])
+    sound(3)
+    listed = grace.run("ledger", "keys", log).stdout.splitlines()
+    equal([line.split(": ")[-1] for line in listed], publics[1:], "the keys")
+    return "3 epochs"
+
+
 if __name__ == "__main__":
-    harness.main([redacted_values_can_be_shown_and_deleted, the_signing_key_can_change], __doc__)
+    harness.main([redacted_values_can_be_shown_and_deleted, the_signing_key_can_change,
+                  the_key_of_a_journal_can_change], __doc__)

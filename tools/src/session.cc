@@ -162,6 +162,8 @@ std::string to_json(const Summary& summary) {
       .begin_object()
       .field("due", summary.risk.due)
       .field("came_true", summary.risk.came_true)
+      .field("did_not_come", summary.risk.did_not_come)
+      .field("unwitnessed", summary.risk.unwitnessed)
       .field("squared_error", summary.risk.squared_error)
       .field("squared_error_at_start", summary.risk.squared_error_at_start)
       .end_object()

@@ -100,6 +100,9 @@ void ProactiveOrdered::on_observation(const core::Observation& observation, std:
     const double faded = risk.actions * exact_exp(-0.6931471805599453 * std::max(age, 0.0));
     risk.actions = std::max(faded, std::clamp(z / kActionsUnit, 0.0, 2.0));
     risk.actions_ts_ns = observation.ts_ns;
+    // While none waits this is set for nothing: the next judgement begins anew.
+    const std::int64_t after_ns = observation.ts_ns - risk.sample_ts_ns;
+    risk.witnessed |= after_ns > 0 && after_ns <= kOutcomeNs;
     check_risk(*service, observation.ts_ns, sequence, sink);
     return;
   }
@@ -148,7 +151,11 @@ void ProactiveOrdered::on_trigger(const core::Trigger& trigger, core::FindingSin
   const auto found = index_.find(core::hash_bytes(trigger.finding.service));
   if (found == index_.end()) return;
   ServiceRisk& risk = found->second->risk;
-  if (risk.sample_ts_ns != 0 && trigger.created_ts_ns >= risk.sample_ts_ns) risk.came_true = true;
+  if (risk.sample_ts_ns == 0 || trigger.created_ts_ns < risk.sample_ts_ns) return;
+  risk.came_true = true;
+  // By the half hour before, as long as "nothing came" looks back: both count at the same services.
+  risk.witnessed |=
+      risk.actions_ts_ns != 0 && trigger.created_ts_ns - risk.actions_ts_ns < kOutcomeNs;
 }
 
 void ProactiveOrdered::on_run(const core::PlaybookRun& run, core::FindingSink& sink) {
@@ -307,12 +314,25 @@ RiskFeatures ProactiveOrdered::features_of(FollowedService& service, std::int64_
   return f;
 }
 
+// Where nobody looked "nothing came" is no outcome: it would teach that nothing ever comes. Nor is
+// "it came" one there, told by the mesh or by the health graph of the same metrics: without what
+// would be its opposite it would teach that it always comes.
+void ProactiveOrdered::settle_risk(ServiceRisk& judged) noexcept {
+  if (judged.witnessed) {
+    learn_risk(judged, judged.came_true);
+    return;
+  }
+  ++risk_counts_.due;
+  ++risk_counts_.unwitnessed;
+  judged.sample_ts_ns = 0;
+}
+
 void ProactiveOrdered::learn_risk(ServiceRisk& judged, bool came_true) noexcept {
   const double truth = came_true ? 1.0 : 0.0;
   const double error = truth - judged.sample_risk;
   const double error_at_start = truth - risk_.risk_at_start(judged.sample);
   ++risk_counts_.due;
-  risk_counts_.came_true += came_true ? 1 : 0;
+  ++(came_true ? risk_counts_.came_true : risk_counts_.did_not_come);
   risk_counts_.squared_error += error * error;
   risk_counts_.squared_error_at_start += error_at_start * error_at_start;
   risk_.learn(judged.sample, came_true);
@@ -325,8 +345,9 @@ void ProactiveOrdered::check_risk(FollowedService& service, std::int64_t ts_ns,
   const RiskFeatures features = features_of(service, ts_ns);
   const double risk = risk_.risk(features);
 
-  if (state.sample_ts_ns != 0 && (state.came_true || ts_ns - state.sample_ts_ns >= kOutcomeNs)) {
-    learn_risk(state, state.came_true);
+  if (state.sample_ts_ns != 0 &&
+      ((state.came_true && state.witnessed) || ts_ns - state.sample_ts_ns >= kOutcomeNs)) {
+    settle_risk(state);
   }
   if (state.sample_ts_ns == 0 &&
       *std::max_element(features.begin(), features.end()) >= kFeatureTold) {
@@ -334,6 +355,7 @@ void ProactiveOrdered::check_risk(FollowedService& service, std::int64_t ts_ns,
     state.sample = features;
     state.sample_risk = risk;
     state.came_true = false;
+    state.witnessed = false;
   }
   if (risk <= config_.risk_min) {
     note_absent(state.fire, ts_ns, refire_);

@@ -93,7 +93,9 @@ class ProactiveOrdered final : public core::OrderedDetector {
                        const Need& need, double probability, core::FindingSink& sink) const;
   void report_fill(const FollowedService& service, const FollowedSeries& series, double predicted,
                    double probability, core::FindingSink& sink) const;
-  // The outcome of what waits for one. The judgement counts as it was made, before it is learned.
+  // What waits for its outcome has it, or can have none any more.
+  void settle_risk(ServiceRisk& judged) noexcept;
+  // Its outcome is known. The judgement counts as it was made, before it is learned.
   void learn_risk(ServiceRisk& judged, bool came_true) noexcept;
   void report_risk(const FollowedService& service, const RiskFeatures& features, double risk,
                    std::int64_t ts_ns, std::uint64_t sequence, core::FindingSink& sink) const;

@@ -42,6 +42,7 @@ struct ServiceRisk {
   RiskFeatures sample{};
   double sample_risk = 0.0;
   bool came_true = false;
+  bool witnessed = false;  // it acts, so that others too could see trouble, or see that none came
 };
 
 // Logistic regression on RiskFeatures, updated online by stochastic gradient on outcomes (Bottou

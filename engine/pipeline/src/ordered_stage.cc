@@ -297,6 +297,8 @@ void OrderedStage::inspect_here(const std::function<void(const OrderedView&)>& l
     const core::RiskCounts own = detector.risk_counts();
     risk.due += own.due;
     risk.came_true += own.came_true;
+    risk.did_not_come += own.did_not_come;
+    risk.unwitnessed += own.unwitnessed;
     risk.squared_error += own.squared_error;
     risk.squared_error_at_start += own.squared_error_at_start;
   });

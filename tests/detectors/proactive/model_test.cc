@@ -1,6 +1,8 @@
 // The models alone: what a forecast promises, on series whose truth is known.
 #include <gtest/gtest.h>
 
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "band.h"
@@ -293,6 +295,141 @@ TEST(RiskModel, IsComparedWithItsStartAsItLearns) {
   EXPECT_EQ(counts.due, 20U);
   EXPECT_EQ(counts.came_true, 0U);
   EXPECT_LT(counts.squared_error, 0.95 * counts.squared_error_at_start);
+}
+
+// A minute of the service's error rate, which is twice the usual when that is bad.
+void metric_of_minute(ProactiveOrdered& ordered, int minute, bool is_bad, NoSink& sink) {
+  core::Observation o;
+  o.service = "auth";
+  o.name = "error_rate";
+  o.role = core::MetricRole::kErrors;
+  o.ts_ns = minute * kMinute;
+  o.order_key = 1;
+  o.baseline = 0.02;
+  o.value = is_bad ? 0.04 : 0.02;
+  o.deviation = is_bad ? 12.0 : 0.0;
+  o.warm = true;
+  ordered.on_observation(o, static_cast<std::uint64_t>(minute), sink);
+}
+
+void told_by(ProactiveOrdered& ordered, core::Source source, int minute, NoSink& sink) {
+  core::Trigger trigger;
+  trigger.source = source;
+  trigger.finding.service = "auth";
+  trigger.created_ts_ns = minute * kMinute;
+  ordered.on_trigger(trigger, sink);
+}
+
+// The metrics of `hours` hours, bad in the first minute of each; `event` comes after each minute's.
+template <typename Event>
+void hours_of_metrics(ProactiveOrdered& ordered, int hours, Event event) {
+  NoSink sink;
+  for (int minute = 1; minute < 60 * hours; ++minute) {
+    metric_of_minute(ordered, minute, minute % 60 == 1, sink);
+    event(minute, sink);
+  }
+  const core::RiskCounts counts = ordered.risk_counts();
+  EXPECT_EQ(counts.due, counts.came_true + counts.did_not_come + counts.unwitnessed);
+}
+
+class Witnesses : public ::testing::Test {
+ protected:
+  [[nodiscard]] bool as_configured() const {
+    const RiskWeights& is = ordered_.risk_weights();
+    const RiskWeights was;
+    return is.intercept == was.intercept && is.errors == was.errors && is.trend == was.trend;
+  }
+
+  const ProactiveConfig config_;
+  const core::Topology topology_;
+  const core::LearnedState learned_;
+  ProactiveOrdered ordered_{config_, {topology_, learned_}};
+};
+
+// What the proactive detectors tell themselves is no outcome, so nobody else could have seen one.
+TEST_F(Witnesses, OfAServiceWithMetricsAloneThereAreNoneAndNothingIsLearned) {
+  hours_of_metrics(ordered_, 20, [&](int minute, NoSink& sink) {
+    told_by(ordered_, core::Source::kProactiveMl, minute, sink);
+    told_by(ordered_, core::Source::kMetaLoop, minute, sink);
+  });
+  const core::RiskCounts counts = ordered_.risk_counts();
+  EXPECT_EQ(counts.due, 20U);
+  EXPECT_EQ(counts.unwitnessed, 20U);
+  EXPECT_EQ(counts.squared_error, 0.0);
+  EXPECT_EQ(counts.squared_error_at_start, 0.0);
+  EXPECT_TRUE(as_configured());
+}
+
+TEST_F(Witnesses, AreActionsInTheTimeThatIsJudged) {
+  // Judged in the first minute, for half an hour, which the metrics of minute 31 end.
+  for (const auto& [at, is_witness] :
+       {std::pair{1, false}, {2, true}, {30, true}, {31, false}, {32, false}, {59, false}}) {
+    ProactiveOrdered ordered(config_, {topology_, learned_});
+    hours_of_metrics(ordered, 1, [&, at = at](int minute, NoSink& sink) {
+      if (minute == at) actions_of_minute(ordered, minute, 0.0, sink);
+    });
+    EXPECT_EQ(ordered.risk_counts().due, 1U) << at;
+    EXPECT_EQ(ordered.risk_counts().did_not_come, is_witness ? 1U : 0U) << at;
+  }
+  hours_of_metrics(ordered_, 20, [&](int minute, NoSink& sink) {
+    actions_of_minute(ordered_, minute, 0.0, sink);
+  });
+  EXPECT_EQ(ordered_.risk_counts().did_not_come, ordered_.risk_counts().due);
+  EXPECT_LT(ordered_.risk_weights().intercept, RiskWeights{}.intercept);
+}
+
+// After the last metrics of a service its actions come an hour late: nobody looked in time.
+TEST_F(Witnesses, AreNotActionsThatComeLater) {
+  NoSink sink;
+  metric_of_minute(ordered_, 1, true, sink);
+  actions_of_minute(ordered_, 61, 0.0, sink);
+  EXPECT_EQ(ordered_.risk_counts().unwitnessed, 1U);
+}
+
+TEST_F(Witnesses, AreSoughtAnewForEachJudgement) {
+  hours_of_metrics(ordered_, 2, [&](int minute, NoSink& sink) {
+    if (minute == 5) actions_of_minute(ordered_, minute, 0.0, sink);
+  });
+  EXPECT_EQ(ordered_.risk_counts().did_not_come, 1U);
+  EXPECT_EQ(ordered_.risk_counts().unwitnessed, 1U);
+}
+
+// What is told of trouble alone, and never that there is none, would teach that it always comes.
+TEST_F(Witnesses, IsNotTheOutcomeItself) {
+  hours_of_metrics(ordered_, 20, [&](int minute, NoSink& sink) {
+    if (minute % 60 == 5) told_by(ordered_, core::Source::kAgenticSpine, minute, sink);
+  });
+  EXPECT_EQ(ordered_.risk_counts().due, 20U);
+  EXPECT_EQ(ordered_.risk_counts().unwitnessed, 20U);
+  EXPECT_TRUE(as_configured());
+
+  // Actions in the half hour before make it count, and those that are known only after it.
+  for (const auto& [acted, told, came_true] :
+       {std::tuple{66, 68, true}, {60, 80, true}, {40, 80, false}, {70, 68, true}}) {
+    ProactiveOrdered ordered(config_, {topology_, learned_});
+    NoSink sink;
+    for (int minute = 40; minute < 100; ++minute) {
+      if (minute == acted) actions_of_minute(ordered, minute, 0.0, sink);
+      metric_of_minute(ordered, minute, minute == 61, sink);
+      if (minute == told) told_by(ordered, core::Source::kAgenticSpine, minute, sink);
+    }
+    EXPECT_EQ(ordered.risk_counts().due, 1U) << acted;
+    EXPECT_EQ(ordered.risk_counts().came_true, came_true ? 1U : 0U) << acted;
+    EXPECT_EQ(ordered.risk_counts().unwitnessed, came_true ? 0U : 1U) << acted;
+    EXPECT_EQ(ordered.risk_weights().intercept > RiskWeights{}.intercept, came_true) << acted;
+  }
+}
+
+TEST_F(Witnesses, APersonsWordNeedsNone) {
+  NoSink sink;
+  metric_of_minute(ordered_, 1, true, sink);
+  core::Outcome outcome;
+  outcome.trigger.finding.type = core::TriggerType::kRiskAssessment;
+  outcome.trigger.finding.service = "auth";
+  outcome.kind = core::OutcomeKind::kFeedbackWrong;
+  ordered_.on_outcome(outcome, sink);
+  EXPECT_EQ(ordered_.risk_counts().did_not_come, 1U);
+  EXPECT_LT(ordered_.risk_weights().intercept, RiskWeights{}.intercept);
 }
 
 TEST(Futures, TheBandHoldsNineTenthsOfAll) {

@@ -39,11 +39,14 @@ struct BandCounts {
   std::uint64_t inside = 0;
 };
 
-// Judgements of risk whose outcome became known, and how far off their probabilities were: sums of
-// squared errors, by number the Brier score (Brier 1950), as learned by then and as configured.
+// Judgements of risk whose time for an outcome is over: came_true + did_not_come + unwitnessed ==
+// due. Of the first two also how far off their probabilities were: sums of squared errors, by
+// number the Brier score (Brier 1950), as learned by then and as configured.
 struct RiskCounts {
   std::uint64_t due = 0;
   std::uint64_t came_true = 0;
+  std::uint64_t did_not_come = 0;
+  std::uint64_t unwitnessed = 0;  // nobody looked who could have seen it come
   double squared_error = 0.0;
   double squared_error_at_start = 0.0;
 };
