@@ -51,6 +51,22 @@ TEST(LruTable, KeysThatShareHomeAndTagAreToldApart) {
   }
 }
 
+TEST(LruTable, TheLikelySlotIsTheKeysOwnUnlessItsTagIsShared) {
+  LruTable<int> table(64);
+  EXPECT_EQ(table.likely_slot(mix(1)), kNoSlot);
+  for (std::uint64_t i = 0; i < 64; ++i) {
+    table.insert(mix(i), 0);
+    table.prefetch_key(mix(i));
+    table.prefetch(static_cast<std::uint32_t>(i), 2);
+    table.prefetch(kNoSlot, 2);
+  }
+  for (std::uint64_t i = 0; i < 64; ++i) EXPECT_EQ(table.likely_slot(mix(i)), table.find(mix(i)));
+  // The same tag and home as a key that is there.
+  const std::uint64_t other = mix(7) ^ 1U;
+  EXPECT_EQ(table.find(other), kNoSlot);
+  EXPECT_EQ(table.likely_slot(other), table.find(mix(7)));
+}
+
 TEST(LruTable, InOneStampASlotIsMovedOnce) {
   LruTable<int> table(3);
   const std::uint32_t a = table.insert(mix(1), 5);

@@ -49,6 +49,9 @@ std::uint64_t LogPartition::evicted_count() const {
 }
 
 void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
+  const bool names_session = event.session_key != 0;
+  const std::uint64_t session_key = core::combine(actor_hash(event), event.session_key);
+  if (names_session) sequences_.prefetch_key(session_key);
   std::uint32_t slot = patterns_.find(pattern_key(event, event.name_key));
   if (slot == kNoSlot) [[unlikely]] {
     slot = find_by_template(event, sink);
@@ -58,7 +61,12 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   Pattern& pattern = patterns_[slot];
   durations_.prefetch(pattern.duration_slot);
   observer_.prefetch(pattern.pair_slot);
-  sequences_.prefetch(pattern.session_slot);
+  std::uint32_t session = kNoSlot;
+  if (names_session) {
+    session = sequences_.prefetch(session_key);
+  } else {
+    sequences_.prefetch_slot(pattern.session_slot);
+  }
   const std::int64_t bucket_ns = error_rule_.bucket_ns();
   if (event.ts_ns >= pattern.window.bucket_end_ns) {
     pattern.window.roll(event.ts_ns, bucket_ns);
@@ -70,12 +78,12 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   pattern.pair_slot =
       observer_.slot_of(pattern.pair_key, pattern.pair_slot, pattern.names, stamp_, sink);
   observer_.on_action(pattern.pair_slot, event.ts_ns, sink);
+  if (names_session) sequences_.prefetch_whole(session);
   const bool error = event.result == core::ActionResult::kError;
   if (error) on_error(slot, event);
   if (event.value >= 0.0) on_duration(pattern, event, sink);  // false for NaN: no duration
-  const std::uint64_t session_key = core::combine(actor_hash(event), event.session_key);
   sequences_.on_action({pattern.names, pattern.class_key, session_key, pattern.symbol, event.ts_ns,
-                        event.sequence, error, event.session_key != 0},
+                        event.sequence, error, names_session},
                        pattern.session_slot, stamp_, sink);
 }
 

@@ -33,7 +33,20 @@ class SequenceRule {
   // `hint`: the session's slot as this pattern knew it; brought up to date.
   void on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
                  core::FindingSink& sink);
-  void prefetch(std::uint32_t session) const noexcept { sessions_.prefetch(session); }
+  // In three steps, other work between them: sessions that name themselves are many, and of an
+  // action of one each look would wait for memory.
+  void prefetch_key(std::uint64_t session_key) const noexcept {
+    sessions_.prefetch_key(session_key);
+  }
+  [[nodiscard]] std::uint32_t prefetch(std::uint64_t session_key) const noexcept {
+    const std::uint32_t session = sessions_.likely_slot(session_key);
+    sessions_.prefetch(session);
+    return session;
+  }
+  void prefetch_whole(std::uint32_t session) const noexcept {
+    if (session != kNoSlot) whole_.prefetch(sessions_[session].whole_slot);
+  }
+  void prefetch_slot(std::uint32_t session) const noexcept { sessions_.prefetch(session); }
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
   void name_symbol(std::uint32_t symbol, std::string_view action) {
     whole_.name_symbol(symbol, action);

@@ -61,6 +61,7 @@ class SessionRule {
   // kWatched: `probability` of the step, as known before; a lower bound above 1/16.
   Seen on_step(const Step& step, const Position& position, double& probability,
                core::FindingSink& sink);
+  void prefetch(std::uint32_t slot) const noexcept { open_.prefetch(slot, kLinesStep); }
   // The session was reported for its steps: that is said once.
   void mark_reported(std::uint32_t slot, std::uint64_t session_key);
 
@@ -75,6 +76,8 @@ class SessionRule {
   [[nodiscard]] std::uint64_t evicted_count() const noexcept;
 
  private:
+  static constexpr std::size_t kLinesStep = 3;
+
   // The least probable step so far, where it is a rare one.
   struct OddStep {
     ActionNames names{};
@@ -84,7 +87,7 @@ class SessionRule {
     double probability = 1.0;
   };
   struct Session {
-    // In the order of use: each step touches the first three cache lines.
+    // In the order of use: each step touches the first kLinesStep cache lines.
     std::int64_t last_ts_ns = 0;
     std::uint64_t last_sequence = 0;
     std::string_view last_action;

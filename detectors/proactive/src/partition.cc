@@ -153,7 +153,7 @@ void ProactivePartition::close_bin(SeriesSlot& slot, const core::Event& event,
     r->residual = r->season.step(slot.bin_start_ns, bin.mean);
     if (r->season.seasonal() != was_seasonal) r->recent.clear();
     r->recent.push(r->residual.now);
-    if (r->ensemble != nullptr) r->verdict = r->ensemble->step(slot.bin_start_ns, bin.mean);
+    if (r->ensemble != nullptr) r->ensemble->take(slot.bin_start_ns, bin.mean);
     const bool same = bin.mean != 0.0 && model.recent_back(0) == model.recent_back(1);
     r->liveness.step(same, gap, floor_to(event.ts_ns, bin_ns_));
   }
@@ -209,7 +209,7 @@ void ProactivePartition::earn_rich(std::uint32_t index) {
   RichSeries& entry =
       *(pool_[model.rich] = std::make_unique<RichSeries>(model.key, index, horizon_bins_));
   if (ensemble_count_ < ensemble_max_) {
-    entry.ensemble = std::make_unique<models::SeriesAnomaly>();
+    entry.ensemble = std::make_unique<models::BatchedAnomaly>(model.key);
     ++ensemble_count_;
   }
 }

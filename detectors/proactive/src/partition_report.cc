@@ -204,10 +204,11 @@ core::Finding ProactivePartition::shift_of(const SeriesModel& model, const RichS
   metadata.emplace_back("range_low", json_number(r.expected - room));
   metadata.emplace_back("range_high", json_number(r.expected + room));
   if (rich.ensemble != nullptr) {
-    metadata.emplace_back("ensemble_score", json_number(rich.verdict.anomaly_score));
-    metadata.emplace_back("ensemble_tail", json_number(rich.verdict.tail_probability));
-    metadata.emplace_back("ensemble_surprise", json_number(rich.verdict.surprise));
-    metadata.emplace_back("ensemble_member", core::json_quoted(name_of(rich.verdict.member)));
+    const models::SeriesVerdict& verdict = rich.ensemble->verdict();
+    metadata.emplace_back("ensemble_score", json_number(verdict.anomaly_score));
+    metadata.emplace_back("ensemble_tail", json_number(verdict.tail_probability));
+    metadata.emplace_back("ensemble_surprise", json_number(verdict.surprise));
+    metadata.emplace_back("ensemble_member", core::json_quoted(name_of(verdict.member)));
   }
   return finding;
 }
@@ -220,9 +221,10 @@ void ProactivePartition::report_onset(const SeriesModel& model, const RichSeries
   const double out = std::fabs(rich.residual.now);
   finding.reasoning.push_back("The last bin is " + number_text(std::round(10.0 * out) / 10.0) +
                               " deviations away, threshold " + number_text(kShiftDeviations));
+  const models::SeriesVerdict& verdict = rich.ensemble->verdict();
   finding.reasoning.push_back("The ensemble is surprised as well, most of all by " +
-                              std::string(name_of(rich.verdict.member)) + ": score " +
-                              number_text(rich.verdict.anomaly_score));
+                              std::string(name_of(verdict.member)) + ": score " +
+                              number_text(verdict.anomaly_score));
   finding.reasoning.push_back("Probability that this is no chance: " + percent_text(probability));
   finding.metadata.emplace_back("deviations", json_number(rich.residual.now));
   sink.finding(std::move(finding));

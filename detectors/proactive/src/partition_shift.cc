@@ -66,13 +66,16 @@ bool ProactivePartition::is_told(const SeriesModel& model, const RichSeries& ric
 // for the time of the day, and the ensemble, which knows nothing of that residual, is surprised.
 void ProactivePartition::check_onset(SeriesModel& model, const RichSeries& rich, const Closed& bin,
                                      const core::Event& event, core::FindingSink& sink) {
-  if (rich.verdict.anomaly_score < models::SeriesAnomaly::kScoreThreshold) return;
+  if (rich.ensemble == nullptr) return;
   const SeasonLevel::Residual& r = rich.residual;
   if (std::fabs(r.now) < kShiftDeviations) return;
   const double departure = (bin.mean - r.expected) / std::max(std::fabs(r.expected), r.unit);
   if (!is_told(model, rich, departure)) return;
   const double probability = no_chance(r.now_chance, bin_ns_);
   if (probability < kShiftProbability) return;
+  // Last: where nothing else speaks for an onset the ensemble's values wait for the next ones.
+  const models::SeriesVerdict& verdict = rich.ensemble->verdict();
+  if (verdict.anomaly_score < models::SeriesAnomaly::kScoreThreshold) return;
   FireState& state = departure > 0 ? model.forecast_up : model.forecast_down;
   const bool told_lately = state.fired_size > 0 && bin.end_ns - state.held_ts_ns < refire_.quiet_ns;
   state.held_ts_ns = bin.end_ns;

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "band.h"
+#include "grace/models/batched_anomaly.h"
 #include "grace/models/season_level.h"
-#include "grace/models/series_anomaly.h"
 #include "rich_model.h"
 #include "shift_confirmation.h"
 
@@ -46,9 +46,9 @@ struct RichSeries {
   RichModel forecast;
   models::SeasonLevel season;
   models::SeasonLevel::Residual residual;  // of the last bin
-  // Those that have one: the ensemble of `grace score series`.
-  std::unique_ptr<models::SeriesAnomaly> ensemble;
-  models::SeriesVerdict verdict;  // on the last bin
+  // Those that have one: the ensemble of `grace score series`, which is asked only about what is
+  // far out.
+  std::unique_ptr<models::BatchedAnomaly> ensemble;
   RecentResiduals recent;
   Liveness liveness;
   PendingBands bands;              // of forecasts that leave the range

@@ -1,6 +1,7 @@
 #include "grace/models/lag_distance.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -35,50 +36,139 @@ float smallest(Lanes lanes) noexcept {
   return std::min(std::min(lanes[0], lanes[1]), std::min(lanes[2], lanes[3]));
 }
 
-// Moves the distances of a contiguous piece of the lags one step on.
-void pass(std::span<const float> past, std::span<float> distance, float now, float memory,
-          LagDistance::Nearest& nearest) noexcept {
-  constexpr float kMost = std::numeric_limits<float>::max();
-  Lanes stretch = Lanes{} + kMost;
-  Lanes value = stretch;
+// The distances take a step for each value of `now`. `past` is where the lags of the first one
+// begin; those of each further one begin one place before, at the value before it. By value: what
+// is written to the distances might be the Pass for all that the compiler knows.
+struct Pass {
+  const float* past;
+  std::span<float> distance;
+  std::span<const float> now;
+  float memory;
+  std::span<LagDistance::Nearest> nearest;
+};
+
+template <std::size_t kSteps>
+void pass(const Pass p) noexcept {
+  std::array<Lanes, kSteps> now, stretch, value;
+  for (std::size_t k = 0; k < kSteps; ++k) {
+    now[k] = Lanes{} + p.now[k];
+    stretch[k] = value[k] = Lanes{} + std::numeric_limits<float>::max();
+  }
+  const Lanes memory = Lanes{} + p.memory;
   std::size_t at = 0;
-  for (; at + kLanes <= past.size(); at += kLanes) {
-    const Lanes gap = now - load(&past[at]);
-    const Lanes apart = std::bit_cast<Lanes>(std::bit_cast<Bits>(gap) & INT32_MAX);
-    const Lanes sum = memory * load(&distance[at]) + (apart + kFloor);
-    std::memcpy(&distance[at], &sum, sizeof(sum));
-    value = smaller(apart, value);
-    stretch = smaller(sum, stretch);
+  for (; at + kLanes <= p.distance.size(); at += kLanes) {
+    Lanes sum = load(&p.distance[at]);
+    for (std::size_t k = 0; k < kSteps; ++k) {
+      const Lanes gap = now[k] - load(p.past + at - k);
+      const Lanes apart = std::bit_cast<Lanes>(std::bit_cast<Bits>(gap) & INT32_MAX);
+      sum = memory * sum + (apart + kFloor);
+      value[k] = smaller(apart, value[k]);
+      stretch[k] = smaller(sum, stretch[k]);
+    }
+    std::memcpy(&p.distance[at], &sum, sizeof(sum));
   }
-  nearest.value = std::min(nearest.value, smallest(value));
-  nearest.stretch = std::min(nearest.stretch, smallest(stretch));
-  for (; at < past.size(); ++at) {
-    const float apart = std::fabs(now - past[at]);
-    distance[at] = memory * distance[at] + (apart + kFloor);
-    nearest.value = std::min(nearest.value, apart);
-    nearest.stretch = std::min(nearest.stretch, distance[at]);
+  for (std::size_t k = 0; k < kSteps; ++k) {
+    p.nearest[k] = {smallest(stretch[k]), smallest(value[k])};
   }
+  for (; at < p.distance.size(); ++at) {
+    for (std::size_t k = 0; k < kSteps; ++k) {
+      const float apart = std::fabs(p.now[k] - p.past[at - k]);
+      p.distance[at] = p.memory * p.distance[at] + (apart + kFloor);
+      p.nearest[k].value = std::min(p.nearest[k].value, apart);
+      p.nearest[k].stretch = std::min(p.nearest[k].stretch, p.distance[at]);
+    }
+  }
+}
+
+constexpr std::size_t kTogether = LagDistance::kPassSteps;
+
+#if defined(__x86_64__)
+// pass<kTogether>() over all lags with the eight lanes of AVX2, where a processor has them: the
+// same operations on each lag, none fused, so the same result.
+constexpr std::size_t kWideLanes = 8;
+using WideLanes = float __attribute__((vector_size(kWideLanes * sizeof(float))));
+using WideBits = std::int32_t __attribute__((vector_size(kWideLanes * sizeof(float))));
+
+__attribute__((target("avx2"))) void pass_wide(const Pass p) noexcept {
+  static_assert(LagDistance::kLags % kWideLanes == 0);
+  WideLanes now[kTogether], stretch[kTogether], value[kTogether];
+  for (std::size_t k = 0; k < kTogether; ++k) {
+    now[k] = WideLanes{} + p.now[k];
+    stretch[k] = value[k] = WideLanes{} + std::numeric_limits<float>::max();
+  }
+  const WideLanes memory = WideLanes{} + p.memory;
+  for (std::size_t at = 0; at < LagDistance::kLags; at += kWideLanes) {
+    WideLanes sum, then;
+    std::memcpy(&sum, &p.distance[at], sizeof(sum));
+    for (std::size_t k = 0; k < kTogether; ++k) {
+      std::memcpy(&then, p.past + at - k, sizeof(then));
+      const WideLanes gap = now[k] - then;
+      const auto apart = reinterpret_cast<WideLanes>(reinterpret_cast<WideBits>(gap) & INT32_MAX);
+      sum = memory * sum + (apart + kFloor);
+      value[k] = apart < value[k] ? apart : value[k];
+      stretch[k] = sum < stretch[k] ? sum : stretch[k];
+    }
+    std::memcpy(&p.distance[at], &sum, sizeof(sum));
+  }
+  for (std::size_t k = 0; k < kTogether; ++k) {
+    p.nearest[k] = {stretch[k][0], value[k][0]};
+    for (std::size_t i = 1; i < kWideLanes; ++i) {
+      p.nearest[k].stretch = std::min(p.nearest[k].stretch, stretch[k][i]);
+      p.nearest[k].value = std::min(p.nearest[k].value, value[k][i]);
+    }
+  }
+}
+#endif
+
+using PassTogether = void (*)(Pass) noexcept;
+
+PassTogether choose() noexcept {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") != 0) return &pass_wide;
+#endif
+  return &pass<kTogether>;
+}
+
+// All lags.
+void pass_together(const Pass p) noexcept {
+  static const PassTogether chosen = choose();
+  chosen(p);
 }
 
 }  // namespace
 
 LagDistance::Nearest LagDistance::step(float value) noexcept {
   Nearest nearest;
-  if (count_ > 0) {
-    nearest.stretch = nearest.value = std::numeric_limits<float>::max();
-    // past_ is a ring: lags 1..first lie behind newest_, the others at its beginning.
-    const std::size_t first = std::min<std::size_t>(count_, kLags - newest_);
-    const std::span<const float> past(past_);
-    const std::span<float> distance(distance_);
-    pass(past.subspan(newest_, first), distance.first(first), value, memory_, nearest);
-    pass(past.first(count_ - first), distance.subspan(first, count_ - first), value, memory_,
-         nearest);
-    nearest.stretch *= 1.0F - memory_;
-  }
-  newest_ = static_cast<std::uint32_t>((newest_ + kLags - 1) % kLags);
-  past_[newest_] = value;
-  count_ = std::min<std::uint32_t>(count_ + 1, kLags);
+  steps({&value, 1}, {&nearest, 1});
   return nearest;
+}
+
+void LagDistance::steps(std::span<const float> values, std::span<Nearest> nearest) noexcept {
+  for (std::size_t at = 0; at < values.size();) {
+    // While lags are added each value has one more than the one before it.
+    const bool together = count_ == kLags && values.size() - at >= kTogether;
+    const std::size_t taken = together ? kTogether : 1;
+    if (newest_ < taken) make_room();
+    const Pass next{&past_[newest_], std::span(distance_).first(count_), values.subspan(at, taken),
+                    memory_, nearest.subspan(at, taken)};
+    for (const float value : next.now) past_[--newest_] = value;
+    if (together) {
+      pass_together(next);
+    } else if (count_ > 0) {
+      pass<1>(next);
+    } else {
+      next.nearest[0] = {};
+    }
+    for (Nearest& n : next.nearest) n.stretch *= 1.0F - memory_;
+    count_ = std::min<std::uint32_t>(count_ + 1, kLags);
+    at += taken;
+  }
+}
+
+void LagDistance::make_room() noexcept {
+  std::copy_backward(past_.begin() + newest_, past_.begin() + newest_ + kLags, past_.end());
+  newest_ = kRoom;
 }
 
 }  // namespace grace::models

@@ -68,16 +68,40 @@ SeriesAnomaly::SeriesAnomaly(std::uint32_t members) noexcept
       bounded_(kBoundedMemory),
       members_(members & kAllMembers) {}
 
+// Values that take their steps together.
+struct SeriesAnomaly::Batch {
+  static constexpr std::size_t kMax = LagDistance::kPassSteps;
+  std::array<Prepared, kMax> values;
+  std::size_t size = 0;
+};
+
 SeriesVerdict SeriesAnomaly::step(std::int64_t time_ns, double value) noexcept {
-  if (!(magnitude(value) <= kValueMax)) return {};
+  const SeriesValue only{time_ns, value};
+  return steps({&only, 1});
+}
+
+SeriesVerdict SeriesAnomaly::steps(std::span<const SeriesValue> values) noexcept {
   // With many series they are not in the caches; they come while the lags are compared.
   for (const TailHistogram& tail : tails_) __builtin_prefetch(&tail, 1);
   __builtin_prefetch(&surprise_tail_, 1);
-  const double now = judged(value);
-  if (steps_ == 0) origin_ = now;
-  const Oddities odd = oddities(time_ns, now);
-  ++steps_;
-  return combine(odd);
+  SeriesVerdict verdict;
+  Batch batch;
+  for (const SeriesValue& v : values) {
+    const bool is_value = magnitude(v.value) <= kValueMax;
+    if (is_value) {
+      const double now = judged(v.value);
+      // It began anew: what waits is forgotten with the rest.
+      if (steps_ == 0) batch.size = 0;
+      batch.values[batch.size++] = prepare(v.time_ns, now);
+    }
+    const bool last = &v == &values.back();
+    if (batch.size == Batch::kMax || (last && batch.size > 0)) {
+      verdict = judge(batch);
+      batch.size = 0;
+    }
+    if (!is_value) verdict = {};
+  }
+  return verdict;
 }
 
 void SeriesAnomaly::begin_anew(Kind kind, double value) noexcept {
@@ -116,7 +140,8 @@ double SeriesAnomaly::judged(double value) noexcept {
   return value - before;
 }
 
-SeriesAnomaly::Oddities SeriesAnomaly::oddities(std::int64_t time_ns, double value) noexcept {
+SeriesAnomaly::Prepared SeriesAnomaly::prepare(std::int64_t time_ns, double value) noexcept {
+  if (steps_ == 0) origin_ = value;
   // Differences are the same wherever zero is, and floats are finer near it.
   const double x = value - origin_;
   const double out = magnitude(x - center_.mean);
@@ -135,34 +160,61 @@ SeriesAnomaly::Oddities SeriesAnomaly::oddities(std::int64_t time_ns, double val
   const double relative =
       sign_of(value) *
       core::exact_log(1.0 + magnitude(value) / (kRelativePart * size_.mean + kTiny));
-  const LagDistance::Nearest nearest = pattern_.step(static_cast<float>(x));
+  return {
+      time_ns, ++steps_, x, out, unit, static_cast<float>(relative), static_cast<float>(bounded)};
+}
 
+SeriesVerdict SeriesAnomaly::judge(const Batch& batch) noexcept {
+  const std::size_t size = batch.size;
+  using Nearest = std::array<LagDistance::Nearest, Batch::kMax>;
+  const auto nearest_of = [&](LagDistance& lags, auto&& number_of) {
+    std::array<float, Batch::kMax> numbers{};
+    Nearest nearest;
+    for (std::size_t i = 0; i < size; ++i) numbers[i] = number_of(batch.values[i]);
+    lags.steps(std::span(numbers).first(size), std::span(nearest).first(size));
+    return nearest;
+  };
+  const Nearest pattern =
+      nearest_of(pattern_, [](const Prepared& p) { return static_cast<float>(p.x); });
+  const Nearest relative = nearest_of(relative_, [](const Prepared& p) { return p.relative; });
+  const Nearest bounded = nearest_of(bounded_, [](const Prepared& p) { return p.bounded; });
+  SeriesVerdict verdict;
+  for (std::size_t i = 0; i < size; ++i) {
+    const Prepared& now = batch.values[i];
+    verdict = combine(oddities(now, pattern[i], relative[i].stretch, bounded[i].stretch), now.step);
+  }
+  return verdict;
+}
+
+SeriesAnomaly::Oddities SeriesAnomaly::oddities(const Prepared& now,
+                                                const LagDistance::Nearest& pattern, float relative,
+                                                float bounded) noexcept {
   Oddities odd{};
   const auto at = [&odd](SeriesMember member) -> double& {
     return odd[static_cast<std::size_t>(member)];
   };
-  at(SeriesMember::kPattern) = static_cast<double>(nearest.stretch);
-  at(SeriesMember::kRelativePattern) =
-      static_cast<double>(relative_.step(static_cast<float>(relative)).stretch);
-  at(SeriesMember::kBoundedPattern) =
-      static_cast<double>(bounded_.step(static_cast<float>(bounded)).stretch);
-  at(SeriesMember::kNewValue) = static_cast<double>(nearest.value) / (unit + kFarPart * out);
-  at(SeriesMember::kTimeOfDay) = magnitude(season_.step(time_ns, x).value);
-  at(SeriesMember::kHour) = hour_.step(time_ns, x);
+  at(SeriesMember::kPattern) = static_cast<double>(pattern.stretch);
+  at(SeriesMember::kRelativePattern) = static_cast<double>(relative);
+  at(SeriesMember::kBoundedPattern) = static_cast<double>(bounded);
+  at(SeriesMember::kNewValue) =
+      static_cast<double>(pattern.value) / (now.unit + kFarPart * now.out);
+  at(SeriesMember::kTimeOfDay) = magnitude(season_.step(now.time_ns, now.x).value);
+  at(SeriesMember::kHour) = hour_.step(now.time_ns, now.x);
   at(SeriesMember::kLevel) =
-      magnitude(level_fast_.step(x, kFastGain) - level_slow_.step(x, kSlowGain));
-  at(SeriesMember::kSpread) = change_.step(steps_ == 0 ? 0.0 : magnitude(x - before_), kChangeGain);
-  before_ = x;
+      magnitude(level_fast_.step(now.x, kFastGain) - level_slow_.step(now.x, kSlowGain));
+  at(SeriesMember::kSpread) =
+      change_.step(now.step == 1 ? 0.0 : magnitude(now.x - before_), kChangeGain);
+  before_ = now.x;
   return odd;
 }
 
 static_assert(SeriesAnomaly::kMemberTail <= TailHistogram::kRare, "what is common adds nothing");
 
-SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
+SeriesVerdict SeriesAnomaly::combine(const Oddities& odd, std::uint64_t step) noexcept {
   SeriesVerdict verdict;
   for (std::size_t i = 0; i < kSeriesMemberCount; ++i) {
     if ((members_ >> i & 1U) == 0) continue;
-    const bool usual = steps_ <= kWarmupSteps || tails_[i].common(odd[i]);
+    const bool usual = step <= kWarmupSteps || tails_[i].common(odd[i]);
     const double tail = usual ? kMemberTail : tails_[i].middle(odd[i]);
     tails_[i].add(odd[i]);
     if (tail >= kMemberTail) continue;
@@ -174,7 +226,7 @@ SeriesVerdict SeriesAnomaly::combine(const Oddities& odd) noexcept {
       verdict.member = static_cast<SeriesMember>(i);
     }
   }
-  if (steps_ <= kWarmupSteps) return verdict;
+  if (step <= kWarmupSteps) return verdict;
   verdict.tail_probability = surprise_tail_.conservative(verdict.surprise);
   surprise_tail_.add(verdict.surprise);
   if (verdict.surprise > held_ + kOnsetMargin) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "../dice.h"
@@ -55,6 +57,31 @@ TEST(LagDistance, EqualsItsDefinitionBeyondTheRingsEnd) {
       const auto wanted = by_definition(x, static_cast<double>(memory));
       ASSERT_NEAR(nearest.stretch, wanted.stretch, 1e-5) << memory << ' ' << i;
       ASSERT_NEAR(nearest.value, wanted.value, 1e-7) << memory << ' ' << i;
+    }
+  }
+}
+
+// Bit by bit, whatever the processor has: values one by one never take the widest lanes.
+TEST(LagDistance, ValuesAtOnceAreValuesOneByOne) {
+  for (const float memory : {0.0F, 0.5F, 0.75F}) {
+    LagDistance one(memory);
+    LagDistance other(memory);
+    std::uint64_t at = 0;
+    while (at < 5 * LagDistance::kLags) {
+      std::array<float, 11> values{};
+      std::array<LagDistance::Nearest, 11> nearest{};
+      const std::size_t size = 1 + static_cast<std::size_t>(10.99 * testing::uniform_at(at + 7));
+      for (std::size_t i = 0; i < size; ++i) {
+        // Also large next to small ones, whose sums are rounded.
+        const float scale = (at + i) % 97 == 0 ? 1e6F : 1.0F;
+        values[i] = (at + i) % 3'000 < 300 ? 2.0F : scale * noise(at + i);
+      }
+      other.steps(std::span(values).first(size), std::span(nearest).first(size));
+      for (std::size_t i = 0; i < size; ++i, ++at) {
+        const auto wanted = one.step(values[i]);
+        ASSERT_EQ(nearest[i].stretch, wanted.stretch) << memory << ' ' << at;
+        ASSERT_EQ(nearest[i].value, wanted.value) << memory << ' ' << at;
+      }
     }
   }
 }

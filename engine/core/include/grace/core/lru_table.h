@@ -56,9 +56,22 @@ class LruTable {
   Slot& operator[](std::uint32_t slot) noexcept { return nodes_[slot].content; }
   const Slot& operator[](std::uint32_t slot) const noexcept { return nodes_[slot].content; }
 
-  // The caller will soon ask for `slot`, which may be any number.
-  void prefetch(std::uint32_t slot) const noexcept {
-    if (slot < nodes_.size()) __builtin_prefetch(&nodes_[slot], 1);
+  // The caller will soon ask for `slot`, which may be any number, and read so many cache lines.
+  void prefetch(std::uint32_t slot, std::size_t lines = 1) const noexcept {
+    if (slot >= nodes_.size()) return;
+    const char* const node = reinterpret_cast<const char*>(&nodes_[slot]);
+    for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(node + i * kCacheLineBytes, 1);
+  }
+  // The caller will soon look for `key`.
+  void prefetch_key(std::uint64_t key) const noexcept { __builtin_prefetch(&index_[home(key)]); }
+  // Where find() looks first, without a look at the slot itself: it may hold another key. Any
+  // number when the key is not there.
+  [[nodiscard]] std::uint32_t likely_slot(std::uint64_t key) const noexcept {
+    for (std::size_t at = home(key);; at = next(at)) {
+      const std::uint64_t entry = index_[at];
+      if (entry == 0) return kNoSlot;
+      if (tag_of(entry) == tag(key)) return slot_of(entry);
+    }
   }
 
   // Calls `visit(slot)` for each slot in use, in the order of their numbers: the same order on

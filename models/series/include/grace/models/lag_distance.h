@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace grace::models {
 
@@ -16,10 +17,14 @@ namespace grace::models {
 // far from everything once and near to itself from then on, which marks the beginning of what is
 // new and not the rest.
 //
-// 8 KiB, no allocation. Not thread safe. Values must be finite and within +-1e31.
+// Several values at once read and write the distances once for every kPassSteps of them, with the
+// same result to the last bit: each lag's distance takes the same steps in the same order.
+//
+// 8.5 KiB, no allocation. Not thread safe. Values must be finite and within +-1e31.
 class LagDistance {
  public:
   static constexpr std::size_t kLags = 1024;
+  static constexpr std::size_t kPassSteps = 4;
 
   struct Nearest {
     float stretch = 0.0F;  // (1 - memory) * min D
@@ -31,12 +36,19 @@ class LagDistance {
 
   // 0 and 0 as long as there is nothing to compare with.
   Nearest step(float value) noexcept;
+  // The same one after the other; `nearest` has room for as many.
+  void steps(std::span<const float> values, std::span<Nearest> nearest) noexcept;
 
  private:
+  // How far new values move down before the lags are moved back up at once.
+  static constexpr std::size_t kRoom = 128;
+
+  void make_room() noexcept;
+
   // Newest first, so that a lag's neighbours in memory are the neighbouring lags.
-  std::array<float, kLags> past_{};
+  std::array<float, kRoom + kLags> past_{};
   std::array<float, kLags> distance_{};  // by lag - 1
-  std::uint32_t newest_ = 0;             // place of x_{t-1} in past_
+  std::uint32_t newest_ = kRoom;         // place of x_{t-1} in past_
   std::uint32_t count_ = 0;              // lags that exist
   float memory_;
 };

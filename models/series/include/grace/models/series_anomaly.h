@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "grace/models/lag_distance.h"
@@ -25,6 +26,11 @@ enum class SeriesMember : std::uint8_t {
 inline constexpr std::size_t kSeriesMemberCount = 8;
 
 [[nodiscard]] std::string_view name_of(SeriesMember member) noexcept;
+
+struct SeriesValue {
+  std::int64_t time_ns = 0;
+  double value = 0.0;
+};
 
 struct SeriesVerdict {
   // [0, 1): the one score to set a threshold on; kScoreThreshold by default. It is raised where
@@ -71,6 +77,10 @@ class SeriesAnomaly {
   explicit SeriesAnomaly(std::uint32_t members = kAllMembers) noexcept;
 
   SeriesVerdict step(std::int64_t time_ns, double value) noexcept;
+  // The same one after the other; the verdict is on the last. The state is read and written once
+  // for every LagDistance::kPassSteps values, which is most of what a value costs where it does not
+  // stay in the caches.
+  SeriesVerdict steps(std::span<const SeriesValue> values) noexcept;
 
   // Values judged since the model began, or began anew as a counter.
   [[nodiscard]] std::uint64_t step_count() const noexcept { return steps_; }
@@ -79,11 +89,24 @@ class SeriesAnomaly {
  private:
   enum class Kind : std::uint8_t { kUndecided, kGauge, kCounter };
   using Oddities = std::array<double, kSeriesMemberCount>;
+  // What the members make of a value before any of them compares it with its past.
+  struct Prepared {
+    std::int64_t time_ns;
+    std::uint64_t step;  // from 1 on
+    double x;            // relative to origin_
+    double out;          // how far from the centre
+    double unit;         // deviation
+    float relative, bounded;
+  };
+  struct Batch;
 
   // The value to judge: the value itself, or a counter's increment.
   double judged(double value) noexcept;
-  Oddities oddities(std::int64_t time_ns, double value) noexcept;
-  SeriesVerdict combine(const Oddities& oddities) noexcept;
+  Prepared prepare(std::int64_t time_ns, double value) noexcept;
+  SeriesVerdict judge(const Batch& batch) noexcept;
+  Oddities oddities(const Prepared& now, const LagDistance::Nearest& pattern, float relative,
+                    float bounded) noexcept;
+  SeriesVerdict combine(const Oddities& oddities, std::uint64_t step) noexcept;
   // Forgets everything; `value` is the last one as it came.
   void begin_anew(Kind kind, double value) noexcept;
 
