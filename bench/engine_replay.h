@@ -38,6 +38,13 @@ struct Threads {
   }
 };
 
+// What gets most out of so many workers on two CPUs: one has threads beside it, more have none.
+constexpr Threads threads_for(std::size_t workers) {
+  return {.workers = workers,
+          .threading = workers == 1 ? pipeline::Threading::kPipeline
+                                    : pipeline::Threading::kRunToCompletion};
+}
+
 struct ReplayOptions {
   Threads threads = {};
   std::string journal = {};  // recorded there; empty: not

@@ -72,9 +72,8 @@ constexpr std::array kRows{
 
 // --- contestants ---
 
-// What gets most out of one worker, and out of two CPUs.
-constexpr Threads kOneWorker{.workers = 1, .threading = grace::pipeline::Threading::kPipeline};
-constexpr Threads kTwoWorkers{.workers = 2};
+constexpr Threads kOneWorker = threads_for(1);
+constexpr Threads kTwoWorkers = threads_for(2);
 // What `grace run` does when it is not told otherwise, and without sleeping.
 constexpr Threads kDefault{};
 constexpr Threads kLowLatency{.idle = core::IdlePolicy::kYield};

@@ -5,9 +5,9 @@
 //   [the same file] -> grace::pipeline::Engine with the production detectors -> decision digest
 //
 // One contestant after the other, pair by pair, so that a busy machine disturbs all alike; the
-// median of the pairs' ratios is what counts. simdjson is one thread; the engine has 1 and 2
-// workers besides its ingest and ordered threads. Two figures for simdjson: reading the file as the
-// engine does (`file`), and with the text in memory beforehand (`memory`, the stricter one).
+// median of the pairs' ratios is what counts. simdjson is one thread; the engine has 1 worker
+// besides its ingest and ordered threads, or 2 alone. Two figures for simdjson: reading the file as
+// the engine does (`file`), and with the text in memory beforehand (`memory`, the stricter one).
 // Before times are believed, simdjson's counts and sums, the engine's counts and its digest must be
 // the same in every run. Between the runs a hiccup meter watches each CPU, during them the kernel's
 // books tell: over 2% of time lost to others, the result is inconclusive. Not measured: a ledger on
@@ -66,7 +66,7 @@ double timed_simdjson(const std::function<Sums()>& run, const Sums& expected) {
 }
 
 Replay run_engine(const std::string& path, std::size_t workers) {
-  auto run = replay_file(path, {.threads = {.workers = workers}});
+  auto run = replay_file(path, {.threads = threads_for(workers)});
   if (!run) fail(run.error().message);
   return std::move(*run);
 }

@@ -152,6 +152,18 @@ def mixes_and_rules_are_swept_by_name(grace, arguments):
           ("generated: realistic metrics", 7), "settings")
 
 
+def results_say_which_threads_there_were(grace, arguments):
+    point = bench(grace, "run", "--rate", "5k", *TINY)["points"][0]
+    equal((point["threading"], point["idle"]), ("run_to_completion", "park"), "by default")
+    config = grace.write("threads.toml", '[engine]\nthreading = "pipeline"\nidle = "yield"\n')
+    arguments = ("run", "--rate", "5k", "--config", config, *TINY)
+    point = bench(grace, *arguments)["points"][0]
+    equal((point["threading"], point["idle"]), ("pipeline", "yield"), "as configured")
+    account(point)
+    text = grace.run("bench", *arguments).stdout
+    check("1 worker(s), pipeline, yield, " in text, text)
+
+
 def what_no_rate_holds_is_said_and_has_its_floor(grace, arguments):
     search = ["search", "--slo", "p50=1ns", "--repetitions", "1", *TINY]
     result = bench(grace, *search)
@@ -263,6 +275,7 @@ if __name__ == "__main__":
                   what_others_disturbed_is_made_again, arrivals_come_as_they_are_asked_for,
                   sweeps_plans_and_comparisons_rest_on_results,
                   mixes_and_rules_are_swept_by_name,
+                  results_say_which_threads_there_were,
                   what_no_rate_holds_is_said_and_has_its_floor, others_on_the_socket_are_noticed,
                   a_running_engine_is_loaded_over_its_sockets, wrong_use_is_named,
                   a_stopped_process_is_shown_beside_arithmetic], __doc__)

@@ -38,9 +38,18 @@ std::string workers_of(const JsonValue& entry) {
   return entry["workers"].is_null() ? std::string(entry["target"].as_string())
                                     : whole(entry["workers"]) + " worker(s)";
 }
-// The mix and the rules, where they are not the usual ones.
+std::string threads_of(const JsonValue& entry) {
+  if (entry["threading"].is_null()) return "?";
+  return std::string(entry["threading"].as_string()) + ", " +
+         std::string(entry["idle"].as_string());
+}
+// Threads, mix and rules, where they are not the usual ones.
 std::string of_what(const JsonValue& entry) {
   std::string text;
+  if (entry["threading"].as_string() == "pipeline") text += ", pipeline";
+  if (const auto idle = entry["idle"].as_string(); !idle.empty() && idle != "park") {
+    text += ", " + std::string(idle);
+  }
   if (const auto mix = entry["mix"].as_string(); !mix.empty() && mix != "mixed") {
     text += ", " + std::string(mix);
   }
@@ -253,22 +262,22 @@ Plot workers_plot(const JsonValue& result) {
 }
 
 harness::Table points_table(const std::vector<const JsonValue*>& points) {
-  harness::Table table{
-      "Runs",
-      {"offered", "workers", "services", "mix", "rules", "completed", "p50", "p99", "p99.9", "max",
-       "service p99.9", "generator p99.9", "floor p99.9", "unsent", "unfinished", "backlog grows"},
-      {}};
+  harness::Table table{"Runs",
+                       {"offered", "workers", "threads", "services", "mix", "rules", "completed",
+                        "p50", "p99", "p99.9", "max", "service p99.9", "generator p99.9",
+                        "floor p99.9", "unsent", "unfinished", "backlog grows"},
+                       {}};
   for (const JsonValue* point : points) {
     const JsonValue& p = *point;
     const JsonValue& response = p["response_ns"];
-    table.rows.push_back({rate(p["offered_rate"]), known(p["workers"]), known(p["services"]),
-                          p["mix"].is_null() ? "?" : std::string(p["mix"].as_string()),
-                          p["rules"].is_null() ? "as configured" : whole(p["rules"]),
-                          rate(p["completed_rate"]), span(response["p50"]), span(response["p99"]),
-                          span(response["p99.9"]), span(response["max"]),
-                          span(p["service_ns"]["p99.9"]), span(p["generator_delay_ns"]["p99.9"]),
-                          span(p["floor_response_ns"]["p99.9"]), whole(p["unsent"]),
-                          whole(p["unfinished"]), p["backlog_grows"].as_bool() ? "yes" : "no"});
+    table.rows.push_back(
+        {rate(p["offered_rate"]), known(p["workers"]), threads_of(p), known(p["services"]),
+         p["mix"].is_null() ? "?" : std::string(p["mix"].as_string()),
+         p["rules"].is_null() ? "as configured" : whole(p["rules"]), rate(p["completed_rate"]),
+         span(response["p50"]), span(response["p99"]), span(response["p99.9"]),
+         span(response["max"]), span(p["service_ns"]["p99.9"]),
+         span(p["generator_delay_ns"]["p99.9"]), span(p["floor_response_ns"]["p99.9"]),
+         whole(p["unsent"]), whole(p["unfinished"]), p["backlog_grows"].as_bool() ? "yes" : "no"});
   }
   return table;
 }
@@ -276,13 +285,13 @@ harness::Table points_table(const std::vector<const JsonValue*>& points) {
 harness::Table searches_table(const JsonValue& result) {
   harness::Table table{
       "Highest rate that held the objective",
-      {"workers", "mix", "rules", "objective", "rate", "each repetition", "trials"},
+      {"workers", "threads", "mix", "rules", "objective", "rate", "each repetition", "trials"},
       {}};
   for (const JsonValue& search : result["searches"].array()) {
     std::string each;
     for (const JsonValue& one : search["found"].array()) each += rate(one) + " ";
     const bool open = search["limit_not_reached"].as_bool();
-    table.rows.push_back({known(search["workers"]),
+    table.rows.push_back({known(search["workers"]), threads_of(search),
                           search["mix"].is_null() ? "?" : std::string(search["mix"].as_string()),
                           search["rules"].is_null() ? "as configured" : whole(search["rules"]),
                           std::string(search["objective"].as_string()),

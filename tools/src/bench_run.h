@@ -73,9 +73,14 @@ class Bench {
   }
 
   void write_head(core::JsonWriter& json) const {
+    const pipeline::EngineConfig& engine = config_.app.engine;
     json.field("target", target()).key("workers");
     // Those of a sidecar are not known here.
-    is_sidecar() ? json.null() : json.value(std::uint64_t{config_.app.engine.workers});
+    is_sidecar() ? json.null() : json.value(std::uint64_t{engine.workers});
+    json.key("threading");
+    is_sidecar() ? json.null() : json.value(pipeline::name_of(engine.threading));
+    json.key("idle");
+    is_sidecar() ? json.null() : json.value(core::name_of(engine.idle));
     json.key("services");
     // Nor those of lines that were not made here.
     arguments_.input.empty() ? json.value(arguments_.services) : json.null();

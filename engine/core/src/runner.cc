@@ -21,10 +21,22 @@ constexpr std::chrono::microseconds kParkMaxMin{1};
 
 }  // namespace
 
+std::string_view name_of(IdlePolicy policy) noexcept {
+  switch (policy) {
+    case IdlePolicy::kSpin:
+      return "spin";
+    case IdlePolicy::kYield:
+      return "yield";
+    case IdlePolicy::kPark:
+      break;
+  }
+  return "park";
+}
+
 std::optional<IdlePolicy> idle_policy_from(std::string_view name) noexcept {
-  if (name == "spin") return IdlePolicy::kSpin;
-  if (name == "yield") return IdlePolicy::kYield;
-  if (name == "park") return IdlePolicy::kPark;
+  for (const IdlePolicy policy : {IdlePolicy::kSpin, IdlePolicy::kYield, IdlePolicy::kPark}) {
+    if (name == name_of(policy)) return policy;
+  }
   return std::nullopt;
 }
 

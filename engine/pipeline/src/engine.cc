@@ -99,9 +99,14 @@ class DeadLetters final : public parse::RejectSink {
 
 }  // namespace
 
+std::string_view name_of(Threading threading) noexcept {
+  return threading == Threading::kPipeline ? "pipeline" : "run_to_completion";
+}
+
 std::optional<Threading> threading_from(std::string_view name) noexcept {
-  if (name == "run_to_completion") return Threading::kRunToCompletion;
-  if (name == "pipeline") return Threading::kPipeline;
+  for (const Threading threading : {Threading::kRunToCompletion, Threading::kPipeline}) {
+    if (name == name_of(threading)) return threading;
+  }
   return std::nullopt;
 }
 

@@ -31,6 +31,7 @@ enum class IdlePolicy : std::uint8_t {
 };
 // "spin", "yield", "park".
 [[nodiscard]] std::optional<IdlePolicy> idle_policy_from(std::string_view name) noexcept;
+[[nodiscard]] std::string_view name_of(IdlePolicy policy) noexcept;
 
 struct RunnerConfig {
   // --- behaviour ---

@@ -47,6 +47,7 @@ enum class Threading : std::uint8_t {
 };
 // "run_to_completion", "pipeline".
 [[nodiscard]] std::optional<Threading> threading_from(std::string_view name) noexcept;
+[[nodiscard]] std::string_view name_of(Threading threading) noexcept;
 
 struct EngineConfig {
   // --- behaviour ---
