@@ -146,6 +146,10 @@ Cost cost_of_second_half(const std::string& text, std::size_t workers) {
   RunOptions options;
   options.workers = workers;
   options.mode = schedule::Mode::kObserve;
+  // Allocations are told apart by thread, and the ordered stage, which may allocate, has one.
+  options.adjust = [](tools::AppConfig& config) {
+    config.engine.threading = pipeline::Threading::kPipeline;
+  };
   options.adjust_subsystems = [&](core::SubsystemList& list) {
     list.push_back(std::make_unique<Watch>(watched, half));
   };
