@@ -56,14 +56,6 @@ void set_limit(decltype(RLIMIT_CPU) resource, std::uint64_t value) {
   if (::getppid() != guard_pid) ::_exit(127);  // it died before the line above
   if (::dup2(output_fd, STDOUT_FILENO) < 0 || ::dup2(output_fd, STDERR_FILENO) < 0) ::_exit(127);
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
-  const auto seconds = static_cast<std::uint64_t>(request.command.timeout.count() / 1000);
-  set_limit(RLIMIT_CPU, seconds + 1);
-  set_limit(RLIMIT_AS, limits.memory_bytes_max);
-  set_limit(RLIMIT_NOFILE, limits.files_max);
-  set_limit(RLIMIT_NPROC, limits.processes_max);
-  set_limit(RLIMIT_FSIZE, limits.file_bytes_max);
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
   if (limits.no_new_privileges) ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::umask(077);
   if (::chdir("/") != 0) exec_failed("chdir /");
@@ -78,6 +70,15 @@ void set_limit(decltype(RLIMIT_CPU) resource, std::uint64_t value) {
   }
   argv.push_back(nullptr);
   char* const no_environment[] = {nullptr};
+  const auto seconds = static_cast<std::uint64_t>(request.command.timeout.count() / 1000);
+  set_limit(RLIMIT_CPU, seconds + 1);
+  set_limit(RLIMIT_NOFILE, limits.files_max);
+  set_limit(RLIMIT_NPROC, limits.processes_max);
+  set_limit(RLIMIT_FSIZE, limits.file_bytes_max);
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  // Last: this process has the executor's memory still, which may be over it, and could take none.
+  set_limit(RLIMIT_AS, limits.memory_bytes_max);
   ::execve(argv[0], argv.data(), no_environment);
   exec_failed(argv[0]);
 }
