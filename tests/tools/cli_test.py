@@ -103,6 +103,21 @@ def what_the_ledger_proves_holds_without_it(grace, arguments):
     return f"{records} records"
 
 
+def a_replay_takes_the_cpus_it_may_use_unless_told(grace, arguments):
+    stream = grace.write("stream", grace.run("gen", "--count", "2000").stdout)
+    told = grace.write("told.toml", "[engine]\nworkers = 1\n")
+    silent = grace.write("silent.toml", '[engine]\nidle = "park"\n')
+    digests = set()
+    for words, workers in (([], min(len(os.sched_getaffinity(0)), 4)),
+                           (["--config", silent], min(len(os.sched_getaffinity(0)), 4)),
+                           (["--config", told], 1), (["--config", told, "--workers", "3"], 3)):
+        summary = grace.json("replay", stream, *words)
+        equal(summary["workers"], workers, words)
+        digests.add(summary["decision_digest"])
+    equal(len(digests), 1, "digests")
+    return f"{min(len(os.sched_getaffinity(0)), 4)} workers"
+
+
 def wrong_use_exits_with_2_and_says_what(grace, arguments):
     empty = grace.write("empty", "")
     cases = [
@@ -451,7 +466,9 @@ def many_control_clients_are_served(grace, arguments):
 
 
 if __name__ == "__main__":
-    harness.main([every_command_has_help_with_an_example, wrong_use_exits_with_2_and_says_what,
+    harness.main([every_command_has_help_with_an_example,
+                  a_replay_takes_the_cpus_it_may_use_unless_told,
+                  wrong_use_exits_with_2_and_says_what,
                   without_an_engine_commands_exit_with_1, settings_are_checked_with_their_place,
                   completion_completes, a_stream_is_generated_by_its_seed,
                   replay_reads_what_it_is_given, replay_keeps_pace, a_live_engine_obeys,

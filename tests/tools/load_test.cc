@@ -81,6 +81,7 @@ TEST(LineMaker, StopsWhenNobodyTakesItsLines) {
   LineMaker maker(*stream, arrivals, span, timing);
   while (maker.next() == nullptr) std::this_thread::yield();
   maker.pop();
+  EXPECT_FALSE(maker.ended()) << "hours of lines are left";
 }
 
 class Loaded : public ::testing::Test {
@@ -155,6 +156,7 @@ TEST_F(Loaded, TheNullServiceCompletesAll) {
          {pipeline::Threading::kRunToCompletion, pipeline::Threading::kPipeline}) {
       pipeline::EngineConfig threads;
       threads.threading = threading;
+      threads.workers = way == nullptr ? 1 : 2;
       const auto load = run_null_load(*stream_, arrivals_, span_, threads, way);
       ASSERT_TRUE(load.has_value()) << load.error().message;
       EXPECT_EQ(load->completed, 4'000U);

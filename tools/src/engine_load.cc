@@ -283,19 +283,19 @@ core::Result<harness::LoadResult> run_null_load(const LoadStream& stream,
   core::SpscRing<std::uint64_t> handover(64);
   NullIngest ingest(**source, handover, ingest::IngestConfig{}.chunk_target_bytes);
   NullOrdered ordered(handover, observer.marks());
-  core::RunnerConfig runner;
-  runner.idle = threads.idle;
-  std::vector<std::unique_ptr<core::Runner>> runners;  // in flow order
-  if (threads.threading == pipeline::Threading::kPipeline) {
-    runner.name = "ingest";
-    runners.push_back(std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ingest}));
-    runner.name = "ordered";
-    runners.push_back(std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ordered}));
+  // One worker runs both stages; of several the first runs the one and the last the other.
+  const bool apart = threads.threading == pipeline::Threading::kPipeline || threads.workers > 1;
+  std::vector<std::vector<core::Stage*>> stages;  // by thread, in flow order
+  if (apart) {
+    stages = {{&ingest}, {&ordered}};
   } else {
-    runner.name = "worker 0";
-    runners.push_back(
-        std::make_unique<core::Runner>(runner, std::vector<core::Stage*>{&ingest, &ordered}));
+    stages = {{&ingest, &ordered}};
   }
+  core::RunnerConfig runner;
+  runner.name = "floor";
+  runner.idle = threads.idle;
+  std::vector<std::unique_ptr<core::Runner>> runners;
+  for (auto& each : stages) runners.push_back(std::make_unique<core::Runner>(runner, each));
   for (auto& each : runners) each->start();
   if (publishing) publishing->start();
   const std::int64_t end_ns = observe(observer, timing, span, [&] { return ingest.ended(); });

@@ -48,8 +48,8 @@ struct EngineRun {
 [[nodiscard]] core::Result<EngineRun> run_engine_load(const EngineLoad& load);
 
 // The same generator and observer around a service that does nothing but hand chunks on, from
-// thread to thread where the engine's `threads` (idle, threading) would: what the harness itself
-// adds, the floor under every figure.
+// thread to thread where the engine's `threads` (workers, threading, idle) would: what the harness
+// itself adds, the floor under every figure.
 [[nodiscard]] core::Result<harness::LoadResult> run_null_load(
     const LoadStream& stream, const harness::ArrivalConfig& arrivals, const harness::LoadSpan& span,
     const pipeline::EngineConfig& threads, const PublishStream* published = nullptr);

@@ -1,8 +1,6 @@
 #include "grace/models/lag_distance.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -15,26 +13,18 @@ namespace {
 // which cost a hundred times as much. Far below what TailHistogram tells from 0.
 constexpr float kFloor = 1e-30F;
 
-// Four lanes: what the smallest x86-64 and ARM64 processors have. The compiler's vector types, as
-// it does not find this by itself: a minimum is not reordered without leave. Here that is harmless:
-// the minimum of numbers (none is NaN) does not depend on the order.
-constexpr std::size_t kLanes = 4;
-using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
-using Bits = std::int32_t __attribute__((vector_size(kLanes * sizeof(float))));
-
-Lanes load(const float* from) noexcept {
-  Lanes lanes;
-  std::memcpy(&lanes, from, sizeof(lanes));
-  return lanes;
-}
-
-Lanes smaller(Lanes a, Lanes b) noexcept {
-  return a < b ? a : b;
-}
-
-float smallest(Lanes lanes) noexcept {
-  return std::min(std::min(lanes[0], lanes[1]), std::min(lanes[2], lanes[3]));
-}
+// The compiler's vector types, as it does not find this by itself: a minimum is not reordered
+// without leave. Here that is harmless: the minimum of numbers (none is NaN) does not depend on the
+// order. Four lanes are what the smallest x86-64 and ARM64 processors have.
+struct FourLanes {
+  using Floats = float __attribute__((vector_size(16)));
+  using Bits = std::int32_t __attribute__((vector_size(16)));
+};
+struct EightLanes {
+  using Floats = float __attribute__((vector_size(32)));
+  using Bits = std::int32_t __attribute__((vector_size(32)));
+};
+constexpr std::size_t kTogether = LagDistance::kPassSteps;
 
 // The distances take a step for each value of `now`. `past` is where the lags of the first one
 // begin; those of each further one begin one place before, at the value before it. By value: what
@@ -47,30 +37,46 @@ struct Pass {
   std::span<LagDistance::Nearest> nearest;
 };
 
-template <std::size_t kSteps>
-void pass(const Pass p) noexcept {
-  std::array<Lanes, kSteps> now, stretch, value;
+// As far as whole lanes go; the lag behind them. Inlined into what is compiled for a processor: the
+// same operations on each lag, none fused, so the same result on each.
+template <typename Lanes, std::size_t kSteps>
+[[gnu::always_inline]] inline std::size_t pass_lanes(const Pass& p) noexcept {
+  using Floats = typename Lanes::Floats;
+  using Bits = typename Lanes::Bits;
+  constexpr std::size_t kLanes = sizeof(Floats) / sizeof(float);
+  Floats now[kSteps], stretch[kSteps], value[kSteps];
   for (std::size_t k = 0; k < kSteps; ++k) {
-    now[k] = Lanes{} + p.now[k];
-    stretch[k] = value[k] = Lanes{} + std::numeric_limits<float>::max();
+    now[k] = Floats{} + p.now[k];
+    stretch[k] = value[k] = Floats{} + std::numeric_limits<float>::max();
   }
-  const Lanes memory = Lanes{} + p.memory;
+  const Floats memory = Floats{} + p.memory;
   std::size_t at = 0;
   for (; at + kLanes <= p.distance.size(); at += kLanes) {
-    Lanes sum = load(&p.distance[at]);
+    Floats sum, then;
+    std::memcpy(&sum, &p.distance[at], sizeof(sum));
     for (std::size_t k = 0; k < kSteps; ++k) {
-      const Lanes gap = now[k] - load(p.past + at - k);
-      const Lanes apart = std::bit_cast<Lanes>(std::bit_cast<Bits>(gap) & INT32_MAX);
+      std::memcpy(&then, p.past + at - k, sizeof(then));
+      const Floats gap = now[k] - then;
+      const auto apart = reinterpret_cast<Floats>(reinterpret_cast<Bits>(gap) & INT32_MAX);
       sum = memory * sum + (apart + kFloor);
-      value[k] = smaller(apart, value[k]);
-      stretch[k] = smaller(sum, stretch[k]);
+      value[k] = apart < value[k] ? apart : value[k];
+      stretch[k] = sum < stretch[k] ? sum : stretch[k];
     }
     std::memcpy(&p.distance[at], &sum, sizeof(sum));
   }
   for (std::size_t k = 0; k < kSteps; ++k) {
-    p.nearest[k] = {smallest(stretch[k]), smallest(value[k])};
+    p.nearest[k] = {stretch[k][0], value[k][0]};
+    for (std::size_t i = 1; i < kLanes; ++i) {
+      p.nearest[k].stretch = std::min(p.nearest[k].stretch, stretch[k][i]);
+      p.nearest[k].value = std::min(p.nearest[k].value, value[k][i]);
+    }
   }
-  for (; at < p.distance.size(); ++at) {
+  return at;
+}
+
+template <std::size_t kSteps>
+void pass(const Pass p) noexcept {
+  for (std::size_t at = pass_lanes<FourLanes, kSteps>(p); at < p.distance.size(); ++at) {
     for (std::size_t k = 0; k < kSteps; ++k) {
       const float apart = std::fabs(p.now[k] - p.past[at - k]);
       p.distance[at] = p.memory * p.distance[at] + (apart + kFloor);
@@ -80,43 +86,11 @@ void pass(const Pass p) noexcept {
   }
 }
 
-constexpr std::size_t kTogether = LagDistance::kPassSteps;
-
 #if defined(__x86_64__)
-// pass<kTogether>() over all lags with the eight lanes of AVX2, where a processor has them: the
-// same operations on each lag, none fused, so the same result.
-constexpr std::size_t kWideLanes = 8;
-using WideLanes = float __attribute__((vector_size(kWideLanes * sizeof(float))));
-using WideBits = std::int32_t __attribute__((vector_size(kWideLanes * sizeof(float))));
-
+// Where a processor has the eight lanes of AVX2.
 __attribute__((target("avx2"))) void pass_wide(const Pass p) noexcept {
-  static_assert(LagDistance::kLags % kWideLanes == 0);
-  WideLanes now[kTogether], stretch[kTogether], value[kTogether];
-  for (std::size_t k = 0; k < kTogether; ++k) {
-    now[k] = WideLanes{} + p.now[k];
-    stretch[k] = value[k] = WideLanes{} + std::numeric_limits<float>::max();
-  }
-  const WideLanes memory = WideLanes{} + p.memory;
-  for (std::size_t at = 0; at < LagDistance::kLags; at += kWideLanes) {
-    WideLanes sum, then;
-    std::memcpy(&sum, &p.distance[at], sizeof(sum));
-    for (std::size_t k = 0; k < kTogether; ++k) {
-      std::memcpy(&then, p.past + at - k, sizeof(then));
-      const WideLanes gap = now[k] - then;
-      const auto apart = reinterpret_cast<WideLanes>(reinterpret_cast<WideBits>(gap) & INT32_MAX);
-      sum = memory * sum + (apart + kFloor);
-      value[k] = apart < value[k] ? apart : value[k];
-      stretch[k] = sum < stretch[k] ? sum : stretch[k];
-    }
-    std::memcpy(&p.distance[at], &sum, sizeof(sum));
-  }
-  for (std::size_t k = 0; k < kTogether; ++k) {
-    p.nearest[k] = {stretch[k][0], value[k][0]};
-    for (std::size_t i = 1; i < kWideLanes; ++i) {
-      p.nearest[k].stretch = std::min(p.nearest[k].stretch, stretch[k][i]);
-      p.nearest[k].value = std::min(p.nearest[k].value, value[k][i]);
-    }
-  }
+  static_assert(LagDistance::kLags % 8 == 0);
+  static_cast<void>(pass_lanes<EightLanes, kTogether>(p));
 }
 #endif
 
