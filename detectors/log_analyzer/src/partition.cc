@@ -61,9 +61,8 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   Pattern& pattern = patterns_[slot];
   durations_.prefetch(pattern.duration_slot);
   observer_.prefetch(pattern.pair_slot);
-  std::uint32_t session = kNoSlot;
   if (names_session) {
-    session = sequences_.prefetch(session_key);
+    sequences_.prefetch(session_key);
   } else {
     sequences_.prefetch_slot(pattern.session_slot);
   }
@@ -78,7 +77,6 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   pattern.pair_slot =
       observer_.slot_of(pattern.pair_key, pattern.pair_slot, pattern.names, stamp_, sink);
   observer_.on_action(pattern.pair_slot, event.ts_ns, sink);
-  if (names_session) sequences_.prefetch_whole(session);
   const bool error = event.result == core::ActionResult::kError;
   if (error) on_error(slot, event);
   if (event.value >= 0.0) on_duration(pattern, event, sink);  // false for NaN: no duration

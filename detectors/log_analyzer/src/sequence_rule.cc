@@ -57,14 +57,7 @@ SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
   pending_.reserve(config.sessions_max);
 }
 
-std::uint32_t SequenceRule::session_of(const Step& step, std::uint32_t hint, std::int32_t stamp,
-                                       core::FindingSink& sink) {
-  const std::uint32_t slot =
-      sessions_.holds(hint, step.session_key) ? hint : sessions_.find(step.session_key);
-  if (slot != kNoSlot) {
-    sessions_.touch(slot, stamp);
-    return slot;
-  }
+std::uint32_t SequenceRule::insert(const Step& step, std::int32_t stamp, core::FindingSink& sink) {
   if (sessions_.full()) {
     const std::uint32_t oldest = sessions_.oldest();
     if (sessions_[oldest].pending) {
@@ -77,58 +70,110 @@ std::uint32_t SequenceRule::session_of(const Step& step, std::uint32_t hint, std
   return sessions_.insert(step.session_key, stamp);
 }
 
-std::uint32_t SequenceRule::class_of(Session& session, std::uint64_t class_key,
-                                     std::int32_t stamp) {
-  if (classes_.holds(session.class_slot, class_key)) {
-    classes_.touch(session.class_slot, stamp);
+SequenceRule::Class& SequenceRule::class_of(std::uint32_t& class_slot, std::uint64_t class_key,
+                                            std::int32_t stamp) {
+  if (classes_.holds(class_slot, class_key)) {
+    classes_.touch(class_slot, stamp);
   } else {
-    session.class_slot = classes_.find_or_insert(class_key, stamp, evicted_count_);
+    class_slot = classes_.find_or_insert(class_key, stamp, evicted_count_);
   }
-  return session.class_slot;
+  return classes_[class_slot];
+}
+
+double SequenceRule::tail_of(Class& kind, double probability, std::uint64_t warmup) noexcept {
+  const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
+  double tail = 1.0;
+  if (bits > 0 && kind.total >= warmup) {
+    std::uint64_t as_improbable = 0;
+    for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
+    tail = (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
+  }
+  ++kind.total;
+  ++kind.by_bits[bits];
+  return tail;
 }
 
 void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
                              core::FindingSink& sink) {
-  const std::uint32_t slot = session_of(step, hint, stamp, sink);
+  if (step.has_session_id) {
+    const std::uint32_t watched = whole_.find(step.session_key);
+    if (watched != kNoSlot) {
+      on_watched(watched, step, stamp, sink);
+      return;
+    }
+  }
+  std::uint32_t slot =
+      sessions_.holds(hint, step.session_key) ? hint : sessions_.find(step.session_key);
+  const bool resumes = slot != kNoSlot && step.ts_ns - sessions_[slot].last_ts_ns > kSessionGapNs;
+  const bool begins = slot == kNoSlot || resumes;
+  std::uint32_t class_slot = slot == kNoSlot ? kNoSlot : sessions_[slot].class_slot;
+  Class& kind = class_of(class_slot, step.class_key, stamp);
+  bool is_known = true;
+  if (step.has_session_id) {
+    if (begins && kind.sessions_begun < SessionRule::kSessionsToModel) ++kind.sessions_begun;
+    const auto begun = whole_.begin(step, begins, kind.sessions_begun, stamp, sink);
+    if (begun.slot != kNoSlot) {
+      on_watched(begun.slot, step, stamp, sink);
+      return;
+    }
+    is_known = !begun.has_model;
+  }
+  if (slot == kNoSlot) {
+    slot = insert(step, stamp, sink);
+  } else {
+    sessions_.touch(slot, stamp);
+  }
   hint = slot;
   Session& session = sessions_[slot];
-  const bool resumes = session.steps > 0 && step.ts_ns - session.last_ts_ns > kSessionGapNs;
-  const bool begins = session.steps == 0 || resumes;
+  session.class_slot = class_slot;
   if (resumes) {
     session.context = {};
     session.last_action = {};
   }
-  Class& kind = classes_[class_of(session, step.class_key, stamp)];
-  double probability = 1.0;
-  const bool is_known = probability_of(step, session, kind, begins, stamp, probability, sink);
   ++session.steps;
   if (is_known) {
-    const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
-    if (bits > 0 && kind.total >= warmup_) {
-      std::uint64_t as_improbable = 0;
-      for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
-      const double tail =
-          (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
-      if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
-    }
-    ++kind.total;
-    ++kind.by_bits[bits];
+    const double probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
+    const double tail = tail_of(kind, probability, warmup_);
+    if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
   }
   session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
   session.last_action = step.names.action;
 }
 
-bool SequenceRule::probability_of(const Step& step, Session& session, Class& kind, bool begins,
-                                  std::int32_t stamp, double& probability,
-                                  core::FindingSink& sink) {
-  if (step.has_session_id) {
-    if (begins && kind.sessions_begun < SessionRule::kSessionsToModel) ++kind.sessions_begun;
-    const SessionRule::Seen seen = whole_.on_step(
-        step, {begins, kind.sessions_begun, &session.whole_slot, stamp}, probability, sink);
-    if (seen != SessionRule::Seen::kUnwatched) return seen == SessionRule::Seen::kWatched;
+void SequenceRule::on_watched(std::uint32_t watched, const Step& step, std::int32_t stamp,
+                              core::FindingSink& sink) {
+  Class& kind = class_of(whole_.progress(watched).class_slot, step.class_key, stamp);
+  const SessionRule::Progress before = whole_.progress(watched);
+  double probability = 1.0;
+  const SessionRule::Seen seen = whole_.on_step(watched, step, stamp, probability, sink);
+  if (seen == SessionRule::Seen::kUnwatched) {
+    // What comes of it from now on is not its beginning.
+    const std::uint32_t slot = slot_of_watched(step, before, stamp, sink);
+    sessions_[slot].last_action = step.names.action;
   }
-  probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
-  return true;
+  if (seen != SessionRule::Seen::kWatched) return;
+  const double tail = tail_of(kind, probability, warmup_);
+  if (tail > surprise_share_) [[likely]]
+    return;
+  const std::uint32_t slot = slot_of_watched(step, before, stamp, sink);
+  sessions_[slot].whole_slot = watched;
+  on_surprise(slot, step, probability, tail);
+}
+
+std::uint32_t SequenceRule::slot_of_watched(const Step& step, const SessionRule::Progress& before,
+                                            std::int32_t stamp, core::FindingSink& sink) {
+  std::uint32_t slot = sessions_.find(step.session_key);
+  if (slot == kNoSlot) {
+    slot = insert(step, stamp, sink);
+  } else {
+    sessions_.touch(slot, stamp);
+  }
+  Session& session = sessions_[slot];
+  session.class_slot = before.class_slot;
+  session.steps = before.steps + 1;
+  session.last_ts_ns = std::max(before.last_ts_ns, step.ts_ns);
+  session.last_action = before.last_action;
+  return slot;
 }
 
 void SequenceRule::Surprises::forget_before(std::uint32_t at) noexcept {

@@ -22,7 +22,8 @@ namespace grace::log_analyzer {
 // into the next report.
 //
 // Sessions that name themselves are also judged as a whole, by SessionRule; the steps of those it
-// watches are judged by the grammar of its model instead of the one here.
+// watches are judged by the grammar of its model instead of the one here. What is known of such a
+// session is then in one place, SessionRule's: here it has a slot once a step of it is surprising.
 //
 // Bounds: sessions, classes and grammar nodes as configured, and SessionRule's; the least recently
 // seen session or class is evicted (idle ones silently, others counted). Thread: the partition's.
@@ -33,19 +34,9 @@ class SequenceRule {
   // `hint`: the session's slot as this pattern knew it; brought up to date.
   void on_action(const Step& step, std::uint32_t& hint, std::int32_t stamp,
                  core::FindingSink& sink);
-  // In three steps, other work between them: sessions that name themselves are many, and of an
-  // action of one each look would wait for memory.
-  void prefetch_key(std::uint64_t session_key) const noexcept {
-    sessions_.prefetch_key(session_key);
-  }
-  [[nodiscard]] std::uint32_t prefetch(std::uint64_t session_key) const noexcept {
-    const std::uint32_t session = sessions_.likely_slot(session_key);
-    sessions_.prefetch(session);
-    return session;
-  }
-  void prefetch_whole(std::uint32_t session) const noexcept {
-    if (session != kNoSlot) whole_.prefetch(sessions_[session].whole_slot);
-  }
+  // Of a session that names itself: see SessionRule.
+  void prefetch_key(std::uint64_t session_key) const noexcept { whole_.prefetch_key(session_key); }
+  void prefetch(std::uint64_t session_key) const noexcept { whole_.prefetch(session_key); }
   void prefetch_slot(std::uint32_t session) const noexcept { sessions_.prefetch(session); }
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
   void name_symbol(std::uint32_t symbol, std::string_view action) {
@@ -91,7 +82,6 @@ class SequenceRule {
     std::uint32_t count_ = 0;
     std::array<Surprise, kSurprisesMax> each_{};
   };
-  // In the order of use: each step of a session that SessionRule watches touches the first line.
   struct Session {
     std::int64_t last_ts_ns = 0;
     std::string_view last_action;
@@ -113,12 +103,18 @@ class SequenceRule {
     bool reported = false;
   };
 
-  std::uint32_t session_of(const Step& step, std::uint32_t hint, std::int32_t stamp,
-                           core::FindingSink& sink);
-  std::uint32_t class_of(Session& session, std::uint64_t class_key, std::int32_t stamp);
-  // The step's probability; false when nothing is known that could tell.
-  bool probability_of(const Step& step, Session& session, Class& kind, bool begins,
-                      std::int32_t stamp, double& probability, core::FindingSink& sink);
+  // The slot of a session that is not there; the oldest one makes room.
+  std::uint32_t insert(const Step& step, std::int32_t stamp, core::FindingSink& sink);
+  Class& class_of(std::uint32_t& class_slot, std::uint64_t class_key, std::int32_t stamp);
+  // A step of a session that SessionRule watches, in its slot there.
+  void on_watched(std::uint32_t watched, const Step& step, std::int32_t stamp,
+                  core::FindingSink& sink);
+  // Its slot here, made when it has none, as of the step after `before`.
+  std::uint32_t slot_of_watched(const Step& step, const SessionRule::Progress& before,
+                                std::int32_t stamp, core::FindingSink& sink);
+  // Counts a step of that probability. The share of its class's steps that were as improbable; 1
+  // where that is not known, or nobody asks.
+  static double tail_of(Class& kind, double probability, std::uint64_t warmup) noexcept;
   void end_sessions(std::int64_t now_ns, core::FindingSink& sink);
   void on_surprise(std::uint32_t slot, const Step& step, double probability, double tail);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);

@@ -54,9 +54,9 @@ void SessionRule::describe_steps(const Session& session, const Kind& kind, const
                                  core::Finding& finding) const {
   const double at_end = verdict.over ? kind.model->end_probability(session.counted) : 1.0;
   if (at_end < session.odd.probability) {
-    const std::string step = std::string(session.last_action) + " -> end";
+    const std::string step = std::string(session.progress.last_action) + " -> end";
     finding.reasoning.push_back("Transition: " + step + ", probability " + decimal(at_end, 5));
-    finding.evidence.push_back({session.last_sequence, session.last_ts_ns, step});
+    finding.evidence.push_back({session.progress.last_sequence, session.progress.last_ts_ns, step});
     return;
   }
   if (session.odd.sequence == 0) return;
@@ -80,13 +80,13 @@ void SessionRule::report(const Session& session, const Kind& kind, const Verdict
   finding.service = session.names.service();
   finding.domain = session.names.domain;
   finding.diagnosis_code = "unusual_session";
-  finding.what = session.last_action;
+  finding.what = session.progress.last_action;
   finding.suggested_playbooks = {"immediate_investigation", "investigate_root_cause"};
   finding.ts_ns = now_ns;
   finding.evidence.push_back({session.first_sequence, session.first_ts_ns,
                               "first step: " + std::string(session.names.action)});
   finding.reasoning.push_back("Unusual session of " + std::string(session.names.actor) + ": " +
-                              std::to_string(session.steps) +
+                              std::to_string(session.progress.steps) +
                               (verdict.over ? " steps" : " steps so far") + ", the longest of " +
                               std::to_string(kind.model->session_count()) + " learned has " +
                               std::to_string(kind.steps_max));
@@ -96,9 +96,9 @@ void SessionRule::report(const Session& session, const Kind& kind, const Verdict
                                 ")");
   }
   describe_steps(session, kind, verdict, finding);
-  if (session.last_sequence != finding.evidence.back().sequence) {
-    finding.evidence.push_back({session.last_sequence, session.last_ts_ns,
-                                "last step: " + std::string(session.last_action)});
+  if (session.progress.last_sequence != finding.evidence.back().sequence) {
+    finding.evidence.push_back({session.progress.last_sequence, session.progress.last_ts_ns,
+                                "last step: " + std::string(session.progress.last_action)});
   }
   finding.reasoning.push_back("Score " + nats_of(score.total()) + ", threshold " +
                               decimal(kind.threshold, 1) + ": one normal session in " +
@@ -113,7 +113,7 @@ void SessionRule::report(const Session& session, const Kind& kind, const Verdict
                       {"symbol_nats", decimal(score.symbol, 3)},
                       {"counts_nats", decimal(score.counts, 3)},
                       {"step_nats", decimal(score.step, 3)},
-                      {"steps", std::to_string(session.steps)},
+                      {"steps", std::to_string(session.progress.steps)},
                       {"over", verdict.over ? "true" : "false"},
                       {"similar_sessions_before", std::to_string(kind.odd_run - 1)}};
   sink.finding(std::move(finding));

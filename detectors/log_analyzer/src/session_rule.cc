@@ -38,28 +38,29 @@ std::uint64_t SessionRule::evicted_count() const noexcept {
   return unjudged_count_ + refused_count_ + forgotten_count_;
 }
 
-std::uint32_t SessionRule::kind_of(const Step& step, const Position& position) {
+std::uint32_t SessionRule::kind_of(const Step& step, bool begins, std::uint32_t sessions_begun,
+                                   std::int32_t stamp) {
   const std::uint32_t known = kinds_.find(step.class_key);
-  if (known != kNoSlot || position.sessions_begun < kSessionsToModel) return known;
+  if (known != kNoSlot || sessions_begun < kSessionsToModel) return known;
   if (kinds_.full()) {
     const std::uint32_t oldest = kinds_.oldest();
-    if (std::int64_t{position.stamp} - kinds_.stamp_of(oldest) < kModelIdleStamps) {
-      if (position.begins) ++refused_count_;
+    if (std::int64_t{stamp} - kinds_.stamp_of(oldest) < kModelIdleStamps) {
+      if (begins) ++refused_count_;
       return kNoSlot;
     }
     kinds_.erase(oldest);
     ++forgotten_count_;
   }
-  const std::uint32_t slot = kinds_.insert(step.class_key, position.stamp);
+  const std::uint32_t slot = kinds_.insert(step.class_key, stamp);
   kinds_[slot].model = std::make_unique<models::SessionModel>();
   return slot;
 }
 
-std::uint32_t SessionRule::open(const Step& step, std::uint32_t kind, const Position& position,
+std::uint32_t SessionRule::open(const Step& step, std::uint32_t kind, std::int32_t stamp,
                                 core::FindingSink& sink) {
   if (open_.full()) {
     const std::uint32_t oldest = open_.oldest();
-    if (step.ts_ns - open_[oldest].last_ts_ns >= idle_ns_) {
+    if (step.ts_ns - open_[oldest].progress.last_ts_ns >= idle_ns_) {
       end(step.ts_ns, sink);
     } else {
       open_.erase(oldest);
@@ -67,7 +68,7 @@ std::uint32_t SessionRule::open(const Step& step, std::uint32_t kind, const Posi
       crowded_until_ns_ = std::max(crowded_until_ns_, step.ts_ns + idle_ns_);
     }
   }
-  const std::uint32_t slot = open_.insert(step.session_key, position.stamp);
+  const std::uint32_t slot = open_.insert(step.session_key, stamp);
   Session& session = open_[slot];
   session.kind = kind;
   session.class_key = step.class_key;
@@ -77,25 +78,23 @@ std::uint32_t SessionRule::open(const Step& step, std::uint32_t kind, const Posi
   return slot;
 }
 
-SessionRule::Seen SessionRule::on_step(const Step& step, const Position& position,
+SessionRule::Begun SessionRule::begin(const Step& step, bool begins, std::uint32_t sessions_begun,
+                                      std::int32_t stamp, core::FindingSink& sink) {
+  const std::uint32_t kind = kind_of(step, begins, sessions_begun, stamp);
+  if (kind == kNoSlot) return {};
+  return {begins ? open(step, kind, stamp, sink) : kNoSlot, true};
+}
+
+SessionRule::Seen SessionRule::on_step(std::uint32_t slot, const Step& step, std::int32_t stamp,
                                        double& probability, core::FindingSink& sink) {
-  std::uint32_t slot = *position.hint;
-  if (!open_.holds(slot, step.session_key)) slot = open_.find(step.session_key);
-  if (slot == kNoSlot) {
-    const std::uint32_t kind = kind_of(step, position);
-    if (kind == kNoSlot) return Seen::kUnwatched;
-    if (!position.begins) return Seen::kSilent;
-    slot = open(step, kind, position, sink);
-  }
-  *position.hint = slot;
   Session& session = open_[slot];
   if (!kinds_.holds(session.kind, session.class_key)) {  // another class has its model now
     open_.erase(slot);
     ++unjudged_count_;
-    return Seen::kSilent;
+    return Seen::kUnwatched;
   }
-  open_.touch(slot, position.stamp);
-  kinds_.touch(session.kind, position.stamp);
+  open_.touch(slot, stamp);
+  kinds_.touch(session.kind, stamp);
   Kind& kind = kinds_[session.kind];
   probability = kind.model->learn_step(session.counted, step.symbol);
   const bool knows_steps = kind.steps >= warmup_steps_;
@@ -103,20 +102,22 @@ SessionRule::Seen SessionRule::on_step(const Step& step, const Position& positio
   if (probability < kNotable && probability < session.odd.probability) {
     note_odd_step(session, step, probability);
   }
-  session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
-  session.last_sequence = step.sequence;
-  session.last_action = step.names.action;
+  Progress& progress = session.progress;
+  progress.last_ts_ns = std::max(progress.last_ts_ns, step.ts_ns);
+  progress.last_sequence = step.sequence;
+  progress.last_action = step.names.action;
+  ++progress.steps;
   session.error = session.error || step.error;
-  ++session.steps;
-  const bool doubled = (session.steps & (session.steps - 1)) == 0;
-  if (doubled && session.steps >= kGrowingStepsMin && session.steps / 2 > kind.steps_max) {
+  const std::uint32_t steps = progress.steps;
+  const bool doubled = (steps & (steps - 1)) == 0;
+  if (doubled && steps >= kGrowingStepsMin && steps / 2 > kind.steps_max) {
     judge_growing(session, kind, step.ts_ns, sink);
   }
   return knows_steps ? Seen::kWatched : Seen::kSilent;
 }
 
 void SessionRule::note_odd_step(Session& session, const Step& step, double probability) const {
-  session.odd = {step.names, session.last_action, step.sequence, step.ts_ns, probability};
+  session.odd = {step.names, session.progress.last_action, step.sequence, step.ts_ns, probability};
 }
 
 void SessionRule::mark_reported(std::uint32_t slot, std::uint64_t session_key) {
@@ -162,7 +163,7 @@ void SessionRule::judge_growing(Session& session, Kind& kind, std::int64_t now_n
 bool SessionRule::next_ended(std::int64_t now_ns, std::uint64_t& session_key) const {
   if (open_.count() == 0) return false;
   const std::uint32_t oldest = open_.oldest();
-  if (now_ns - open_[oldest].last_ts_ns < idle_ns_) return false;
+  if (now_ns - open_[oldest].progress.last_ts_ns < idle_ns_) return false;
   session_key = open_.key_of(oldest);
   return true;
 }
@@ -202,7 +203,7 @@ bool SessionRule::takes_for_normal(Kind& kind, bool is_odd) const {
 
 void SessionRule::learn(Session& session, Kind& kind, const models::SessionScore& score) const {
   kind.model->learn_end(session.counted, score);
-  kind.steps_max = std::max(kind.steps_max, session.steps);
+  kind.steps_max = std::max(kind.steps_max, session.progress.steps);
   const std::uint64_t learned = kind.model->session_count();
   if (learned < kind.fit_at) return;
   kind.tail = kind.model->tail();

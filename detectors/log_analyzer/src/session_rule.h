@@ -47,21 +47,47 @@ class SessionRule {
   // For reports: what an action's symbol is called. `action` must live as long as the rule.
   void name_symbol(std::uint32_t symbol, std::string_view action);
 
+  // The session's slot; kNoSlot when it is not watched.
+  [[nodiscard]] std::uint32_t find(std::uint64_t session_key) const noexcept {
+    return open_.find(session_key);
+  }
+  // In two steps, other work between them: sessions are many, and of an action of one each look
+  // would wait for memory.
+  void prefetch_key(std::uint64_t session_key) const noexcept { open_.prefetch_key(session_key); }
+  void prefetch(std::uint64_t session_key) const noexcept {
+    open_.prefetch(open_.likely_slot(session_key), kLinesStep);
+  }
+
+  // A step of a session that is not watched.
+  struct Begun {
+    std::uint32_t slot = kNoSlot;  // it is watched from this step on
+    bool has_model = false;        // its class has one
+  };
+  // `begins`: nothing is known of the session, this is its first step. `sessions_begun`: of its
+  // class.
+  Begun begin(const Step& step, bool begins, std::uint32_t sessions_begun, std::int32_t stamp,
+              core::FindingSink& sink);
+
+  // What the caller wants to know of a session that is watched, before a step and in its line of
+  // memory.
+  struct Progress {
+    std::int64_t last_ts_ns = 0;
+    std::uint64_t last_sequence = 0;
+    std::string_view last_action;
+    std::uint32_t steps = 0;
+    std::uint32_t class_slot = kNoSlot;  // the caller's
+  };
+  Progress& progress(std::uint32_t slot) noexcept { return open_[slot].progress; }
+
   enum class Seen : std::uint8_t {
-    kUnwatched = 0,  // the class has no model
-    kSilent,  // it has one, which cannot tell: it is young, or the session's begin is unknown
+    kUnwatched = 0,  // no longer: the class has lost its model
+    kSilent,         // it has one, which is too young to tell
     kWatched,
   };
-  struct Position {
-    bool begins = false;               // nothing is known of the session: this is its first step
-    std::uint32_t sessions_begun = 0;  // of its class
-    std::uint32_t* hint = nullptr;  // the session's slot as the caller knew it; brought up to date
-    std::int32_t stamp = 0;
-  };
-  // kWatched: `probability` of the step, as known before; a lower bound above 1/16.
-  Seen on_step(const Step& step, const Position& position, double& probability,
+  // A step of a session that is watched. kWatched: `probability` of the step, as known before; a
+  // lower bound above 1/16.
+  Seen on_step(std::uint32_t slot, const Step& step, std::int32_t stamp, double& probability,
                core::FindingSink& sink);
-  void prefetch(std::uint32_t slot) const noexcept { open_.prefetch(slot, kLinesStep); }
   // The session was reported for its steps: that is said once.
   void mark_reported(std::uint32_t slot, std::uint64_t session_key);
 
@@ -88,14 +114,11 @@ class SessionRule {
   };
   struct Session {
     // In the order of use: each step touches the first kLinesStep cache lines.
-    std::int64_t last_ts_ns = 0;
-    std::uint64_t last_sequence = 0;
-    std::string_view last_action;
+    Progress progress{};
     std::uint32_t kind = kNoSlot;
-    std::uint32_t steps = 0;
-    std::uint64_t class_key = 0;
     bool error = false;
     bool reported = false;
+    std::uint64_t class_key = 0;
     models::SessionModel::Session counted;
     std::uint64_t first_sequence = 0;
     std::int64_t first_ts_ns = 0;
@@ -124,8 +147,9 @@ class SessionRule {
     bool over = false;
   };
 
-  std::uint32_t kind_of(const Step& step, const Position& position);
-  std::uint32_t open(const Step& step, std::uint32_t kind, const Position& position,
+  std::uint32_t kind_of(const Step& step, bool begins, std::uint32_t sessions_begun,
+                        std::int32_t stamp);
+  std::uint32_t open(const Step& step, std::uint32_t kind, std::int32_t stamp,
                      core::FindingSink& sink);
   void note_odd_step(Session& session, const Step& step, double probability) const;
   void judge_growing(Session& session, Kind& kind, std::int64_t now_ns, core::FindingSink& sink);

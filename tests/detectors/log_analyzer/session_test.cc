@@ -241,6 +241,33 @@ TEST_F(UnusualSession, ModelsAreBoundedAndIdleOnesMakeRoom) {
   EXPECT_EQ(engine().evicted_count(), before + 1) << "the idle one's sessions are forgotten";
 }
 
+// Its class was idle and lost its model; what comes of the session then does not begin it anew.
+TEST_F(UnusualSession, OneThatOutlivesItsModelIsNotJudged) {
+  config_.session_models_max = 1;
+  config_.session_idle = std::chrono::hours(2);
+  const auto step = [&](std::string_view id, std::string_view name, std::string_view subsystem) {
+    ActionText text;
+    text.actor = "worker";
+    text.action = name;
+    text.subsystem = subsystem;
+    text.session = id;
+    engine().action(text, now_ += kSecond);
+  };
+  jobs(200);
+  step("long", "open", "jobs");
+  step("long", "poll", "jobs");
+  pass(40 * kMinute);
+  for (int i = 0; i < 20; ++i) step("batch_" + std::to_string(i), "begin", "batch");
+  const std::uint64_t before = engine().evicted_count();
+  step("long", "poll", "jobs");
+  EXPECT_EQ(engine().evicted_count(), before + 1);
+  for (int i = 0; i < 10; ++i) step("long", "poll", "jobs");
+  EXPECT_EQ(engine().evicted_count(), before + 1) << "a step in the middle asked for a model";
+  const auto odd_before = odd_ones().size();
+  pass(3 * kHour);
+  EXPECT_EQ(odd_ones().size(), odd_before) << told(engine().findings);
+}
+
 // Every session is a vector of its own; all end in one tick.
 TEST_F(UnusualSession, ComparingVectorsIsBoundedInATick) {
   Dice dice(5);
