@@ -77,6 +77,30 @@ TEST(DecisionDigest, IsTheSameForAnyWorkersAndChunks) {
   }
 }
 
+// Rings that hold one batch: they are full again and again, items overflow, and a worker is stopped
+// between the shards of a broadcast.
+TEST(DecisionDigest, IsTheSameWithRingsOfABatch) {
+  const std::string stream = mixed_stream() + session_stream(kMorningNs + 24 * kNsPerHour);
+  const tools::Summary reference = run_stream(stream);
+  ASSERT_GT(reference.record_count, 0U);
+  for (const std::size_t workers : {1, 2, 4}) {
+    for (const std::size_t chunk_bytes : {4096, 257 * 1024}) {
+      RunOptions options;
+      options.workers = workers;
+      options.chunk_bytes = chunk_bytes;
+      options.adjust = [](tools::AppConfig& config) {
+        config.engine.event_ring_slots = 64;
+        config.engine.item_ring_slots = 64;
+      };
+      const tools::Summary summary = run_stream(stream, options);
+      EXPECT_EQ(summary.decision_digest, reference.decision_digest)
+          << workers << " workers, chunks of " << chunk_bytes;
+      EXPECT_EQ(summary.counts.received, reference.counts.received);
+      EXPECT_EQ(summary.counts.accepted, reference.counts.accepted);
+    }
+  }
+}
+
 // Errors double each hour for three minutes, at a service with metrics alone and at one that acts.
 std::string risky_stream() {
   Stream stream(kMorningNs);

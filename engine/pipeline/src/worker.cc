@@ -135,7 +135,8 @@ std::size_t Worker::flush_items() {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Detecting: chunk after chunk, each from the ring of the worker that parsed it.
+// Detecting: chunk after chunk, each from the ring of the worker that parsed it, or without one
+// while this worker itself parses it.
 
 std::size_t Worker::serve_inputs(std::size_t budget) {
   std::size_t served = 0;
@@ -144,24 +145,26 @@ std::size_t Worker::serve_inputs(std::size_t budget) {
     const std::span<core::Event> ready = ring.peek(budget - served);
     if (ready.empty()) break;
     std::size_t taken = 0;
-    bool chunk_ended = false;
-    while (taken < ready.size() && !chunk_ended && overflow_.empty()) {
-      const core::Event& event = ready[taken++];
-      if (is_telemetry(event)) [[likely]] {
-        detect(event);
-      } else if (event.kind == kTickMark) {
-        on_tick_mark(event);
-      } else if (event.kind == kChunkEndMark) {
-        end_shard_chunk(event);
-        chunk_ended = true;
-      } else {
-        on_control(event);
-      }
+    const std::uint64_t chunk = shard_chunk_;
+    while (taken < ready.size() && shard_chunk_ == chunk && overflow_.empty()) {
+      handle(ready[taken++]);
     }
     ring.release(taken);
     served += taken;
   }
   return served;
+}
+
+void Worker::handle(const core::Event& event) {
+  if (is_telemetry(event)) [[likely]] {
+    detect(event);
+  } else if (event.kind == kTickMark) {
+    on_tick_mark(event);
+  } else if (event.kind == kChunkEndMark) {
+    end_shard_chunk(event);
+  } else {
+    on_control(event);
+  }
 }
 
 void Worker::detect(const core::Event& event) {
@@ -211,7 +214,7 @@ void Worker::end_shard_chunk(const core::Event& mark) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Parsing: batches of events, routed to the rings of their partitions' workers.
+// Parsing: batches of events, routed to the rings of their partitions' workers, or handled here.
 
 std::size_t Worker::parse_step() {
   std::size_t work = 0;
@@ -227,6 +230,8 @@ std::size_t Worker::parse_step() {
     end_pending_ = batch_count_ == 0;
     work += batch_count_ + 1;
   }
+  own_turn_ =
+      shard_chunk_ == chunk_->number && exchange_.events(config_.index, config_.index).empty();
   work += route_batch();
   if (end_pending_ && batch_next_ == batch_count_) work += finish_chunk() ? 1 : 0;
   publish_rings();
@@ -235,7 +240,8 @@ std::size_t Worker::parse_step() {
 
 std::size_t Worker::route_batch() {
   const std::size_t begin = batch_next_;
-  while (batch_next_ < batch_count_ && route(batch_[batch_next_])) ++batch_next_;
+  while (batch_next_ < batch_count_ && overflow_.empty() && route(batch_[batch_next_]))
+    ++batch_next_;
   return batch_next_ - begin;
 }
 
@@ -256,7 +262,12 @@ bool Worker::route(const core::Event& event) {
     emit(item);
   }
   if (is_telemetry(event)) [[likely]] {
-    core::Event* const slot = claim(event.partition() % exchange_.worker_count);
+    const std::size_t shard = event.partition() % exchange_.worker_count;
+    if (own_turn_ && shard == config_.index) {
+      detect(event);
+      return true;
+    }
+    core::Event* const slot = claim(shard);
     if (slot == nullptr) return false;
     *slot = event;
     return true;
@@ -297,6 +308,10 @@ void Worker::publish_rings() {
 // Resumes where a full ring stopped it: a shard gets each broadcast exactly once.
 bool Worker::broadcast(const core::Event& event) {
   for (; broadcast_next_ < exchange_.worker_count; ++broadcast_next_) {
+    if (own_turn_ && broadcast_next_ == config_.index) {
+      handle(event);
+      continue;
+    }
     core::Event* const slot = claim(broadcast_next_);
     if (slot == nullptr) return false;
     *slot = event;
