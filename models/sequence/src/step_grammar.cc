@@ -35,18 +35,25 @@ StepGrammar::Follower* StepGrammar::find_follower(Node& node, std::uint32_t symb
   return nullptr;
 }
 
-bool StepGrammar::learn(Node& node, std::uint32_t symbol) noexcept {
-  if (++node.total >= kTotalMax) {
-    node.total /= 2;
-    node.novel = (node.novel + 1) / 2;
-    for (Follower& follower : node.followers) follower.count = (follower.count + 1) / 2;
+void StepGrammar::grow_total(Node& node) noexcept {
+  if (++node.total < kTotalMax) return;
+  node.total /= 2;
+  node.novel = (node.novel + 1) / 2;
+  for (Follower& follower : node.followers) follower.count = (follower.count + 1) / 2;
+}
+
+void StepGrammar::grow_count(Node& node, Follower& follower) noexcept {
+  ++follower.count;
+  // Frequent followers move to the front, where they are found first.
+  if (&follower != node.followers.data() && follower.count > (&follower - 1)->count) {
+    std::swap(follower, *(&follower - 1));
   }
+}
+
+bool StepGrammar::learn(Node& node, std::uint32_t symbol) noexcept {
+  grow_total(node);
   if (Follower* const follower = find_follower(node, symbol); follower != nullptr) {
-    ++follower->count;
-    // Frequent followers move to the front, where they are found first.
-    if (follower != node.followers.data() && follower->count > (follower - 1)->count) {
-      std::swap(*follower, *(follower - 1));
-    }
+    grow_count(node, *follower);
     return false;
   }
   ++node.novel;
@@ -120,7 +127,8 @@ double StepGrammar::advance(std::uint64_t class_key, Context& context, std::uint
     follower->node_hint = hint;
   }
   context.node_hint = hint;
-  learn(node, symbol);  // may move the follower: last use of it is above
+  grow_total(node);
+  grow_count(node, *follower);  // may move the follower: last use of it is above
   return probability;
 }
 

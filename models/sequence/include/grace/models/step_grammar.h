@@ -69,6 +69,8 @@ class StepGrammar {
   [[nodiscard]] static const Follower* find_follower(const Node& node,
                                                      std::uint32_t symbol) noexcept;
   [[nodiscard]] static Follower* find_follower(Node& node, std::uint32_t symbol) noexcept;
+  static void grow_total(Node& node) noexcept;
+  static void grow_count(Node& node, Follower& follower) noexcept;
   // True when `symbol` was new in this context.
   static bool learn(Node& node, std::uint32_t symbol) noexcept;
   [[nodiscard]] static double blend(const Node& node, std::uint32_t symbol,
