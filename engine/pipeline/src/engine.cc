@@ -34,7 +34,7 @@ core::Result<void> in_range(std::string_view field, std::size_t value, std::size
                               std::to_string(min) + " to " + std::to_string(max));
 }
 
-// Free chunks come back from the ordered stage; filled ones go to the worker whose turn it is.
+// Free chunks come back from the ordered stage; filled ones go to the worker with the fewest.
 class Port final : public ingest::ChunkPort {
  public:
   Port(Exchange& exchange, std::vector<core::Chunk*>& in_flight, std::size_t chunk_count)
@@ -49,9 +49,8 @@ class Port final : public ingest::ChunkPort {
   bool try_publish(core::Chunk* chunk) override {
     // Published to the ordered stage by the rings on the chunk's way: ingest -> worker -> ordered.
     in_flight_[chunk->number % in_flight_.size()] = chunk;
-    if (!exchange_.chunk_rings[chunk->number % exchange_.worker_count]->try_push(chunk)) {
-      return false;
-    }
+    // A ring has room for all chunks that there are.
+    GRACE_ASSERT(exchange_.chunk_rings[exchange_.assign(chunk->number)]->try_push(chunk));
     --held_;
     return true;
   }

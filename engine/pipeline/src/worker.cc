@@ -31,18 +31,6 @@ bool moves_watermark(const core::Event& event) {
 
 }  // namespace
 
-Exchange::Exchange(std::size_t workers, std::size_t event_slots, std::size_t item_slots,
-                   std::size_t chunk_slots)
-    : worker_count(workers) {
-  for (std::size_t i = 0; i < workers; ++i) {
-    chunk_rings.push_back(std::make_unique<ChunkRing>(chunk_slots));
-    item_rings.push_back(std::make_unique<ItemRing>(item_slots));
-    for (std::size_t j = 0; j < workers; ++j) {
-      event_rings.push_back(std::make_unique<EventRing>(event_slots));
-    }
-  }
-}
-
 // Stamps what detectors say with where they said it.
 class Worker::Sink final : public core::FindingSink {
  public:
@@ -141,7 +129,9 @@ std::size_t Worker::flush_items() {
 std::size_t Worker::serve_inputs(std::size_t budget) {
   std::size_t served = 0;
   while (served < budget && overflow_.empty()) {
-    EventRing& ring = exchange_.events(shard_chunk_ % exchange_.worker_count, config_.index);
+    if (shard_parser_ == Exchange::kNobody) shard_parser_ = exchange_.parser_of(shard_chunk_);
+    if (shard_parser_ == Exchange::kNobody) break;
+    EventRing& ring = exchange_.events(shard_parser_, config_.index);
     const std::span<core::Event> ready = ring.peek(budget - served);
     if (ready.empty()) break;
     std::size_t taken = 0;
@@ -211,6 +201,7 @@ void Worker::end_shard_chunk(const core::Event& mark) {
   item.chunk_number = shard_chunk_;
   emit(item);
   ++shard_chunk_;
+  shard_parser_ = Exchange::kNobody;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -221,7 +212,6 @@ std::size_t Worker::parse_step() {
   if (batch_next_ == batch_count_ && !end_pending_) {
     if (chunk_ == nullptr) {
       if (!exchange_.chunk_rings[config_.index]->try_pop(chunk_)) return 0;
-      GRACE_ASSERT(chunk_->number % exchange_.worker_count == config_.index);
       parser_.begin(*chunk_);
       chunk_next_tick_ns_ = 0;
     }
@@ -240,8 +230,10 @@ std::size_t Worker::parse_step() {
 
 std::size_t Worker::route_batch() {
   const std::size_t begin = batch_next_;
-  while (batch_next_ < batch_count_ && overflow_.empty() && route(batch_[batch_next_]))
+  while (batch_next_ < batch_count_ && overflow_.empty()) {
+    if (!route(batch_[batch_next_])) break;
     ++batch_next_;
+  }
   return batch_next_ - begin;
 }
 
@@ -326,6 +318,7 @@ bool Worker::finish_chunk() {
   mark.sequence = chunk_->number;
   if (!broadcast(mark)) return false;
   publish_counts();
+  exchange_.note_parsed(config_.index);
   end_pending_ = false;
   chunk_ = nullptr;
   return true;

@@ -6,38 +6,16 @@
 #include <span>
 #include <vector>
 
+#include "exchange.h"
 #include "grace/core/chunk.h"
 #include "grace/core/detector.h"
 #include "grace/core/event.h"
 #include "grace/core/platform.h"
 #include "grace/core/runner.h"
-#include "grace/core/spsc_ring.h"
 #include "grace/parse/chunk_parser.h"
 #include "ordered_item.h"
 
 namespace grace::pipeline {
-
-// Rings carry events and, as events of a kind no input has, the two marks of the exchange.
-inline constexpr auto kChunkEndMark = static_cast<core::EventKind>(254);
-inline constexpr auto kTickMark = static_cast<core::EventKind>(253);
-
-using EventRing = core::SpscRing<core::Event>;
-using ItemRing = core::SpscRing<OrderedItem>;
-using ChunkRing = core::SpscRing<core::Chunk*>;
-
-// The rings of the exchange: W chunk rings from ingest, W x W event rings, W item rings to the
-// ordered stage.
-struct Exchange {
-  Exchange(std::size_t workers, std::size_t event_slots, std::size_t item_slots,
-           std::size_t chunk_slots);
-  [[nodiscard]] EventRing& events(std::size_t from, std::size_t to) {
-    return *event_rings[from * worker_count + to];
-  }
-  std::size_t worker_count;
-  std::vector<std::unique_ptr<ChunkRing>> chunk_rings;
-  std::vector<std::unique_ptr<EventRing>> event_rings;
-  std::vector<std::unique_ptr<ItemRing>> item_rings;
-};
 
 // Written by one worker, read by anybody for statistics.
 struct alignas(core::kCacheLineBytes) WorkerCounters {
@@ -58,10 +36,10 @@ struct WorkerConfig {
   parse::ParseConfig parse;
 };
 
-// One worker: parses every W-th chunk, and runs the detectors of every W-th partition.
+// One worker: parses a share of the chunks, and runs the detectors of every W-th partition.
 //
-//   chunk ring --> [parse chunk c, c % W == index] --> event ring (index, s) for each shard s
-//   event ring (c % W, index), c = 0, 1, 2 ... --> [partitions p, p % W == index] --> item ring
+//   chunk ring --> [parse chunk c] --> event ring (index, s) for each shard s
+//   event ring (parser of c, index), c = 0, 1, 2 ... --> [partitions p, p % W == index] --> items
 //
 // Its own partitions' events of a chunk that is next for them go without a ring.
 //
@@ -144,7 +122,8 @@ class Worker final : public core::Stage {
   std::vector<Outlet> out_;         // by shard; closed outside parse_step()
 
   // --- detecting side ---
-  std::uint64_t shard_chunk_ = 0;  // chunk that the shard takes from next
+  std::uint64_t shard_chunk_ = 0;                 // chunk that the shard takes from next
+  std::size_t shard_parser_ = Exchange::kNobody;  // who parses it, once that is known
   std::int64_t watermark_ns_ = 0;
   std::vector<Cell> cells_;
   std::array<std::uint8_t, core::kPartitionCount> cell_of_partition_{};

@@ -1,0 +1,56 @@
+#include "exchange.h"
+
+namespace grace::pipeline {
+
+Exchange::Exchange(std::size_t workers, std::size_t event_slots, std::size_t item_slots,
+                   std::size_t chunks_in_flight_max)
+    : worker_count(workers),
+      parsers_(chunks_in_flight_max + 1),
+      parsed_(workers),
+      assigned_(workers, 0) {
+  for (std::size_t i = 0; i < workers; ++i) {
+    chunk_rings.push_back(std::make_unique<ChunkRing>(chunks_in_flight_max));
+    item_rings.push_back(std::make_unique<ItemRing>(item_slots));
+    for (std::size_t j = 0; j < workers; ++j) {
+      event_rings.push_back(std::make_unique<EventRing>(event_slots));
+    }
+  }
+  // Relaxed: no thread yet.
+  for (auto& parser : parsers_) parser.store(kNobody, std::memory_order_relaxed);
+}
+
+std::size_t Exchange::assign(std::uint64_t chunk_number) noexcept {
+  const auto unparsed = [this](std::size_t worker) {
+    // Relaxed: a hint, which may be behind.
+    return assigned_[worker] - parsed_[worker].chunks.load(std::memory_order_relaxed);
+  };
+  std::size_t chosen = chunk_number % worker_count;
+  std::uint64_t fewest = unparsed(chosen);
+  for (std::size_t i = 1; i < worker_count && fewest > 0; ++i) {
+    const std::size_t worker = (chunk_number + i) % worker_count;
+    const std::uint64_t count = unparsed(worker);
+    if (count >= fewest) continue;
+    fewest = count;
+    chosen = worker;
+  }
+  ++assigned_[chosen];
+  // Relaxed: no data is read on its strength; the chunk and its events come through rings.
+  parsers_[chunk_number % parsers_.size()].store(chunk_number * (kNobody + 1) + chosen,
+                                                 std::memory_order_relaxed);
+  return chosen;
+}
+
+std::size_t Exchange::parser_of(std::uint64_t chunk_number) const noexcept {
+  // Relaxed: as above. An old word names another chunk.
+  const std::uint64_t word =
+      parsers_[chunk_number % parsers_.size()].load(std::memory_order_relaxed);
+  return word / (kNobody + 1) == chunk_number ? word % (kNobody + 1) : kNobody;
+}
+
+void Exchange::note_parsed(std::size_t worker) noexcept {
+  auto& chunks = parsed_[worker].chunks;
+  // Relaxed: only this worker writes it, and it is a hint.
+  chunks.store(chunks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace grace::pipeline
