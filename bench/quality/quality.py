@@ -73,8 +73,11 @@ def table(results):
 
 
 def commit_of(folder):
-    done = subprocess.run(["git", "-C", folder, "rev-parse", "--short", "HEAD"],
-                          capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "-C", folder, "rev-parse", "--short", "HEAD"],
+                              capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"  # a source archive, on a machine without git
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
