@@ -195,8 +195,8 @@ void run_ordered(const Chunks& chunks) {
   ordered.recovered();
   for (const auto& chunk : chunks) {
     in_flight[chunk->number] = chunk.get();
-    if (!exchange.chunk_rings[exchange.assign(chunk->number)]->try_push(chunk.get()))
-      fail("the chunks' ring is full");
+    auto& ring = *exchange.chunk_rings[exchange.assign(chunk->number)];
+    if (!ring.try_push(chunk.get())) fail("the chunks' ring is full");
   }
   while (ordered.processed_chunks() < chunks.size()) {
     const std::size_t before = worker.run_once();

@@ -57,7 +57,12 @@ SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
   pending_.reserve(config.sessions_max);
 }
 
-std::uint32_t SequenceRule::insert(const Step& step, std::int32_t stamp, core::FindingSink& sink) {
+std::uint32_t SequenceRule::slot_for(std::uint32_t found, const Step& step, std::int32_t stamp,
+                                     core::FindingSink& sink) {
+  if (found != kNoSlot) {
+    sessions_.touch(found, stamp);
+    return found;
+  }
   if (sessions_.full()) {
     const std::uint32_t oldest = sessions_.oldest();
     if (sessions_[oldest].pending) {
@@ -80,10 +85,10 @@ SequenceRule::Class& SequenceRule::class_of(std::uint32_t& class_slot, std::uint
   return classes_[class_slot];
 }
 
-double SequenceRule::tail_of(Class& kind, double probability, std::uint64_t warmup) noexcept {
+double SequenceRule::tail_of(Class& kind, double probability) const noexcept {
   const std::size_t bits = probability >= models::StepGrammar::kLikely ? 0 : bits_of(probability);
   double tail = 1.0;
-  if (bits > 0 && kind.total >= warmup) {
+  if (bits > 0 && kind.total >= warmup_) {
     std::uint64_t as_improbable = 0;
     for (std::size_t i = bits; i < kBitBuckets; ++i) as_improbable += kind.by_bits[i];
     tail = (static_cast<double>(as_improbable) + 1.0) / (static_cast<double>(kind.total) + 2.0);
@@ -113,16 +118,13 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
     if (begins && kind.sessions_begun < SessionRule::kSessionsToModel) ++kind.sessions_begun;
     const auto begun = whole_.begin(step, begins, kind.sessions_begun, stamp, sink);
     if (begun.slot != kNoSlot) {
+      whole_.progress(begun.slot).class_slot = class_slot;
       on_watched(begun.slot, step, stamp, sink);
       return;
     }
     is_known = !begun.has_model;
   }
-  if (slot == kNoSlot) {
-    slot = insert(step, stamp, sink);
-  } else {
-    sessions_.touch(slot, stamp);
-  }
+  slot = slot_for(slot, step, stamp, sink);
   hint = slot;
   Session& session = sessions_[slot];
   session.class_slot = class_slot;
@@ -133,7 +135,7 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
   ++session.steps;
   if (is_known) {
     const double probability = model_.advance(step.class_key, session.context, step.symbol, stamp);
-    const double tail = tail_of(kind, probability, warmup_);
+    const double tail = tail_of(kind, probability);
     if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
   }
   session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
@@ -152,7 +154,7 @@ void SequenceRule::on_watched(std::uint32_t watched, const Step& step, std::int3
     sessions_[slot].last_action = step.names.action;
   }
   if (seen != SessionRule::Seen::kWatched) return;
-  const double tail = tail_of(kind, probability, warmup_);
+  const double tail = tail_of(kind, probability);
   if (tail > surprise_share_) [[likely]]
     return;
   const std::uint32_t slot = slot_of_watched(step, before, stamp, sink);
@@ -162,12 +164,7 @@ void SequenceRule::on_watched(std::uint32_t watched, const Step& step, std::int3
 
 std::uint32_t SequenceRule::slot_of_watched(const Step& step, const SessionRule::Progress& before,
                                             std::int32_t stamp, core::FindingSink& sink) {
-  std::uint32_t slot = sessions_.find(step.session_key);
-  if (slot == kNoSlot) {
-    slot = insert(step, stamp, sink);
-  } else {
-    sessions_.touch(slot, stamp);
-  }
+  const std::uint32_t slot = slot_for(sessions_.find(step.session_key), step, stamp, sink);
   Session& session = sessions_[slot];
   session.class_slot = before.class_slot;
   session.steps = before.steps + 1;

@@ -103,8 +103,9 @@ class SequenceRule {
     bool reported = false;
   };
 
-  // The slot of a session that is not there; the oldest one makes room.
-  std::uint32_t insert(const Step& step, std::int32_t stamp, core::FindingSink& sink);
+  // `found`, used now; where it is kNoSlot a new slot, for which the oldest one makes room.
+  std::uint32_t slot_for(std::uint32_t found, const Step& step, std::int32_t stamp,
+                         core::FindingSink& sink);
   Class& class_of(std::uint32_t& class_slot, std::uint64_t class_key, std::int32_t stamp);
   // A step of a session that SessionRule watches, in its slot there.
   void on_watched(std::uint32_t watched, const Step& step, std::int32_t stamp,
@@ -114,7 +115,7 @@ class SequenceRule {
                                 std::int32_t stamp, core::FindingSink& sink);
   // Counts a step of that probability. The share of its class's steps that were as improbable; 1
   // where that is not known, or nobody asks.
-  static double tail_of(Class& kind, double probability, std::uint64_t warmup) noexcept;
+  double tail_of(Class& kind, double probability) const noexcept;
   void end_sessions(std::int64_t now_ns, core::FindingSink& sink);
   void on_surprise(std::uint32_t slot, const Step& step, double probability, double tail);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);

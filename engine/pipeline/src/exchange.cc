@@ -34,9 +34,9 @@ std::size_t Exchange::assign(std::uint64_t chunk_number) noexcept {
     chosen = worker;
   }
   ++assigned_[chosen];
+  const std::uint64_t word = chunk_number * (kNobody + 1) + chosen;
   // Relaxed: no data is read on its strength; the chunk and its events come through rings.
-  parsers_[chunk_number % parsers_.size()].store(chunk_number * (kNobody + 1) + chosen,
-                                                 std::memory_order_relaxed);
+  parsers_[chunk_number % parsers_.size()].store(word, std::memory_order_relaxed);
   return chosen;
 }
 
