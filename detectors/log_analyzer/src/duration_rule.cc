@@ -76,9 +76,9 @@ void DurationRule::learn_baseline(DurationState& state, double level) const {
   if (state.base_bins > 1) state.base_spread += gain * (std::fabs(change) - state.base_spread);
 }
 
-void DurationRule::close_bin(DurationState& state) const {
-  const auto kept = std::min<std::size_t>(state.bin_count, kBinSamples);
-  std::array<float, kBinSamples> sorted = state.samples;
+void DurationRule::close_bin(const DurationBin& bin, DurationState& state) const {
+  const auto kept = std::min<std::size_t>(bin.count, kBinSamples);
+  std::array<float, kBinSamples> sorted = bin.samples;
   std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(kept));
   const float median = (sorted[(kept - 1) / 2] + sorted[kept / 2]) / 2.0F;
   const double level = std::log(std::max(static_cast<double>(median), kDurationMsMin));
@@ -92,31 +92,29 @@ void DurationRule::close_bin(DurationState& state) const {
   state.head = (state.head + 1) % trend_bins_;
 }
 
-std::optional<core::Finding> DurationRule::begin_bin(DurationState& state, std::int64_t ts_ns,
-                                                     std::uint64_t sequence,
+std::optional<core::Finding> DurationRule::begin_bin(DurationBin& bin, DurationState& state,
+                                                     std::int64_t ts_ns, std::uint64_t sequence,
                                                      const ActionNames& names) const {
   std::optional<core::Finding> found;
-  if (state.bin_count > 0) {
-    close_bin(state);
-    found = judge(state, state.bin_end_ns, names);
+  if (bin.count > 0) {
+    close_bin(bin, state);
+    found = judge(state, bin.end_ns, names);
   }
-  state.bin_end_ns = (ts_ns / bin_ns_ + 1) * bin_ns_;
-  state.bin_count = 0;
+  bin.end_ns = (ts_ns / bin_ns_ + 1) * bin_ns_;
+  bin.count = 0;
   state.first_sequence = sequence;
   return found;
 }
 
-void DurationRule::add(DurationState& state, double duration_ms) noexcept {
+void DurationRule::add(DurationBin& bin, double duration_ms) noexcept {
   // Reservoir sampling. The dice are the pattern's own bin and count: what other patterns do, and
   // where the event stands in the input, does not matter.
-  ++state.bin_count;
+  ++bin.count;
   const std::uint64_t at =
-      state.bin_count <= kBinSamples
-          ? state.bin_count - 1
-          : core::mix(static_cast<std::uint64_t>(state.bin_end_ns) + state.bin_count) %
-                state.bin_count;
-  if (at < kBinSamples)
-    state.samples[static_cast<std::size_t>(at)] = static_cast<float>(duration_ms);
+      bin.count <= kBinSamples
+          ? bin.count - 1
+          : core::mix(static_cast<std::uint64_t>(bin.end_ns) + bin.count) % bin.count;
+  if (at < kBinSamples) bin.samples[static_cast<std::size_t>(at)] = static_cast<float>(duration_ms);
 }
 
 std::optional<core::Finding> DurationRule::judge(DurationState& state, std::int64_t now_ns,

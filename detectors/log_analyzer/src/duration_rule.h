@@ -12,13 +12,17 @@ namespace grace::log_analyzer {
 inline constexpr std::size_t kTrendBinsMax = 24;
 inline constexpr std::size_t kBinSamples = 8;
 
-// The durations of one pattern; exists only for patterns that have any. Levels are natural
-// logarithms: a slowdown is a factor.
-struct DurationState {
-  // The open bin: a sample of at most eight of its durations, chosen by hash, for its median.
-  std::int64_t bin_end_ns = 0;
-  std::uint32_t bin_count = 0;
+// The open bin of one pattern's durations: a sample of at most eight, chosen by hash, for its
+// median.
+struct DurationBin {
+  std::int64_t end_ns = 0;
+  std::uint32_t count = 0;
   std::array<float, kBinSamples> samples{};
+};
+
+// The bins before; exists only for patterns that have durations. Levels are natural logarithms: a
+// slowdown is a factor.
+struct DurationState {
   // The last bins, oldest first from `head`; what leaves them makes the baseline.
   std::array<float, kTrendBinsMax> levels{};
   std::uint32_t level_count = 0;
@@ -39,16 +43,16 @@ class DurationRule {
   explicit DurationRule(const LogAnalyzerConfig& config);
   // An event past the end of the open bin begins a new one; the closed one is judged. Then add().
   // Apart, because the hot path would pay for an empty finding each time.
-  [[nodiscard]] static bool begins_bin(const DurationState& state, std::int64_t ts_ns) noexcept {
-    return ts_ns >= state.bin_end_ns;
+  [[nodiscard]] static bool begins_bin(const DurationBin& bin, std::int64_t ts_ns) noexcept {
+    return ts_ns >= bin.end_ns;
   }
-  [[nodiscard]] std::optional<core::Finding> begin_bin(DurationState& state, std::int64_t ts_ns,
-                                                       std::uint64_t sequence,
+  [[nodiscard]] std::optional<core::Finding> begin_bin(DurationBin& bin, DurationState& state,
+                                                       std::int64_t ts_ns, std::uint64_t sequence,
                                                        const ActionNames& names) const;
-  static void add(DurationState& state, double duration_ms) noexcept;
+  static void add(DurationBin& bin, double duration_ms) noexcept;
 
  private:
-  void close_bin(DurationState& state) const;
+  void close_bin(const DurationBin& bin, DurationState& state) const;
   void learn_baseline(DurationState& state, double level) const;
   [[nodiscard]] std::optional<core::Finding> judge(DurationState& state, std::int64_t now_ns,
                                                    const ActionNames& names) const;

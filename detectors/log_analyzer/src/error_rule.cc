@@ -78,11 +78,12 @@ void ErrorState::add(const Seen& seen) noexcept {
 }
 
 ErrorRule::ErrorRule(const LogAnalyzerConfig& config)
-    : window_ns_(config.error_window.count() * core::kNsPerSecond),
+    : bucket_ns_(config.error_window.count() * core::kNsPerSecond /
+                 static_cast<std::int64_t>(kWindowBuckets)),
+      window_ns_(config.error_window.count() * core::kNsPerSecond),
       settle_ns_(config.error_settle.count() * core::kNsPerSecond),
       settle_max_ns_(config.error_settle_max.count() * core::kNsPerSecond),
       quiet_ns_(config.error_quiet.count() * core::kNsPerSecond),
-      bucket_ns_(window_ns_ / static_cast<std::int64_t>(kWindowBuckets)),
       count_min_(config.error_count_min),
       storm_count_(std::uint64_t{config.error_count_min} * config.error_storm_factor),
       growth_factor_(config.error_growth_factor),

@@ -86,7 +86,8 @@ class ErrorRule {
                                               const PatternWindow& window) const noexcept;
   [[nodiscard]] double log_odds(const PatternWindow& window, double errors, double actions) const;
 
-  std::int64_t window_ns_, settle_ns_, settle_max_ns_, quiet_ns_, bucket_ns_;
+  std::int64_t bucket_ns_;  // first: each action needs it
+  std::int64_t window_ns_, settle_ns_, settle_max_ns_, quiet_ns_;
   std::uint64_t count_min_, storm_count_;
   double growth_factor_, prior_actions_, prior_windows_;
 };

@@ -39,9 +39,7 @@ LogPartition::LogPartition(const LogAnalyzerConfig& config)
       errors_(config.patterns_max),
       durations_(config.patterns_max),
       observer_(config),
-      sequences_(config) {
-  pending_.reserve(config.patterns_max);
-}
+      sequences_(config) {}
 
 std::uint64_t LogPartition::evicted_count() const {
   return evicted_count_ + refused_count_ + templates_.evicted_count() + observer_.evicted_count() +
@@ -59,7 +57,6 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   }
   patterns_.touch(slot, stamp_);
   Pattern& pattern = patterns_[slot];
-  durations_.prefetch(pattern.duration_slot);
   observer_.prefetch(pattern.pair_slot);
   if (names_session) {
     sequences_.prefetch(session_key);
@@ -154,13 +151,18 @@ void LogPartition::on_error(std::uint32_t slot, const core::Event& event) {
 
 void LogPartition::on_duration(Pattern& pattern, const core::Event& event,
                                core::FindingSink& sink) {
-  if (pattern.duration_slot == kNoSlot) pattern.duration_slot = durations_.take();
-  DurationState& state = durations_[pattern.duration_slot];
-  if (DurationRule::begins_bin(state, event.ts_ns)) [[unlikely]] {
-    auto found = duration_rule_.begin_bin(state, event.ts_ns, event.sequence, pattern.names);
-    if (found) sink.finding(std::move(*found));
+  DurationBin& bin = pattern.duration_bin;
+  if (DurationRule::begins_bin(bin, event.ts_ns)) [[unlikely]] {
+    begin_bin(pattern, event, sink);
   }
-  DurationRule::add(state, event.value);
+  DurationRule::add(bin, event.value);
+}
+
+void LogPartition::begin_bin(Pattern& pattern, const core::Event& event, core::FindingSink& sink) {
+  if (pattern.duration_slot == kNoSlot) pattern.duration_slot = durations_.take();
+  auto found = duration_rule_.begin_bin(pattern.duration_bin, durations_[pattern.duration_slot],
+                                        event.ts_ns, event.sequence, pattern.names);
+  if (found) sink.finding(std::move(*found));
 }
 
 void LogPartition::judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink) {

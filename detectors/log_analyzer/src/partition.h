@@ -35,17 +35,19 @@ class LogPartition final : public core::PartitionDetector {
   [[nodiscard]] std::uint64_t evicted_count() const override;
 
  private:
-  // In the order of use: what a successful action without duration touches comes first.
+  // In the order of use: a successful action touches the first two cache lines, the table's own
+  // fields before them included. What is beyond them, a replay waits for: patterns are thousands.
   struct Pattern {
     std::uint64_t pair_key = 0;
     std::uint32_t pair_slot = kNoSlot;
     std::uint32_t session_slot = kNoSlot;
     std::uint32_t symbol = 0;
     std::uint32_t actions_total = 0;
-    PatternWindow window{};
     std::uint64_t class_key = 0;
     std::uint32_t error_slot = kNoSlot;
     std::uint32_t duration_slot = kNoSlot;
+    DurationBin duration_bin{};
+    PatternWindow window{};  // of which the open bucket
     ActionNames names{};
   };
   [[nodiscard]] std::uint64_t actor_hash(const core::Event& event) const noexcept {
@@ -64,9 +66,13 @@ class LogPartition final : public core::PartitionDetector {
   void evict(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
   void on_error(std::uint32_t slot, const core::Event& event);
   void on_duration(Pattern& pattern, const core::Event& event, core::FindingSink& sink);
+  void begin_bin(Pattern& pattern, const core::Event& event, core::FindingSink& sink);
   void judge(std::uint32_t slot, std::int64_t now_ns, core::FindingSink& sink);
 
+  // What each action needs of the partition itself comes first, in one cache line.
   const std::uint64_t no_actor_hash_;
+  std::uint64_t late_count_ = 0;
+  std::int32_t stamp_ = 0;  // of the watermark, for the tables' order of use
   ErrorRule error_rule_;
   DurationRule duration_rule_;
   core::SymbolTable symbols_;
@@ -77,8 +83,6 @@ class LogPartition final : public core::PartitionDetector {
   ActionObserver observer_;
   SequenceRule sequences_;
   std::vector<std::uint32_t> pending_;  // patterns with an unsettled burst; at most patterns_max
-  std::int32_t stamp_ = 0;              // of the watermark, for the tables' order of use
-  std::uint64_t late_count_ = 0;
   std::uint64_t evicted_count_ = 0;
   std::uint64_t refused_count_ = 0;
 };

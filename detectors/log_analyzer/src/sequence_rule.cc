@@ -53,9 +53,7 @@ SequenceRule::SequenceRule(const LogAnalyzerConfig& config)
       model_(config.grammar_nodes_max),
       sessions_(config.sessions_max),
       classes_(config.grammar_classes_max),
-      whole_(config) {
-  pending_.reserve(config.sessions_max);
-}
+      whole_(config) {}
 
 std::uint32_t SequenceRule::slot_for(std::uint32_t found, const Step& step, std::int32_t stamp,
                                      core::FindingSink& sink) {
@@ -130,7 +128,7 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
   session.class_slot = class_slot;
   if (resumes) {
     session.context = {};
-    session.last_action = {};
+    session.last_symbol = kNoSymbol;
   }
   ++session.steps;
   if (is_known) {
@@ -139,7 +137,7 @@ void SequenceRule::on_action(const Step& step, std::uint32_t& hint, std::int32_t
     if (tail <= surprise_share_) on_surprise(slot, step, probability, tail);
   }
   session.last_ts_ns = std::max(session.last_ts_ns, step.ts_ns);
-  session.last_action = step.names.action;
+  session.last_symbol = step.symbol;
 }
 
 void SequenceRule::on_watched(std::uint32_t watched, const Step& step, std::int32_t stamp,
@@ -151,7 +149,7 @@ void SequenceRule::on_watched(std::uint32_t watched, const Step& step, std::int3
   if (seen == SessionRule::Seen::kUnwatched) {
     // What comes of it from now on is not its beginning.
     const std::uint32_t slot = slot_of_watched(step, before, stamp, sink);
-    sessions_[slot].last_action = step.names.action;
+    sessions_[slot].last_symbol = step.symbol;
   }
   if (seen != SessionRule::Seen::kWatched) return;
   const double tail = tail_of(kind, probability);
@@ -169,7 +167,7 @@ std::uint32_t SequenceRule::slot_of_watched(const Step& step, const SessionRule:
   session.class_slot = before.class_slot;
   session.steps = before.steps + 1;
   session.last_ts_ns = std::max(before.last_ts_ns, step.ts_ns);
-  session.last_action = before.last_action;
+  session.last_symbol = before.last_symbol;
   return slot;
 }
 
@@ -188,7 +186,7 @@ void SequenceRule::on_surprise(std::uint32_t slot, const Step& step, double prob
     session.surprises.forget_before(session.steps - std::min(session.steps, run_max_ - 1));
   }
   if (session.surprises.full()) return;  // enough to judge by
-  session.surprises.add({step.names.action, session.last_action, step.sequence, step.ts_ns,
+  session.surprises.add({step.names.action, step.sequence, step.ts_ns, session.last_symbol,
                          session.steps, static_cast<float>(probability), static_cast<float>(tail),
                          step.error});
   session.names = step.names;
@@ -269,8 +267,9 @@ void SequenceRule::report(const Session& session, Class& kind, double confidence
   finding.reasoning.push_back("Unusual sequence of actions by " + std::string(session.names.actor));
   for (const Surprise& surprise : session.surprises.all()) {
     grave = grave || surprise.error;
-    const std::string step = std::string(surprise.after.empty() ? "start" : surprise.after) +
-                             " -> " + std::string(surprise.action);
+    const std::string after =
+        surprise.after == kNoSymbol ? "start" : whole_.name_of(surprise.after);
+    const std::string step = after + " -> " + std::string(surprise.action);
     const std::string chance =
         "probability " + decimal(static_cast<double>(surprise.probability), 5);
     finding.reasoning.push_back(step + ": " + chance);

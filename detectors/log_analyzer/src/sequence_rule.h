@@ -52,9 +52,10 @@ class SequenceRule {
   static constexpr std::size_t kBitBuckets = 24;
 
   struct Surprise {
-    std::string_view action, after;
+    std::string_view action;
     std::uint64_t sequence = 0;
     std::int64_t ts_ns = 0;
+    std::uint32_t after = kNoSymbol;
     std::uint32_t at = 0;  // which step of the session
     float probability = 0.0F;
     float tail = 1.0F;  // share of the class's steps that were as improbable
@@ -83,13 +84,14 @@ class SequenceRule {
     std::array<Surprise, kSurprisesMax> each_{};
   };
   struct Session {
+    // In the order of use: a step touches one cache line, the table's own fields included.
     std::int64_t last_ts_ns = 0;
-    std::string_view last_action;
+    std::uint32_t last_symbol = kNoSymbol;
     std::uint32_t class_slot = kNoSlot;
-    std::uint32_t whole_slot = kNoSlot;  // SessionRule's
     std::uint32_t steps = 0;
-    bool pending = false;
+    std::uint32_t whole_slot = kNoSlot;  // SessionRule's
     models::StepGrammar::Context context{};
+    bool pending = false;
     ActionNames names{};  // of the last surprising step
     Surprises surprises;
   };

@@ -54,13 +54,13 @@ void SessionRule::describe_steps(const Session& session, const Kind& kind, const
                                  core::Finding& finding) const {
   const double at_end = verdict.over ? kind.model->end_probability(session.counted) : 1.0;
   if (at_end < session.odd.probability) {
-    const std::string step = std::string(session.progress.last_action) + " -> end";
+    const std::string step = name_of(session.progress.last_symbol) + " -> end";
     finding.reasoning.push_back("Transition: " + step + ", probability " + decimal(at_end, 5));
     finding.evidence.push_back({session.progress.last_sequence, session.progress.last_ts_ns, step});
     return;
   }
   if (session.odd.sequence == 0) return;
-  const std::string after = session.odd.after.empty() ? "start" : std::string(session.odd.after);
+  const std::string after = session.odd.after == kNoSymbol ? "start" : name_of(session.odd.after);
   const std::string step = after + " -> " + std::string(session.odd.names.action);
   finding.reasoning.push_back("Transition: " + step + ", probability " +
                               decimal(session.odd.probability, 5));
@@ -80,7 +80,7 @@ void SessionRule::report(const Session& session, const Kind& kind, const Verdict
   finding.service = session.names.service();
   finding.domain = session.names.domain;
   finding.diagnosis_code = "unusual_session";
-  finding.what = session.progress.last_action;
+  finding.what = name_of(session.progress.last_symbol);
   finding.suggested_playbooks = {"immediate_investigation", "investigate_root_cause"};
   finding.ts_ns = now_ns;
   finding.evidence.push_back({session.first_sequence, session.first_ts_ns,
@@ -98,7 +98,7 @@ void SessionRule::report(const Session& session, const Kind& kind, const Verdict
   describe_steps(session, kind, verdict, finding);
   if (session.progress.last_sequence != finding.evidence.back().sequence) {
     finding.evidence.push_back({session.progress.last_sequence, session.progress.last_ts_ns,
-                                "last step: " + std::string(session.progress.last_action)});
+                                "last step: " + name_of(session.progress.last_symbol)});
   }
   finding.reasoning.push_back("Score " + nats_of(score.total()) + ", threshold " +
                               decimal(kind.threshold, 1) + ": one normal session in " +

@@ -105,7 +105,7 @@ SessionRule::Seen SessionRule::on_step(std::uint32_t slot, const Step& step, std
   Progress& progress = session.progress;
   progress.last_ts_ns = std::max(progress.last_ts_ns, step.ts_ns);
   progress.last_sequence = step.sequence;
-  progress.last_action = step.names.action;
+  progress.last_symbol = step.symbol;
   ++progress.steps;
   session.error = session.error || step.error;
   const std::uint32_t steps = progress.steps;
@@ -117,7 +117,7 @@ SessionRule::Seen SessionRule::on_step(std::uint32_t slot, const Step& step, std
 }
 
 void SessionRule::note_odd_step(Session& session, const Step& step, double probability) const {
-  session.odd = {step.names, session.progress.last_action, step.sequence, step.ts_ns, probability};
+  session.odd = {step.names, step.sequence, step.ts_ns, session.progress.last_symbol, probability};
 }
 
 void SessionRule::mark_reported(std::uint32_t slot, std::uint64_t session_key) {

@@ -46,6 +46,7 @@ class SessionRule {
 
   // For reports: what an action's symbol is called. `action` must live as long as the rule.
   void name_symbol(std::uint32_t symbol, std::string_view action);
+  [[nodiscard]] std::string name_of(std::uint32_t symbol) const;
 
   // The session's slot; kNoSlot when it is not watched.
   [[nodiscard]] std::uint32_t find(std::uint64_t session_key) const noexcept {
@@ -73,7 +74,7 @@ class SessionRule {
   struct Progress {
     std::int64_t last_ts_ns = 0;
     std::uint64_t last_sequence = 0;
-    std::string_view last_action;
+    std::uint32_t last_symbol = kNoSymbol;
     std::uint32_t steps = 0;
     std::uint32_t class_slot = kNoSlot;  // the caller's
   };
@@ -107,9 +108,9 @@ class SessionRule {
   // The least probable step so far, where it is a rare one.
   struct OddStep {
     ActionNames names{};
-    std::string_view after;
     std::uint64_t sequence = 0;
     std::int64_t ts_ns = 0;
+    std::uint32_t after = kNoSymbol;
     double probability = 1.0;
   };
   struct Session {
@@ -167,7 +168,6 @@ class SessionRule {
   [[nodiscard]] static std::uint64_t symbol_key(std::uint32_t symbol) noexcept {
     return core::mix(std::uint64_t{symbol} + 1);
   }
-  [[nodiscard]] std::string name_of(std::uint32_t symbol) const;
 
   std::int64_t idle_ns_, quiet_ns_;
   double growth_;

@@ -17,6 +17,9 @@ struct Step {
   bool has_session_id = false;  // the event named its session or trace
 };
 
+// No symbol is.
+inline constexpr std::uint32_t kNoSymbol = 0xffffffffU;
+
 // One candidate in a thousand, a run of odd steps or an odd session, means something.
 inline constexpr double kOddPriorLogOdds = -6.9;
 
