@@ -108,6 +108,47 @@ TEST(LruTable, VisitsWhatIsThereInTheOrderOfSlots) {
   EXPECT_EQ(all(), (std::vector<int>{0, 7, 2, 3})) << "in the slot that was free";
 }
 
+TEST(LruTable, SlotsKeepTheirNumbersAndContentAsTheTableGrows) {
+  constexpr std::uint32_t kSlots = 1000;
+  using Content = std::vector<std::uint64_t>;  // one that is not moved by its bytes
+  LruTable<Content> table(kSlots);
+  std::vector<std::uint32_t> slots;
+  for (std::uint64_t i = 0; i < kSlots; ++i) {
+    slots.push_back(table.insert(mix(i), 1));
+    table[slots.back()] = Content(1 + i % 5, i);
+    if (i % 7 == 3) {  // a slot is free while the table grows on
+      table.erase(slots.back());
+      slots.back() = table.insert(mix(i), 1);
+      EXPECT_TRUE(table[slots.back()].empty());
+      table[slots.back()] = Content(1 + i % 5, i);
+    }
+  }
+  EXPECT_TRUE(table.full());
+  for (std::uint64_t i = 0; i < kSlots; ++i) {
+    ASSERT_TRUE(table.holds(slots[i], mix(i)));
+    ASSERT_EQ(table.find(mix(i)), slots[i]);
+    ASSERT_EQ(table[slots[i]], Content(1 + i % 5, i));
+  }
+}
+
+TEST(BoundedGrowth, DoublesWhileLittleIsMovedAndThenTakesAll) {
+  EXPECT_EQ(grown_capacity(0, 1000, 100), 4U);
+  EXPECT_EQ(grown_capacity(4, 1000, 100), 8U);
+  EXPECT_EQ(grown_capacity(600, 1000, 100), 1000U) << "never past the bound";
+  EXPECT_EQ(grown_capacity(0, 2, 100), 2U);
+  for (const std::size_t bytes : {1U, 64U, 384U, 100'000U}) {
+    constexpr std::size_t kBound = 1'000'000;
+    std::size_t moved_most = 0;
+    for (std::size_t used = 0; used < kBound;) {
+      const std::size_t next = grown_capacity(used, kBound, bytes);
+      ASSERT_GT(next, used);
+      moved_most = std::max(moved_most, used * bytes);
+      used = next;
+    }
+    EXPECT_LE(moved_most, kMovedBytesMax);
+  }
+}
+
 // Against a plain list in order of use.
 TEST(LruTable, BehavesLikeAListInOrderOfUse) {
   constexpr std::uint32_t kSlots = 50;

@@ -20,10 +20,7 @@ constexpr std::size_t kResultTextsMax = 256;
 ActionObserver::ActionObserver(const LogAnalyzerConfig& config)
     : period_ns_(config.observation_period.count() * core::kNsPerSecond),
       pairs_(config.pairs_max),
-      is_open_(config.pairs_max, 0),
-      result_texts_(kResultTextsMax, kResultTextsMax * kResultTextBytesMax) {
-  open_.reserve(config.pairs_max);
-}
+      result_texts_(kResultTextsMax, kResultTextsMax * kResultTextBytesMax) {}
 
 std::uint32_t ActionObserver::slot_of(std::uint64_t key, std::uint32_t hint,
                                       const ActionNames& names, std::int32_t stamp,
@@ -37,6 +34,7 @@ std::uint32_t ActionObserver::slot_of(std::uint64_t key, std::uint32_t hint,
       ++evicted_count_;
     }
     slot = pairs_.insert(key, stamp);
+    if (slot >= is_open_.size()) is_open_.resize(slot + 1, 0);
     Pair& pair = pairs_[slot];
     pair.actor = names.actor;
     pair.service = names.service();

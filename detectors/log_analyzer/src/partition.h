@@ -22,7 +22,8 @@ namespace grace::log_analyzer {
 //
 // Bounds: see LogAnalyzerConfig; a pattern that is evicted while a burst of it is pending is judged
 // first. A pattern whose texts the intern table refuses is not watched, and counted.
-// Steady state: no allocation, unless there is something to report. Thread: the partition's worker.
+// Steady state: no allocation, unless there is something to report or more is known than ever
+// before. Thread: the partition's worker.
 class LogPartition final : public core::PartitionDetector {
  public:
   explicit LogPartition(const LogAnalyzerConfig& config);

@@ -34,7 +34,8 @@ namespace grace::log_analyzer {
 // session had to go before it was over, the partition is crowded: nothing is judged or learned
 // until session_idle later, as what comes back of such sessions looks cut short. Comparing new
 // vectors of counts costs at most kComparisonsPerTick for each tick; what is over it is not judged.
-// All of that is counted. Thread: the partition's. No allocation but for models and findings.
+// All of that is counted. Thread: the partition's. No allocation but for models, findings and more
+// sessions than ever before.
 class SessionRule {
  public:
   static constexpr std::uint32_t kSessionsToModel = 16;

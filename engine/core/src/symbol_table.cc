@@ -1,5 +1,6 @@
 #include "grace/core/symbol_table.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "grace/core/hash.h"
@@ -7,7 +8,10 @@
 namespace grace::core {
 namespace {
 constexpr std::size_t kFirstSlots = 64;
-constexpr std::size_t kBlockBytes = 16 * 1024;
+// Each block is twice as large as the one before: the few texts of a small table take no page of
+// their own, of which a hundred tables would need a hundred.
+constexpr std::size_t kFirstBlockBytes = 256;
+constexpr std::size_t kBlockBytesMax = 16 * 1024;
 }  // namespace
 
 SymbolTable::SymbolTable(std::size_t symbols_max, std::size_t bytes_max)
@@ -42,7 +46,8 @@ std::string_view SymbolTable::intern(std::string_view text) {
     while (slots_[at].data() != nullptr) at = (at + 1) & mask;
   }
   if (blocks_.empty() || block_used_ + text.size() > block_size_) {
-    block_size_ = text.size() > kBlockBytes ? text.size() : kBlockBytes;
+    block_size_ =
+        std::max(text.size(), std::clamp(2 * block_size_, kFirstBlockBytes, kBlockBytesMax));
     blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size_));
     block_used_ = 0;
   }

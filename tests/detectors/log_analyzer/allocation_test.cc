@@ -82,7 +82,7 @@ TEST(SteadyState, TakesNoMemory) {
       if (i % 20 == 0) partition->on_tick({sequence, now, now - kSecond}, sink);
     }
   };
-  run(20'000);  // every pattern, session and context is known, and every pattern has erred
+  run(400'000);  // every pattern, session and context is known, and every pattern has erred
   const std::uint64_t findings_before = sink.findings;
   const std::uint64_t before = g_allocation_count.load(std::memory_order_relaxed);
   run(200'000);

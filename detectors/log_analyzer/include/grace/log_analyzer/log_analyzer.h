@@ -63,7 +63,7 @@ struct LogAnalyzerConfig {
   // Period of the kActions observations. Shorter: faster health and cascades, more observations.
   std::chrono::seconds observation_period{10};
   // Past the bounds the least recently seen is evicted and counted. Memory is touched as it fills:
-  // about 350 bytes a pattern (and 350 more if it erred, 250 if it has durations), 250 a pair,
+  // about 350 bytes a pattern (and 450 more if it erred, 350 if it has durations), 250 a pair,
   // 500 a session, 1,000 more if it has an id, 150 a grammar node.
   std::uint32_t patterns_max = 4096;        // (actor, action, resource)
   std::uint32_t pairs_max = 2048;           // (actor, resource)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "grace/core/assert.h"
+#include "grace/core/bounded_growth.h"
 #include "grace/core/platform.h"
 
 namespace grace::core {
@@ -18,23 +19,27 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffffU;
 // (tag and slot number in one word, then the slot) for a key that is there.
 //
 // Bound: slots_max; when full() the caller deals with oldest() and erases it before it inserts.
-// Memory: the slots' memory is reserved at once and touched as the table fills; a slot's number
-// stays the same while its key lives, and is used again afterwards. The index doubles as the table
-// fills, at most two thirds full: spread over what it may become, each probe would be a cache line
-// and a page of its own: in 64 partitions that cost 9% of a replay.
+// Memory: grows as the table fills (bounded_growth.h): an insert may move the slots, so references
+// to their content end there. A slot's number stays the same while its key lives, and is used again
+// afterwards. The index doubles, at most two thirds full: spread over what it may become, each
+// probe would be a cache line and a page of its own: in 64 partitions that cost 9% of a replay.
 // Order of use is kept to one stamp: a slot that was already used in this stamp is not moved, so a
 // busy slot costs no list work. Thread: one. Keys are hashes: the upper half places them.
 template <typename Slot>
-class LruTable {
+class alignas(kCacheLineBytes) LruTable {
  public:
   explicit LruTable(std::uint32_t slots_max) : slots_max_(slots_max), index_(index_size(0)) {
-    nodes_.reserve(slots_max);
-    free_.reserve(slots_max);
+    point_at_index();
   }
+  LruTable(const LruTable&) = delete;
+  LruTable& operator=(const LruTable&) = delete;
+  LruTable(LruTable&&) = delete;
+  LruTable& operator=(LruTable&&) = delete;
+  ~LruTable() = default;
 
   [[nodiscard]] std::uint32_t find(std::uint64_t key) const noexcept {
     for (std::size_t at = home(key);; at = next(at)) {
-      const std::uint64_t entry = index_[at];
+      const std::uint64_t entry = entries_[at];
       if (entry == 0) return kNoSlot;
       if (tag_of(entry) == tag(key)) {
         const std::uint32_t slot = slot_of(entry);
@@ -50,7 +55,7 @@ class LruTable {
   }
   // True when `slot` holds `key` now: for callers that remember slot numbers.
   [[nodiscard]] bool holds(std::uint32_t slot, std::uint64_t key) const noexcept {
-    return slot < nodes_.size() && nodes_[slot].key == key && nodes_[slot].stamp != kErased;
+    return slot < used_ && nodes_[slot].key == key && nodes_[slot].stamp != kErased;
   }
   [[nodiscard]] std::uint64_t key_of(std::uint32_t slot) const noexcept { return nodes_[slot].key; }
   Slot& operator[](std::uint32_t slot) noexcept { return nodes_[slot].content; }
@@ -58,17 +63,17 @@ class LruTable {
 
   // The caller will soon ask for `slot`, which may be any number, and read so many cache lines.
   void prefetch(std::uint32_t slot, std::size_t lines = 1) const noexcept {
-    if (slot >= nodes_.size()) return;
+    if (slot >= used_) return;
     const char* const node = reinterpret_cast<const char*>(&nodes_[slot]);
     for (std::size_t i = 0; i < lines; ++i) __builtin_prefetch(node + i * kCacheLineBytes, 1);
   }
   // The caller will soon look for `key`.
-  void prefetch_key(std::uint64_t key) const noexcept { __builtin_prefetch(&index_[home(key)]); }
+  void prefetch_key(std::uint64_t key) const noexcept { __builtin_prefetch(&entries_[home(key)]); }
   // Where find() looks first, without a look at the slot itself: it may hold another key. Any
   // number when the key is not there.
   [[nodiscard]] std::uint32_t likely_slot(std::uint64_t key) const noexcept {
     for (std::size_t at = home(key);; at = next(at)) {
-      const std::uint64_t entry = index_[at];
+      const std::uint64_t entry = entries_[at];
       if (entry == 0) return kNoSlot;
       if (tag_of(entry) == tag(key)) return slot_of(entry);
     }
@@ -78,7 +83,7 @@ class LruTable {
   // every run that did the same.
   template <typename Visit>
   void each(Visit&& visit) const {
-    for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
+    for (std::uint32_t slot = 0; slot < used_; ++slot) {
       if (nodes_[slot].stamp != kErased) visit(slot);
     }
   }
@@ -86,20 +91,12 @@ class LruTable {
   // The key must not be there, and the table not full. The slot's content is default-made.
   std::uint32_t insert(std::uint64_t key, std::int32_t stamp) {
     GRACE_ASSERT(!full());
-    std::uint32_t slot;
-    if (free_.empty()) {
-      slot = static_cast<std::uint32_t>(nodes_.size());
-      nodes_.emplace_back();
-    } else {
-      slot = free_.back();
-      free_.pop_back();
-      nodes_[slot].content = Slot{};
-    }
+    const std::uint32_t slot = free_slot();
     nodes_[slot].key = key;
     nodes_[slot].stamp = stamp;
     ++count_;
     if (index_size(count_) > index_.size()) grow();
-    index_[hole_from(home(key))] = entry_of(key, slot);
+    entries_[hole_from(home(key))] = entry_of(key, slot);
     link_newest(slot);
     return slot;
   }
@@ -122,19 +119,19 @@ class LruTable {
 
   void erase(std::uint32_t slot) {
     std::size_t hole = home(nodes_[slot].key);
-    while (slot_of(index_[hole]) != slot) hole = next(hole);
+    while (slot_of(entries_[hole]) != slot) hole = next(hole);
     // Backward shift: entries behind the hole move up unless that would take them before home.
-    for (std::size_t at = next(hole); index_[at] != 0; at = next(at)) {
-      const std::size_t wanted = home_of(index_[at]);
-      const std::size_t mask = index_.size() - 1;
-      if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
-      index_[hole] = index_[at];
+    for (std::size_t at = next(hole); entries_[at] != 0; at = next(at)) {
+      const std::size_t wanted = home_of(entries_[at]);
+      if (((at - wanted) & mask_) < ((at - hole) & mask_)) continue;
+      entries_[hole] = entries_[at];
       hole = at;
     }
-    index_[hole] = 0;
+    entries_[hole] = 0;
     unlink(slot);
     nodes_[slot].stamp = kErased;
-    free_.push_back(slot);
+    nodes_[slot].older = free_;
+    free_ = slot;
     --count_;
   }
 
@@ -169,27 +166,44 @@ class LruTable {
     return (tag(key) << 32) | (slot + 1);
   }
   [[nodiscard]] std::size_t home(std::uint64_t key) const noexcept {
-    return static_cast<std::size_t>(tag(key)) & (index_.size() - 1);
+    return static_cast<std::size_t>(tag(key)) & mask_;
   }
   [[nodiscard]] std::size_t home_of(std::uint64_t entry) const noexcept {
-    return static_cast<std::size_t>(tag_of(entry)) & (index_.size() - 1);
+    return static_cast<std::size_t>(tag_of(entry)) & mask_;
   }
-  [[nodiscard]] std::size_t next(std::size_t at) const noexcept {
-    return (at + 1) & (index_.size() - 1);
-  }
+  [[nodiscard]] std::size_t next(std::size_t at) const noexcept { return (at + 1) & mask_; }
   // Entries for `count` slots: a power of two, more than 3/2 of them.
   static std::size_t index_size(std::uint32_t count) noexcept {
     return std::max(kIndexMin, std::bit_ceil(std::size_t{count} * 3 / 2 + 1));
   }
   [[nodiscard]] std::size_t hole_from(std::size_t at) const noexcept {
-    while (index_[at] != 0) at = next(at);
+    while (entries_[at] != 0) at = next(at);
     return at;
+  }
+  std::uint32_t free_slot() {
+    const std::uint32_t slot = free_;
+    if (slot != kNoSlot) {
+      free_ = nodes_[slot].older;
+      nodes_[slot].content = Slot{};
+      return slot;
+    }
+    if (used_ == node_memory_.capacity()) {
+      node_memory_.reserve(grown_capacity(used_, slots_max_, sizeof(Node)));
+      nodes_ = node_memory_.data();
+    }
+    node_memory_.emplace_back();
+    return used_++;
+  }
+  void point_at_index() noexcept {
+    entries_ = index_.data();
+    mask_ = index_.size() - 1;
   }
   void grow() {
     std::vector<std::uint64_t> old(index_size(count_));
     old.swap(index_);
+    point_at_index();
     for (const std::uint64_t entry : old) {
-      if (entry != 0) index_[hole_from(home_of(entry))] = entry;
+      if (entry != 0) entries_[hole_from(home_of(entry))] = entry;
     }
   }
   void unlink(std::uint32_t slot) noexcept {
@@ -205,13 +219,19 @@ class LruTable {
     newest_ = slot;
   }
 
-  std::uint32_t slots_max_;
-  std::uint32_t count_ = 0;
-  std::uint32_t oldest_ = kNoSlot;
+  // What each look needs, in one cache line and apart from the rest: a worker's tables are
+  // hundreds, and between two looks at one the nearest cache has forgotten it. 4% of a replay.
+  Node* nodes_ = nullptr;             // of node_memory_
+  std::uint64_t* entries_ = nullptr;  // of index_
+  std::size_t mask_ = 0;              // entries less one
+  std::uint32_t used_ = 0;            // nodes, the free ones too
   std::uint32_t newest_ = kNoSlot;
+  std::uint32_t oldest_ = kNoSlot;
+  std::uint32_t count_ = 0;
+  std::uint32_t free_ = kNoSlot;  // the last erased, which knows the one before in `older`
+  std::uint32_t slots_max_;
   std::vector<std::uint64_t> index_;
-  std::vector<Node> nodes_;
-  std::vector<std::uint32_t> free_;
+  std::vector<Node> node_memory_;
 };
 
 }  // namespace grace::core
