@@ -74,18 +74,27 @@ Worker::Worker(const WorkerConfig& config, Exchange& exchange, parse::RejectSink
       sink_(std::make_unique<Sink>(*this)) {
   static_assert(core::kPartitionCount <= 256 && core::kWorkersMax <= 256);
   for (std::size_t p = config.index; p < core::kPartitionCount; p += exchange.worker_count) {
-    cell_of_partition_[p] = static_cast<std::uint8_t>(cells_.size());
-    Cell cell{p, {}, {}};
+    Cell cell{p, {}};
     for (const auto& subsystem : subsystems) {
-      auto& detector = cell.detectors.emplace_back(subsystem->make_partition(p));
-      if (detector == nullptr) continue;
-      for (const core::EventKind kind : {core::EventKind::kMetric, core::EventKind::kAction}) {
-        if (!detector->wants(kind)) continue;
-        cell.listeners[static_cast<std::size_t>(kind)].push_back(
-            {detector.get(), cell.detectors.size() - 1});
-      }
+      cell.detectors.push_back(subsystem->make_partition(p));
     }
     cells_.push_back(std::move(cell));
+  }
+  list_listeners();
+}
+
+void Worker::list_listeners() {
+  for (const core::EventKind kind : {core::EventKind::kMetric, core::EventKind::kAction}) {
+    for (std::size_t p = 0; p < core::kPartitionCount; ++p) {
+      if (p % exchange_.worker_count == config_.index) {
+        const Cell& cell = cells_[p / exchange_.worker_count];
+        for (std::size_t s = 0; s < cell.detectors.size(); ++s) {
+          core::PartitionDetector* const detector = cell.detectors[s].get();
+          if (detector != nullptr && detector->wants(kind)) listeners_.push_back({detector, s});
+        }
+      }
+      begins_[place_of(kind, p) + 1] = static_cast<std::uint32_t>(listeners_.size());
+    }
   }
 }
 
@@ -159,11 +168,11 @@ void Worker::handle(const core::Event& event) {
 
 void Worker::detect(const core::Event& event) {
   const std::size_t partition = event.partition();
-  Cell& cell = cells_[cell_of_partition_[partition]];
+  const std::size_t place = place_of(event.kind, partition);
   sink_->at(event.sequence, Phase::kFromEvent);
-  for (const Listener& listener : cell.listeners_of(event.kind)) {
-    sink_->by(partition, listener.subsystem);
-    listener.detector->on_event(event, *sink_);
+  for (std::size_t i = begins_[place]; i < begins_[place + 1]; ++i) {
+    sink_->by(partition, listeners_[i].subsystem);
+    listeners_[i].detector->on_event(event, *sink_);
   }
 }
 

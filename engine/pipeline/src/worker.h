@@ -70,10 +70,6 @@ class Worker final : public core::Stage {
   struct Cell {  // one partition's detectors
     std::size_t partition;
     std::vector<std::unique_ptr<core::PartitionDetector>> detectors;  // by subsystem; may be null
-    std::array<std::vector<Listener>, 2> listeners;                   // by kMetric, kAction
-    [[nodiscard]] const std::vector<Listener>& listeners_of(core::EventKind kind) const {
-      return listeners[static_cast<std::size_t>(kind)];
-    }
   };
 
   struct Outlet {  // claimed slots of one event ring, published together
@@ -90,6 +86,10 @@ class Worker final : public core::Stage {
   void on_tick_mark(const core::Event& mark);
   void on_control(const core::Event& event);
   void end_shard_chunk(const core::Event& mark);
+  void list_listeners();
+  static std::size_t place_of(core::EventKind kind, std::size_t partition) noexcept {
+    return static_cast<std::size_t>(kind) * core::kPartitionCount + partition;
+  }
 
   std::size_t parse_step();
   std::size_t route_batch();
@@ -126,7 +126,11 @@ class Worker final : public core::Stage {
   std::size_t shard_parser_ = Exchange::kNobody;  // who parses it, once that is known
   std::int64_t watermark_ns_ = 0;
   std::vector<Cell> cells_;
-  std::array<std::uint8_t, core::kPartitionCount> cell_of_partition_{};
+  // Of all partitions, kMetric's and then kAction's, in a row: they stay in the nearest cache, in
+  // which the detectors themselves have no room. listeners_[i] for begins_[place] <= i <
+  // begins_[place + 1].
+  std::vector<Listener> listeners_;
+  std::array<std::uint32_t, 2 * core::kPartitionCount + 1> begins_{};
   std::unique_ptr<Sink> sink_;
 
   // Items that found the ring full, in order. Bounded by what one budget of inputs can say.
