@@ -135,6 +135,20 @@ TEST_F(CorrelatorTest, AgreeingSourcesShareAnIncidentAndRaiseIt) {
   EXPECT_FALSE(incident(opened).proactive_only);
 }
 
+TEST_F(CorrelatorTest, ADependencyThatIsDeclaredLaterJoinsFromThenOn) {
+  const std::string opened = add(trigger(TriggerType::kHealthDegradation, "web", 0.85));
+  const std::string unknown = add(trigger(TriggerType::kHealthDegradation, "new", 0.85, 1));
+  EXPECT_NE(add(trigger(TriggerType::kPatternDetected, "lonely", 0.85, 2)), opened);
+  topology.upsert({"lonely", "other", {"new"}});
+  topology.upsert({"new", "other", {"nobody"}});
+  topology.upsert({"nobody", "other", {}});
+  EXPECT_EQ(add(trigger(TriggerType::kPatternDetected, "nobody", 0.85, 3)), unknown);
+  topology.upsert({"web", "edge", {"fresh"}});  // and no longer api
+  topology.upsert({"fresh", "edge", {}});
+  EXPECT_EQ(add(trigger(TriggerType::kPatternDetected, "fresh", 0.85, 4)), opened);
+  EXPECT_NE(add(trigger(TriggerType::kPatternDetected, "db", 0.85, 5)), opened);
+}
+
 TEST_F(CorrelatorTest, JoinsOverTwoHopsOfOneDependencyPathAndNoMore) {
   const std::string opened = add(trigger(TriggerType::kHealthDegradation, "web", 0.85));
   EXPECT_EQ(add(trigger(TriggerType::kPatternDetected, "db", 0.85)), opened) << "two hops";

@@ -81,6 +81,7 @@ void HealthGraph::on_observation(const core::Observation& observation, std::uint
   if (service.listed || !service.health.unsettled()) return;
   service.listed = true;
   unsettled_.push_back(slot);
+  unsettled_sorted_ = false;
 }
 
 void HealthGraph::on_control(const core::Event& event, core::FindingSink&) {
@@ -91,9 +92,12 @@ void HealthGraph::on_control(const core::Event& event, core::FindingSink&) {
 }
 
 void HealthGraph::on_tick(const core::Tick& tick, core::FindingSink& sink) {
-  std::sort(unsettled_.begin(), unsettled_.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return services_[a].name < services_[b].name;
-  });
+  if (!unsettled_sorted_) {
+    std::sort(unsettled_.begin(), unsettled_.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return services_[a].name < services_[b].name;
+    });
+    unsettled_sorted_ = true;
+  }
   std::vector<IllService> ill;
   std::size_t kept = 0;
   for (const std::uint32_t slot : unsettled_) {

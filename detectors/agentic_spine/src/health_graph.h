@@ -44,7 +44,8 @@ class HealthGraph final : public core::OrderedDetector {
   HealthRules rules_;
   const core::Topology& topology_;
   core::LruTable<Service> services_;      // by hash of the name
-  std::vector<std::uint32_t> unsettled_;  // slots
+  std::vector<std::uint32_t> unsettled_;  // slots, by name once on_tick() has sorted them
+  bool unsettled_sorted_ = true;
   CrossDomain cross_domain_;
   std::uint64_t turned_away_count_ = 0;
 };

@@ -10,7 +10,6 @@
 #include "grace/core/json_writer.h"
 #include "grace/core/probability.h"
 #include "grace/core/time.h"
-#include "grace/core/topology.h"
 #include "text.h"
 
 namespace grace::log_analyzer {
@@ -70,16 +69,22 @@ CascadeDetector::Component& CascadeDetector::component_of(const core::Observatio
   std::uint32_t slot = components_.find(key);
   if (slot == kNoSlot) {
     slot = components_.find_or_insert(key, stamp, turned_away_count_);
-    components_[slot] = {.service = observation.service, .seen_since_ns = observation.ts_ns};
+    components_[slot] = {.service = observation.service,
+                         .node = topology_.node_of(observation.service),
+                         .seen_since_ns = observation.ts_ns};
   } else {
     components_.touch(slot, stamp);
   }
   return components_[slot];
 }
 
-const CascadeDetector::Component* CascadeDetector::find(std::string_view service) const noexcept {
-  const std::uint32_t slot = components_.find(core::hash_bytes(service));
-  return slot == kNoSlot ? nullptr : &components_[slot];
+void CascadeDetector::renumber() {
+  if (nodes_version_ == topology_.version()) return;
+  nodes_version_ = topology_.version();
+  components_.each([&](std::uint32_t slot) {
+    Component& component = components_[slot];
+    component.node = topology_.node_of(component.service);
+  });
 }
 
 void CascadeDetector::on_observation(const core::Observation& observation, std::uint64_t,
@@ -109,7 +114,8 @@ void CascadeDetector::add_onset(const core::Observation& observation, double cha
     ++turned_away_count_;
     return;
   }
-  const Onset onset{observation.service,
+  const Onset onset{core::hash_bytes(observation.service),
+                    observation.service,
                     observation.domain,
                     observation.action,
                     observation.result_text,
@@ -139,13 +145,14 @@ void CascadeDetector::on_tick(const core::Tick& tick, core::FindingSink& sink) {
   judge(now_ns, sink);
 }
 
-CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
+CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) {
+  renumber();
   // The densest window: the one with the most telling onsets.
   std::vector<const Onset*> telling;
   for (const Onset& onset : onsets_) {
-    const Component* const component = find(onset.service);
-    const bool told = component != nullptr && component->reported &&
-                      onset.ts_ns - component->reported_ns < quiet_ns_;
+    const std::uint32_t slot = components_.find(onset.component_key);
+    const bool told = slot != kNoSlot && components_[slot].reported &&
+                      onset.ts_ns - components_[slot].reported_ns < quiet_ns_;
     if (onset.chance <= kChanceMax && !told) telling.push_back(&onset);
   }
   std::size_t best_first = 0;
@@ -194,7 +201,7 @@ CascadeDetector::Chain CascadeDetector::make_chain(std::int64_t now_ns) const {
   components_.each([&](std::uint32_t slot) {
     const Component& component = components_[slot];
     if (component.service == chain.onsets.front()->service) return;
-    if (dependent && !topology_.depends(topology_.node_of(component.service), root_node)) return;
+    if (dependent && !topology_.depends(component.node, root_node)) return;
     chain.expected += std::min(kChanceMax, onset_chance(component, now_ns));
   });
   return chain;
@@ -215,7 +222,7 @@ void CascadeDetector::judge(std::int64_t now_ns, core::FindingSink& sink) {
   const double confidence = core::logistic(odds) * core::confirmed(confirmations);
   if (confidence < core::kFindingFloor) return;
   for (const Onset* const onset : chain.onsets) {
-    const std::uint32_t slot = components_.find(core::hash_bytes(onset->service));
+    const std::uint32_t slot = components_.find(onset->component_key);
     if (slot == kNoSlot) continue;  // it has made room since
     components_[slot].reported = true;
     components_[slot].reported_ns = now_ns;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "grace/core/detector.h"
+#include "grace/core/topology.h"
 #include "grace/log_analyzer/log_analyzer.h"
 #include "tables.h"
 
@@ -28,6 +29,7 @@ class CascadeDetector final : public core::OrderedDetector {
  private:
   struct Component {
     std::string_view service;
+    std::uint32_t node = core::Topology::kNoNode;  // as of nodes_version_
     std::int64_t seen_since_ns = 0;
     std::int64_t last_error_ns = 0;
     std::int64_t reported_ns = 0;  // when it last was part of a reported cascade
@@ -37,6 +39,7 @@ class CascadeDetector final : public core::OrderedDetector {
     bool reported = false;
   };
   struct Onset {
+    std::uint64_t component_key = 0;
     std::string_view service, domain, action, result_text;
     std::int64_t ts_ns = 0;
     std::uint64_t sequence = 0;
@@ -50,11 +53,12 @@ class CascadeDetector final : public core::OrderedDetector {
   };
 
   [[nodiscard]] Component& component_of(const core::Observation& observation);
-  [[nodiscard]] const Component* find(std::string_view service) const noexcept;
+  // Numbers the components as the topology does, when that has changed.
+  void renumber();
   [[nodiscard]] double onset_chance(const Component& component, std::int64_t now_ns) const;
   void add_onset(const core::Observation& observation, double chance);
   void judge(std::int64_t now_ns, core::FindingSink& sink);
-  [[nodiscard]] Chain make_chain(std::int64_t now_ns) const;
+  [[nodiscard]] Chain make_chain(std::int64_t now_ns);
   [[nodiscard]] core::Finding describe(const Chain& chain, double confidence,
                                        std::int64_t now_ns) const;
 
@@ -63,10 +67,11 @@ class CascadeDetector final : public core::OrderedDetector {
   const core::Topology& topology_;
   std::int64_t window_ns_, settle_ns_, quiet_ns_;
   std::size_t components_min_;
-  LruTable<Component> components_;  // by hash of the service
-  std::vector<Onset> onsets_;       // of the last window, by (ts, sequence)
-  std::int64_t joined_ns_ = 0;      // when the last onset became known
-  std::size_t judged_count_ = 0;    // onsets when last judged: more of them, or it is old news
+  LruTable<Component> components_;   // by hash of the service
+  std::uint64_t nodes_version_ = 0;  // the topology's, of the components' nodes
+  std::vector<Onset> onsets_;        // of the last window, by (ts, sequence)
+  std::int64_t joined_ns_ = 0;       // when the last onset became known
+  std::size_t judged_count_ = 0;     // onsets when last judged: more of them, or it is old news
   std::uint64_t turned_away_count_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "grace/core/detector.h"
+#include "grace/core/platform.h"
 #include "grace/proactive/proactive.h"
 #include "refire.h"
 #include "risk.h"
@@ -17,18 +18,20 @@
 namespace grace::proactive {
 
 // A series as the ordered stage follows it. Plain data but for the name, which is interned.
-struct FollowedSeries {
+// In the order of use: what each observation of the service, or of one that depends on it, looks at
+// lies in one cache line.
+struct alignas(core::kCacheLineBytes) FollowedSeries {
   std::uint64_t key = 0;
-  std::string_view metric;
-  TrendModel trend;        // demand and fill levels only
-  double value = 0.0;      // last bin
-  double deviation = 0.0;  // smoothed, of the partition's baseline
-  std::int64_t ts_ns = 0;  // its end
+  std::int64_t ts_ns = 0;  // end of the last bin
+  SeriesRisk risk;
   core::MetricRole role = core::MetricRole::kOther;
   bool warm = false;
+  double value = 0.0;      // last bin
+  double deviation = 0.0;  // smoothed, of the partition's baseline
+  std::string_view metric;
+  TrendModel trend;    // demand and fill levels only
   FireState shortage;  // kept in the first series of a demand metric, or of a filling one
   std::int64_t judged_ts_ns = 0;  // bin for which shortage was last judged
-  SeriesRisk risk;
   std::array<Sample, kSampleCount> samples{};
   std::uint32_t sample_count = 0;
 };

@@ -127,11 +127,14 @@ BlastRadius Topology::blast_radius(std::string_view service) const {
 
 std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_view b,
                                                 std::uint32_t hops_max) const {
-  if (a == b) return 0;
-  Index& graph = index();
-  const std::uint32_t from = node_of(a);
-  const std::uint32_t to = node_of(b);
+  return a == b ? 0 : distance(node_of(a), node_of(b), hops_max);
+}
+
+std::optional<std::uint32_t> Topology::distance(std::uint32_t from, std::uint32_t to,
+                                                std::uint32_t hops_max) const {
   if (from == kNoNode || to == kNoNode) return std::nullopt;
+  if (from == to) return 0;
+  Index& graph = index();
   // Breadth first over what is known to lead there at all.
   const auto directed = [&](std::uint32_t begin,
                             std::uint32_t end) -> std::optional<std::uint32_t> {

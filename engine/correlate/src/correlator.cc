@@ -96,7 +96,15 @@ std::optional<IncidentChange> Correlator::merge_duplicate(const core::Trigger& t
                         open.incident, open.causes};
 }
 
-Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint64_t kind) {
+void Correlator::renumber() {
+  if (nodes_version_ == topology_.version()) return;
+  nodes_version_ = topology_.version();
+  for (auto& [number, open] : cases_) {
+    for (Member& member : open.members) member.node = topology_.node_of(member.service);
+  }
+}
+
+Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint64_t kind) const {
   const core::Finding& finding = trigger.finding;
   Member member;
   member.kind = kind;
@@ -104,6 +112,7 @@ Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint
   member.fingerprint = trigger.fingerprint;
   member.type = finding.type;
   member.service = finding.service;
+  member.node = topology_.node_of(finding.service);
   member.diagnosis_code = finding.diagnosis_code;
   member.alarm = alarm_of(finding);
   member.impact = finding.impact;
@@ -124,16 +133,12 @@ Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint
 std::optional<std::uint32_t> Correlator::distance_to(const Case& open,
                                                      std::string_view service) const {
   std::optional<std::uint32_t> nearest;
-  std::vector<std::string_view> tried;
+  const std::uint32_t node = topology_.node_of(service);
   for (const Member& member : open.members) {
-    // Weak evidence does not pull others in.
-    if (member.weak || std::find(tried.begin(), tried.end(), member.service) != tried.end()) {
-      continue;
-    }
+    if (member.weak) continue;  // weak evidence does not pull others in
     if (member.service == service) return 0;
-    tried.push_back(member.service);
     if (config_.topology_hops_max == 0) continue;
-    const auto hops = topology_.distance(service, member.service, config_.topology_hops_max);
+    const auto hops = topology_.distance(node, member.node, config_.topology_hops_max);
     if (hops && (!nearest || *hops < *nearest)) nearest = hops;
   }
   return nearest;
@@ -201,11 +206,13 @@ const Correlator::Case* Correlator::best_case(const core::Trigger& trigger,
 }
 
 std::string Correlator::plan(const core::Trigger& trigger) {
+  renumber();
   const Case* const open = best_case(trigger, look(trigger));
   return open == nullptr ? std::string() : open->incident.incident_id;
 }
 
 void Correlator::add(core::Trigger& trigger, std::vector<IncidentChange>& changes) {
+  renumber();
   const models::SeenAlert seen = look(trigger);
   bool by_likeness = false;
   const Case* const joined = best_case(trigger, seen, &by_likeness);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 #include "grace/core/assert.h"
@@ -91,9 +92,18 @@ std::size_t OrderedStage::drain() {
 void OrderedStage::finish_chunk() {
   const std::size_t slot = next_chunk_ % pending_.size();
   std::vector<OrderedItem>& items = pending_[slot];
-  // Stable: items of one partition keep the order in which its worker sent them.
-  std::stable_sort(items.begin(), items.end(), OrderedItem::earlier);
-  for (OrderedItem& item : items) handle(item);
+  if (std::is_sorted(items.begin(), items.end(), OrderedItem::earlier)) {  // one worker's are
+    for (OrderedItem& item : items) handle(item);
+  } else {
+    // Stable: items of one partition keep the order in which its worker sent them. They are large:
+    // their numbers are sorted instead.
+    order_.resize(items.size());
+    std::iota(order_.begin(), order_.end(), 0U);
+    std::stable_sort(order_.begin(), order_.end(), [&items](std::uint32_t a, std::uint32_t b) {
+      return OrderedItem::earlier(items[a], items[b]);
+    });
+    for (const std::uint32_t number : order_) handle(items[number]);
+  }
   items.clear();
   shards_done_[slot] = 0;
   core::Chunk* const chunk = in_flight_[slot];

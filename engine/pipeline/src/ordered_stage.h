@@ -135,6 +135,7 @@ class OrderedStage final : public core::Stage,
   std::uint64_t next_chunk_;
   std::vector<std::vector<OrderedItem>> pending_;  // by chunk number modulo chunks in flight
   std::vector<std::size_t> shards_done_;           // of each pending chunk
+  std::vector<std::uint32_t> order_;               // of the items of the chunk being finished
   std::atomic<std::uint64_t> next_chunk_shown_{0};
   std::atomic<std::uint64_t> decided_sequence_shown_{0};
   ProgressListener* const progress_;
@@ -149,7 +150,7 @@ class OrderedStage final : public core::Stage,
   // For whoever sent a control and wants to know; the ledger keeps refusals for good.
   static constexpr std::size_t kControlOutcomesMax = 64;
   std::deque<ControlOutcome> control_outcomes_;
-  std::string refusal_;  // of the control being applied
+  std::string refusal_;                // of the control being applied
   std::uint64_t logged_sequence_ = 0;  // its record, where it is an entry for the ledger
 
   // What detectors and playbooks said while something else was being handled; handled in turn.

@@ -103,13 +103,13 @@ Gate TriggerManager::offer(core::Finding finding, std::uint64_t sequence, std::u
   std::vector<correlate::IncidentChange> changes;
   Stop stop = run_gates(trigger, changes);
   count(trigger, stop.gate);
-  remember(trigger);
-  record_trigger(wiring_.records, trigger, stop);
-  if (stop.gate == Gate::kPassed) record_prediction(wiring_.records, trigger);
-  const bool heard = stop.gate == Gate::kPassed || trigger.weak;
-  if (heard) outcomes_.on_trigger(trigger);
+  const core::Trigger& kept = remember(std::move(trigger));
+  record_trigger(wiring_.records, kept, stop);
+  if (stop.gate == Gate::kPassed) record_prediction(wiring_.records, kept);
+  const bool heard = stop.gate == Gate::kPassed || kept.weak;
+  if (heard) outcomes_.on_trigger(kept);
   publish(changes);
-  if (heard) wiring_.listener.on_trigger(trigger);
+  if (heard) wiring_.listener.on_trigger(kept);
   announce_ready();
   return stop.gate;
 }
@@ -167,14 +167,16 @@ void TriggerManager::count(const core::Trigger& trigger, Gate gate) {
   stats_.confidence_sum += trigger.confidence;
 }
 
-void TriggerManager::remember(const core::Trigger& trigger) {
+const core::Trigger& TriggerManager::remember(core::Trigger&& trigger) {
   const auto [at, is_new] = recent_.try_emplace(trigger.trigger_id);
-  at->second.trigger = trigger;
-  if (!is_new) return;
-  recent_order_.push_back(trigger.trigger_id);
-  if (recent_order_.size() <= config_.recent_max) return;
+  core::Trigger& kept = at->second.trigger;
+  kept = std::move(trigger);
+  if (!is_new) return kept;
+  recent_order_.push_back(kept.trigger_id);
+  if (recent_order_.size() <= config_.recent_max) return kept;
   recent_.erase(recent_order_.front());
   recent_order_.pop_front();
+  return kept;
 }
 
 void TriggerManager::publish(const std::vector<correlate::IncidentChange>& changes) {

@@ -74,6 +74,16 @@ TEST_F(ErrorCascade, SpeaksAsTheDocumentDoes) {
   EXPECT_EQ(finding.evidence[1].ts_ns, begin_ns + 3 * kSecond);
 }
 
+TEST_F(ErrorCascade, DependenciesThatAreDeclaredLaterCount) {
+  well(60);
+  know_dependencies();
+  cascade(4, 3 * kSecond);
+  well(5);
+  const auto found = engine_.of("error_cascade");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NEAR(found[0].confidence, 0.87, 0.03);
+}
+
 TEST_F(ErrorCascade, WithoutTopologyOrderAloneIsWorthLess) {
   well(60);
   cascade(4, 3 * kSecond);

@@ -60,6 +60,8 @@ class Topology {
   static constexpr std::uint32_t kNoNode = 0xffffffff;
   [[nodiscard]] std::uint32_t node_of(std::string_view service) const;
   [[nodiscard]] bool depends(std::uint32_t dependent, std::uint32_t dependency) const;
+  [[nodiscard]] std::optional<std::uint32_t> distance(std::uint32_t a, std::uint32_t b,
+                                                      std::uint32_t hops_max) const;
   // Changes with every upsert() that was not refused.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] std::vector<std::string> services() const;  // sorted

@@ -131,6 +131,7 @@ class Correlator {
     Opinion opinion;
     std::uint64_t kind = 0;  // SeenAlert's: what it says
     std::uint64_t fingerprint = 0;
+    std::uint32_t node = core::Topology::kNoNode;  // of its service, as of nodes_version_
     core::TriggerType type = core::TriggerType::kPatternDetected;
     std::string service;
     std::string diagnosis_code;
@@ -172,7 +173,9 @@ class Correlator {
     [[nodiscard]] bool before(const Nearness& other) const;
   };
 
-  [[nodiscard]] static Member member_of(const core::Trigger& trigger, std::uint64_t kind);
+  [[nodiscard]] Member member_of(const core::Trigger& trigger, std::uint64_t kind) const;
+  // Numbers the members as the topology does, when that has changed.
+  void renumber();
   models::SeenAlert look(const core::Trigger& trigger);
   [[nodiscard]] std::optional<std::uint32_t> distance_to(const Case& open,
                                                          std::string_view service) const;
@@ -200,6 +203,7 @@ class Correlator {
   const core::LearnedState& learned_;
   CauseFinder cause_finder_;
   models::AlertHistory history_;
+  std::uint64_t nodes_version_ = 0;  // the topology's, of the members' nodes
   std::uint64_t arrival_count_ = 0;  // services that came into an incident
   std::int64_t now_ns_ = 0;
   std::uint64_t next_number_ = 0;

@@ -153,7 +153,8 @@ class TriggerManager {
   };
 
   Stop run_gates(core::Trigger& trigger, std::vector<correlate::IncidentChange>& changes);
-  void remember(const core::Trigger& trigger);
+  // The trigger as it is kept: good until the next one is offered.
+  const core::Trigger& remember(core::Trigger&& trigger);
   void count(const core::Trigger& trigger, Gate gate);
   void publish(const std::vector<correlate::IncidentChange>& changes);
   void publish(const std::vector<core::Outcome>& outcomes);
