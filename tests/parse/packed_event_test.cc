@@ -257,6 +257,21 @@ TEST(PackedEvent, EscapesWhatMustBeAtAnyPlaceOfAnySize) {
   }
 }
 
+TEST(PackedEvent, BytesThatAreNoUtf8AreFoundAtAnyPlaceOfAnySize) {
+  for (std::size_t size = 1; size <= 70; ++size) {
+    const std::string text(size, 'x');
+    expect_same(ActionRecord{kNow, text, "a"},
+                R"({"ts":1736950000000000000,"actor":")" + text + R"(","action":"a"})");
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string broken = text;
+      broken[at] = '\x80';
+      expect_same(ActionRecord{kNow, broken, "a"},
+                  R"({"ts":1736950000000000000,"actor":")" + broken + R"(","action":"a"})",
+                  "invalid_utf8");
+    }
+  }
+}
+
 // More sets of labels than a parser keeps, some too long for it, again and again: each sample has
 // the series of its JSON line, and labels that are no JSON are so each time.
 TEST(PackedEvent, LabelsThatWereSeenBeforeMeanTheSame) {

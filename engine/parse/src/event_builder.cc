@@ -121,8 +121,7 @@ std::optional<RejectReason> EventBuilder<kForm>::build(const LineFields& fields,
                                                        Event& event) {
   fields_ = &fields;
   place_ = place;
-  static constexpr Event kNothing{};
-  event = kNothing;  // copied: GCC 12 clears with `rep stos`, which took half of this function
+  event = nothing_;
   event.sequence = chunk_->first_sequence + place.begin;
   event.text = chunk_->text();
   event.line = {place.begin, place.end - place.begin};

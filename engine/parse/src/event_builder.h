@@ -67,6 +67,9 @@ class EventBuilder {
     return !reason || fail(*reason);
   }
 
+  // What each event begins as. A member, to be copied: of a constant GCC 12 knows that it is zeros
+  // and clears with `rep stos`: 4% of a replay.
+  const core::Event nothing_{};
   ParseConfig config_;
   PayloadDecoder decoder_;
   core::Chunk* chunk_ = nullptr;

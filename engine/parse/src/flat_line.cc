@@ -88,7 +88,9 @@ std::string_view FlatLine::learn(Step& step, const char* at, char lead) noexcept
   }
   const std::size_t compared = step.value == Value::kScalar ? size + 1 : size;
   if (compared <= step.literal.size()) {
-    std::memcpy(step.literal.data(), at, size);
+    const std::array words{load8(at) & kByteMasks.first[size],
+                           load8(at + 8) & kByteMasks.second[size]};
+    std::memcpy(step.literal.data(), words.data(), sizeof words);
     if (compared > size) step.literal[size] = '"';
     step.compared = static_cast<std::uint16_t>((1U << compared) - 1);
     step.same = static_cast<std::uint16_t>((1U << size) - 1);

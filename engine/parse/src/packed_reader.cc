@@ -3,7 +3,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <span>
 
 #include "text_scan.h"
 
@@ -12,22 +11,39 @@ namespace {
 
 using core::PackedForm;
 
-// Texts in the order in which records hold them.
-constexpr std::array kMetricTexts{Field::kService, Field::kDomain, Field::kMetric};
-constexpr std::array kActionTexts{Field::kActor,     Field::kAction, Field::kResource,
-                                  Field::kSubsystem, Field::kDomain, Field::kResult};
-static_assert(kActionTexts.size() == core::PackedHeader::kTexts);
+// What the parts of a record mean. `texts`: in the order in which records hold them; kUnknown:
+// there is none.
+struct Layout {
+  std::array<Field, core::PackedHeader::kTexts> texts;
+  Field name, value, detail;
+};
+constexpr Layout kMetricLayout{{Field::kService, Field::kDomain, Field::kMetric, Field::kUnknown,
+                                Field::kUnknown, Field::kUnknown},
+                               Field::kMetric,
+                               Field::kValue,
+                               Field::kLabels};
+constexpr Layout kActionLayout{{Field::kActor, Field::kAction, Field::kResource, Field::kSubsystem,
+                                Field::kDomain, Field::kResult},
+                               Field::kAction,
+                               Field::kDurationMs,
+                               Field::kPayload};
 
-std::span<const Field> texts_of(PackedForm form) noexcept {
-  if (form == PackedForm::kMetric) return kMetricTexts;
-  return kActionTexts;
-}
-
+// Reads up to 15 bytes past the end: the newline and the chunk's padding.
 bool is_ascii(const char* text, std::size_t size) noexcept {
+#if defined(__SSE2__)
+  __m128i all = _mm_setzero_si128();
+  for (; size > 16; size -= 16, text += 16) {
+    all = _mm_or_si128(all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(text)));
+  }
+  const __m128i last = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+  const auto beyond = static_cast<std::uint32_t>(_mm_movemask_epi8(last)) & ((1U << size) - 1U);
+  return (static_cast<std::uint32_t>(_mm_movemask_epi8(all)) | beyond) == 0;
+#else
   std::uint64_t bits = 0;
   for (; size >= 8; size -= 8, text += 8) bits |= load8(text);
-  bits |= low_bytes(load8(text), size);  // the newline and the chunk's padding are readable
+  bits |= low_bytes(load8(text), size);
   return (bits & 0x8080808080808080ULL) == 0;
+#endif
 }
 
 bool is_utf8(const char* text, std::size_t size) noexcept {
@@ -80,8 +96,9 @@ std::optional<RejectReason> PackedReader::next(core::Event& event) {
   if (!is_utf8(rest.data() + sizeof *header, content - 1)) return RejectReason::kInvalidUtf8;
   switch (header->form) {
     case PackedForm::kMetric:
+      return read_fields<PackedForm::kMetric>(*header, event);
     case PackedForm::kAction:
-      return read_fields(*header, event);
+      return read_fields<PackedForm::kAction>(*header, event);
     case PackedForm::kLine:
       return read_line(*header, event);
     case PackedForm::kPadding:
@@ -120,32 +137,30 @@ void PackedReader::set(Field field, std::uint32_t begin, std::uint32_t size) noe
 }
 
 // Spans count from the record's begin.
+template <PackedForm kForm>
 std::optional<RejectReason> PackedReader::read_fields(const Header& header, core::Event& event) {
-  const bool metric = header.form == PackedForm::kMetric;
-  fields_.present = 0;
-  fields_.escaped = 0;
-  fields_.session_present = 0;
+  constexpr Layout kLayout = kForm == PackedForm::kMetric ? kMetricLayout : kActionLayout;
+  // The name makes it what it is, even when it is empty.
+  std::uint32_t present = LineFields::bit(kLayout.name);
   auto at = static_cast<std::uint32_t>(sizeof header);
-  const std::span<const Field> texts = texts_of(header.form);
   for (std::size_t i = 0; i < Header::kTexts; ++i) {
     const std::uint32_t size = header.text_bytes[i];
-    if (i >= texts.size()) {
+    const Field field = kLayout.texts[i];
+    if (field == Field::kUnknown) {
       if (size != 0) return RejectReason::kMalformedJson;
-    } else if (size != 0) {
-      set(texts[i], at, size);
-      at += size;
+      continue;
     }
+    fields_.spans[static_cast<std::size_t>(field)] = {at, at + size};
+    present |= static_cast<std::uint32_t>(size != 0) << static_cast<unsigned>(field);
+    at += size;
   }
-  // The name makes it what it is, even when it is empty.
-  fields_.present |= LineFields::bit(metric ? Field::kMetric : Field::kAction);
-  if (header.text_bytes[metric ? 2 : 1] == 0) {
-    fields_.spans[static_cast<std::size_t>(metric ? Field::kMetric : Field::kAction)] = {at, at};
-  }
+  fields_.present = present;
+  fields_.escaped = 0;
+  fields_.session_present = 0;
   const bool has_value = (header.flags & Header::kHasValue) != 0;
   if (has_value && !std::isfinite(header.value)) return RejectReason::kNotFinite;
   if (header.detail_bytes > 0) {
-    const auto reason =
-        read_detail(metric ? Field::kLabels : Field::kPayload, at, header.detail_bytes);
+    const auto reason = read_detail(kLayout.detail, at, header.detail_bytes);
     if (reason) return reason;
   }
   if ((header.flags & Header::kHasTs) != 0) {
@@ -154,11 +169,10 @@ std::optional<RejectReason> PackedReader::read_fields(const Header& header, core
     fields_.ts.integer = header.ts_ns;
   }
   if (has_value) {
-    fields_.present |= LineFields::bit(metric ? Field::kValue : Field::kDurationMs);
-    (metric ? fields_.value : fields_.duration_ms).value = header.value;
+    fields_.present |= LineFields::bit(kLayout.value);
+    (kForm == PackedForm::kMetric ? fields_.value : fields_.duration_ms).value = header.value;
   }
-  const auto size = static_cast<std::uint32_t>(header.size_bytes);
-  return builder_.build(fields_, {begin_, begin_, begin_ + size}, event);
+  return builder_.build(fields_, {begin_, begin_, begin_ + header.size_bytes}, event);
 }
 
 // False: they are too long to be kept, or not in FlatLine's form.

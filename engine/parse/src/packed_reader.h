@@ -59,6 +59,7 @@ class PackedReader {
 
   [[nodiscard]] bool read_known_labels(const char* text, std::uint32_t size) noexcept;
   [[nodiscard]] std::optional<RejectReason> read_line(const Header& header, core::Event& event);
+  template <core::PackedForm kForm>
   [[nodiscard]] std::optional<RejectReason> read_fields(const Header& header, core::Event& event);
   [[nodiscard]] std::optional<RejectReason> read_detail(Field field, std::uint32_t begin,
                                                         std::uint32_t size);
