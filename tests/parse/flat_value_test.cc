@@ -59,6 +59,25 @@ Ways compare(Field field, std::string_view detail) {
   return ways;
 }
 
+// Labels that were read before are known by all of their text, whatever its size and whatever one
+// byte of it is instead.
+TEST(FlatValue, LabelsAreKnownByAllOfTheirText) {
+  for (std::size_t size = 0; size <= 120; ++size) {
+    const std::string value(size, 'x');
+    const std::string labels = R"({"k":")" + value + R"("})";
+    for (int again = 0; again < 3; ++again) EXPECT_TRUE(compare(Field::kLabels, labels).plain);
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const char c : {'y', '}', '"', '\\', '\x01'}) {
+        std::string changed = labels;
+        changed[6 + at] = c;
+        const Ways ways = compare(Field::kLabels, changed);
+        EXPECT_EQ(ways.plain, c == 'y' || c == '}') << changed;
+        EXPECT_TRUE(compare(Field::kLabels, labels).plain);
+      }
+    }
+  }
+}
+
 TEST(FlatValue, TakesWhatMachinesWrite) {
   EXPECT_TRUE(
       compare(Field::kLabels, R"({"host":"node-17","region":"eu-central-1","az":"b"})").plain);

@@ -41,6 +41,43 @@ inline const char* plain_scalar(const char* at) noexcept {
   return is_plain_scalar(at, static_cast<std::size_t>(end - at)) ? end : nullptr;
 }
 
+// Bytes from `at` to the first closing brace and with it, all of them ASCII and none a control
+// character; 0: there are more than `most`, a multiple of 16, or others.
+inline std::size_t size_to_brace(const char* at, std::size_t most) noexcept {
+#if defined(__SSE2__)
+  for (std::size_t part = 0; part < most; part += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + part));
+    const auto braces =
+        static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('}'))));
+    const auto others = static_cast<std::uint32_t>(
+        _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20))));  // from 0x80 on: negative
+    if ((braces | others) == 0) continue;
+    if (braces == 0 || (others & (braces - 1) & ~braces) != 0) return 0;
+    return part + static_cast<std::size_t>(std::countr_zero(braces)) + 1;
+  }
+  return 0;
+#else
+  std::size_t size = 0;
+  while (size < most && at[size] != '}' && static_cast<signed char>(at[size]) >= 0x20) ++size;
+  return size < most && at[size] == '}' ? size + 1 : 0;
+#endif
+}
+
+// Reads up to 15 bytes past both ends.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
+#if defined(__SSE2__)
+  for (;; size -= 16, a += 16, b += 16) {
+    const __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
+                                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+    const auto differ = static_cast<std::uint32_t>(_mm_movemask_epi8(same)) ^ 0xFFFFU;
+    if (size <= 16) return (differ & ((1U << size) - 1U)) == 0;
+    if (differ != 0) return false;
+  }
+#else
+  return std::memcmp(a, b, size) == 0;
+#endif
+}
+
 // Where the lines of a kind keep what they have learned. Metric, action, mesh and control lines
 // part; any other text falls anywhere.
 inline std::size_t group_of(const char* kind, const char* end) noexcept {
@@ -140,8 +177,24 @@ inline const FlatLine::Step* FlatLine::inner_step(Guesses& guesses, const char* 
 
 // Labels whose opening brace is at `at`; the place behind the closing one, or null.
 inline const char* FlatLine::read_labels(const char* at, LineFields& fields) noexcept {
-  fields.labels_hash = 0;
   fields.labels_nested = false;
+  const std::size_t size = size_to_brace(at, KnownLabels::kBytesMax);
+  if (size == 0) return walk_labels(at, fields);
+  KnownLabels& known = known_labels_[hash_short(at, size) % kKnownLabels];
+  if (known.size_bytes == size && same_bytes(known.text.data(), at, size)) [[likely]] {
+    fields.labels_hash = known.hash;
+    return at + size;
+  }
+  const char* const end = walk_labels(at, fields);
+  if (end != at + size) return end;  // a brace in a string, or not in this form
+  std::memcpy(known.text.data(), at, size);
+  known.hash = fields.labels_hash;
+  known.size_bytes = static_cast<std::uint32_t>(size);
+  return end;
+}
+
+const char* FlatLine::walk_labels(const char* at, LineFields& fields) noexcept {
+  fields.labels_hash = 0;
   if (at[1] == '}') return at + 2;
   std::uint64_t hash = 0;
   std::size_t index = 0;

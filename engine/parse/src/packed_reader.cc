@@ -70,7 +70,7 @@ RejectReason reason_of(WalkResult result, const LineWalker& walker) noexcept {
 }
 
 PackedReader::PackedReader(const ParseConfig& config, JsonTools tools)
-    : config_(config), tools_(tools), builder_(config), known_labels_(kKnownLabels) {}
+    : config_(config), tools_(tools), builder_(config) {}
 
 void PackedReader::begin(core::Chunk& chunk) noexcept {
   chunk_ = &chunk;
@@ -131,11 +131,6 @@ std::optional<RejectReason> PackedReader::read_line(const Header& header, core::
   return reason;
 }
 
-void PackedReader::set(Field field, std::uint32_t begin, std::uint32_t size) noexcept {
-  fields_.spans[static_cast<std::size_t>(field)] = {begin, begin + size};
-  fields_.present |= LineFields::bit(field);
-}
-
 // Spans count from the record's begin.
 template <PackedForm kForm>
 std::optional<RejectReason> PackedReader::read_fields(const Header& header, core::Event& event) {
@@ -175,41 +170,20 @@ std::optional<RejectReason> PackedReader::read_fields(const Header& header, core
   return builder_.build(fields_, {begin_, begin_, begin_ + header.size_bytes}, event);
 }
 
-// False: they are too long to be kept, or not in FlatLine's form.
-bool PackedReader::read_known_labels(const char* text, std::uint32_t size) noexcept {
-  if (size > KnownLabels::kBytesMax) return false;
-  KnownLabels& known = known_labels_[hash_short(text, size) % kKnownLabels];
-  if (known.size_bytes != size || std::memcmp(known.text.data(), text, size) != 0) {
-    if (*text != '{' || tools_.flat.labels(text, fields_) != text + size) return false;
-    known.hash = fields_.labels_hash;
-    known.size_bytes = size;
-    std::memcpy(known.text.data(), text, size);
-  }
-  fields_.labels_hash = known.hash;
-  fields_.labels_nested = false;
-  return true;
-}
-
 // Labels or payload, as JSON.
 std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t begin,
                                                       std::uint32_t size) {
   const char* const text = chunk_->text() + begin_ + begin;
   const auto shift = [&](Span& span) { span = {span.begin + begin, span.end + begin}; };
-  const auto shift_all = [&] {
-    shift(fields_.spans[static_cast<std::size_t>(field)]);
-    for (Span& session : fields_.session) shift(session);
-  };
-  if (field == Field::kLabels && read_known_labels(text, size)) [[likely]] {
-    set(field, begin, size);
-    return std::nullopt;
-  }
   if (*text == '{') [[likely]] {
     const char* const end = field == Field::kLabels ? tools_.flat.labels(text, fields_)
                                                     : tools_.flat.payload(text, text, fields_);
     if (end == text + size) [[likely]] {
-      fields_.spans[static_cast<std::size_t>(field)] = {0, size};
+      fields_.spans[static_cast<std::size_t>(field)] = {begin, begin + size};
       fields_.present |= LineFields::bit(field);
-      shift_all();
+      if (fields_.session_present != 0) {
+        for (Span& session : fields_.session) shift(session);
+      }
       return std::nullopt;
     }
   }
@@ -222,7 +196,8 @@ std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t
       field, size, fields_, chunk_->scratch() + chunk_->scratch_used_bytes);
   if (result != WalkResult::kOk) return reason_of(result, tools_.walker);
   if (!fields_.has(field)) return std::nullopt;  // null
-  shift_all();
+  shift(fields_.spans[static_cast<std::size_t>(field)]);
+  for (Span& session : fields_.session) shift(session);
   return std::nullopt;
 }
 

@@ -1,11 +1,9 @@
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "event_builder.h"
 #include "flat_line.h"
@@ -46,30 +44,16 @@ class PackedReader {
 
  private:
   using Header = core::PackedHeader;
-  // Labels that were read, by their text: a program has few sets of them and sends them over and
-  // over. Gain: 166 to 145 ns a record (bench/publish_bench). 56 KiB; one that is longer is read
-  // each time.
-  struct KnownLabels {
-    static constexpr std::size_t kBytesMax = 208;
-    std::uint64_t hash = 0;  // LineFields::labels_hash
-    std::uint32_t size_bytes = 0;
-    std::array<char, kBytesMax> text;
-  };
-  static constexpr std::size_t kKnownLabels = 256;
-
-  [[nodiscard]] bool read_known_labels(const char* text, std::uint32_t size) noexcept;
   [[nodiscard]] std::optional<RejectReason> read_line(const Header& header, core::Event& event);
   template <core::PackedForm kForm>
   [[nodiscard]] std::optional<RejectReason> read_fields(const Header& header, core::Event& event);
   [[nodiscard]] std::optional<RejectReason> read_detail(Field field, std::uint32_t begin,
                                                         std::uint32_t size);
-  void set(Field field, std::uint32_t begin, std::uint32_t size) noexcept;
 
   const ParseConfig config_;
   JsonTools tools_;
   EventBuilder<Form::kPacked> builder_;
   LineFields fields_;
-  std::vector<KnownLabels> known_labels_;
   core::Chunk* chunk_ = nullptr;
   std::uint32_t at_ = 0;     // of the next record
   std::uint32_t begin_ = 0;  // of the one that was read
