@@ -134,10 +134,17 @@ std::optional<std::uint32_t> Correlator::distance_to(const Case& open,
                                                      std::string_view service) const {
   std::optional<std::uint32_t> nearest;
   const std::uint32_t node = topology_.node_of(service);
+  // Members of an incident have few services; what is beyond these is looked for again.
+  std::array<std::uint32_t, 16> tried;
+  auto tried_end = tried.begin();
   for (const Member& member : open.members) {
     if (member.weak) continue;  // weak evidence does not pull others in
     if (member.service == service) return 0;
-    if (config_.topology_hops_max == 0) continue;
+    if (config_.topology_hops_max == 0 || nearest == 1U ||
+        std::find(tried.begin(), tried_end, member.node) != tried_end) {
+      continue;
+    }
+    if (tried_end != tried.end()) *tried_end++ = member.node;
     const auto hops = topology_.distance(node, member.node, config_.topology_hops_max);
     if (hops && (!nearest || *hops < *nearest)) nearest = hops;
   }
