@@ -66,6 +66,7 @@ void LogPartition::on_event(const core::Event& event, core::FindingSink& sink) {
   const std::int64_t bucket_ns = error_rule_.bucket_ns();
   if (event.ts_ns >= pattern.window.bucket_end_ns) {
     pattern.window.roll(event.ts_ns, bucket_ns);
+    sequences_.name_symbol(pattern.symbol, pattern.names.action, stamp_);
   } else if (event.ts_ns < pattern.window.bucket_end_ns - bucket_ns) {
     ++late_count_;
   }
@@ -117,7 +118,6 @@ std::uint32_t LogPartition::admit(const NewPattern& found, const core::Event& ev
   pattern.names = names;
   pattern.pair_key = core::combine(actor_hash(event), event.service_key);
   pattern.symbol = static_cast<std::uint32_t>(found.name_key >> 33);
-  sequences_.name_symbol(pattern.symbol, names.action);
   pattern.class_key =
       names.subsystem.empty() ? core::mix(actor_hash(event)) : core::hash_bytes(names.subsystem);
   return slot;

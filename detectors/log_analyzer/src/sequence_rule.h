@@ -39,8 +39,9 @@ class SequenceRule {
   void prefetch(std::uint64_t session_key) const noexcept { whole_.prefetch(session_key); }
   void prefetch_slot(std::uint32_t session) const noexcept { sessions_.prefetch(session); }
   void on_tick(std::int64_t now_ns, core::FindingSink& sink);
-  void name_symbol(std::uint32_t symbol, std::string_view action) {
-    whole_.name_symbol(symbol, action);
+  // See SessionRule.
+  void name_symbol(std::uint32_t symbol, std::string_view action, std::int32_t stamp) {
+    whole_.name_symbol(symbol, action, stamp);
   }
   [[nodiscard]] std::uint64_t evicted_count() const noexcept {
     return evicted_count_ + model_.evicted_count() + model_.refused_count() +

@@ -29,9 +29,9 @@ SessionRule::SessionRule(const LogAnalyzerConfig& config)
       kinds_(config.session_models_max),
       names_(config.patterns_max) {}
 
-void SessionRule::name_symbol(std::uint32_t symbol, std::string_view action) {
+void SessionRule::name_symbol(std::uint32_t symbol, std::string_view action, std::int32_t stamp) {
   std::uint64_t forgotten = 0;  // a name that is missing in a report is no loss to count
-  names_[names_.find_or_insert(symbol_key(symbol), 0, forgotten)] = action;
+  names_[names_.find_or_insert(symbol_key(symbol), stamp, forgotten)] = action;
 }
 
 std::uint64_t SessionRule::evicted_count() const noexcept {

@@ -45,8 +45,9 @@ class SessionRule {
 
   explicit SessionRule(const LogAnalyzerConfig& config);
 
-  // For reports: what an action's symbol is called. `action` must live as long as the rule.
-  void name_symbol(std::uint32_t symbol, std::string_view action);
+  // For reports: what an action's symbol is called; to be said again now and then, as names are
+  // kept by use. `action` must live as long as the rule.
+  void name_symbol(std::uint32_t symbol, std::string_view action, std::int32_t stamp);
   [[nodiscard]] std::string name_of(std::uint32_t symbol) const;
 
   // The session's slot; kNoSlot when it is not watched.

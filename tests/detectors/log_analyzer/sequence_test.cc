@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "grace/core/event.h"
+#include "grace/core/hash.h"
 #include "harness.h"
 #include "subsystem_list.h"
 
@@ -10,6 +14,7 @@ using namespace grace::testing;
 
 class UnusualSequence : public ::testing::Test {
  protected:
+  explicit UnusualSequence(const LogAnalyzerConfig& config = {}) : engine_(log_analyzer(config)) {}
   // Orders as they usually go; every tenth is cancelled.
   void orders(int count, std::string_view actor, std::string_view session = "") {
     for (int i = 0; i < count; ++i) {
@@ -17,12 +22,13 @@ class UnusualSequence : public ::testing::Test {
       step(i % 10 == 9 ? "cancel" : "ship", actor, session);
     }
   }
-  void step(std::string_view action, std::string_view actor, std::string_view session = "") {
+  void step(std::string_view action, std::string_view actor, std::string_view session = "",
+            std::string_view subsystem = "orders") {
     ActionText text;
     text.actor = actor;
     text.action = action;
     text.resource = "shop";
-    text.subsystem = "orders";
+    text.subsystem = subsystem;
     text.session = session;
     engine_.action(text, now_ += kSecond);
   }
@@ -32,7 +38,12 @@ class UnusualSequence : public ::testing::Test {
     }
   }
   std::int64_t now_ = kMidnight;
-  Engine engine_{log_analyzer()};
+  Engine engine_;
+};
+
+class SequenceAmongManyNames : public UnusualSequence {
+ protected:
+  SequenceAmongManyNames() : UnusualSequence({.patterns_max = 16}) {}
 };
 
 TEST_F(UnusualSequence, ARunOfStepsNeverSeenIsReported) {
@@ -78,6 +89,25 @@ TEST_F(UnusualSequence, InterleavedSessionsAreToldApart) {
   for (const auto* action : {"ship", "pay", "pick", "ship", "pick"}) step(action, "clerk", "s1");
   engine_.advance(now_ + kMinute);
   EXPECT_EQ(engine_.of("unusual_sequence").size(), 1U);
+}
+
+// What steps are called is kept by use, not by when they were first seen.
+TEST_F(SequenceAmongManyNames, UsualStepsAreNamed) {
+  const auto partition_of = [](std::string_view actor) {
+    return (core::hash_bytes(actor) >> 32) % core::kPartitionCount;
+  };
+  std::string robot = "robot";
+  while (partition_of(robot) != partition_of("clerk")) robot += 'x';
+  for (int i = 0; i < 300; ++i) {
+    orders(10, "clerk");
+    step("job_" + std::string(static_cast<std::size_t>(i + 1), 'x'), robot, "", "jobs");
+  }
+  drain("clerk");
+  engine_.advance(now_ + kMinute);
+  const auto found = engine_.of("unusual_sequence");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].reasoning[1].rfind("cancel -> export: probability 0.0", 0), 0U)
+      << found[0].reasoning[1];
 }
 
 TEST_F(UnusualSequence, TheSameInManySessionsIsReportedOnce) {
