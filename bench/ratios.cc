@@ -159,9 +159,6 @@ class Contest {
   }
 
   Replay replayed(const char* stream, const ReplayOptions& options, std::uint64_t events) {
-    for (const std::string& folder : {options.journal, options.ledger}) {
-      if (!folder.empty()) std::filesystem::remove_all(folder);
-    }
     const Replay run = taken(replay_file(streams_.path(stream), options));
     std::string& digest = digests_[options.config.empty() ? stream : "rules"];
     if (const std::string wrong = wrong_with(run, events, digest); !wrong.empty()) {

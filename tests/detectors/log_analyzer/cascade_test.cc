@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "harness.h"
 #include "subsystem_list.h"
 
@@ -82,6 +85,13 @@ TEST_F(ErrorCascade, DependenciesThatAreDeclaredLaterCount) {
   const auto found = engine_.of("error_cascade");
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NEAR(found[0].confidence, 0.87, 0.03);
+  // Chance is asked about all that depend on the root, as has been known only just now.
+  const auto& told = found[0].metadata;
+  const auto expected = std::find_if(told.begin(), told.end(), [](const auto& entry) {
+    return entry.first == "expected_by_chance";
+  });
+  ASSERT_NE(expected, told.end());
+  EXPECT_GT(std::stod(expected->second), 0.0);
 }
 
 TEST_F(ErrorCascade, WithoutTopologyOrderAloneIsWorthLess) {
