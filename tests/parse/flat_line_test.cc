@@ -133,6 +133,14 @@ TEST(FlatLine, AgreesWithTheGeneralWayOnChangedLines) {
   EXPECT_GT(taken, kRounds * 3U / 10);
 }
 
+TEST(FlatLine, TakesObjectsAgainAfterANull) {
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_FALSE(ways_of(R"({"action":"a","was_null":"","payload":null})").flat);
+    (void)ways_of(R"({"action":"a","was_null":"","payload":{"a":1}})");
+    EXPECT_TRUE(ways_of(R"({"action":"a","was_null":"","payload":{"a":1}})").flat);
+  }
+}
+
 // Lines that FlatLine takes and such that it leaves, in all proportions: the same events whatever
 // window a line is read in.
 TEST(FlatLine, WindowsBehindLinesThatAreLeftChangeNothing) {

@@ -299,7 +299,11 @@ std::uint32_t FlatLine::read(const char* text, std::uint32_t begin, LineFields& 
       --value_begin;
     } else if (step->value == Value::kScalar) {
       at = number(value, field, fields);
-      if (at == nullptr) return 0;
+      if (at == nullptr) {
+        // A null here once, and objects since: their literal begins as that of a scalar.
+        if (*value == '{') steps_[group][index] = Guesses{};
+        return 0;
+      }
     } else {
       --value_begin;
       if (field == Field::kLabels) {
