@@ -4,9 +4,9 @@
 #include <array>
 #include <cmath>
 
+#include "event_keys.h"
 #include "grace/core/control.h"
 #include "grace/core/hash.h"
-#include "grace/core/time.h"
 #include "string_escape.h"
 #include "text_scan.h"
 
@@ -17,8 +17,6 @@ using core::ActionResult;
 using core::Event;
 using core::EventKind;
 using core::TextRef;
-
-constexpr std::int64_t kNsPerDay = 24 * core::kNsPerHour;
 
 struct ResultWord {
   std::string_view text;
@@ -56,13 +54,6 @@ constexpr std::array kResultWords{
     ResultWord{"forbidden", ActionResult::kError},
     ResultWord{"false", ActionResult::kError},
 };
-
-// Two decimal digits; over 99 when they are none.
-unsigned two_digits(const char* at) noexcept {
-  const auto tens = static_cast<unsigned char>(at[0] - '0');
-  const auto ones = static_cast<unsigned char>(at[1] - '0');
-  return tens < 10 && ones < 10 ? tens * 10U + ones : 100U;
-}
 
 }  // namespace
 
@@ -195,7 +186,7 @@ bool EventBuilder<kForm>::set_time(Event& event) {
   const Span span = fields_->span(Field::kTs);
   if (kForm == Form::kJson && *at(span) == '"') {
     const bool escaped = (fields_->escaped & LineFields::bit(Field::kTs)) != 0;
-    const auto ts_ns = read_time(event.view(unescaped(span, escaped)));
+    const auto ts_ns = time_.read(event.view(unescaped(span, escaped)));
     if (!ts_ns || *ts_ns < 0) return fail(RejectReason::kTsInvalid);
     event.ts_ns = *ts_ns;
   } else {
@@ -213,40 +204,6 @@ bool EventBuilder<kForm>::set_time(Event& event) {
   return true;
 }
 
-// "YYYY-MM-DDTHH:MM:SS[.fraction]Z" with the date read last, else the general way.
-template <Form kForm>
-std::optional<std::int64_t> EventBuilder<kForm>::read_time(std::string_view text) noexcept {
-  if (text.size() < 20 || text.size() > 30 || text[10] != 'T' || text[13] != ':' ||
-      text[16] != ':' || text.back() != 'Z') {
-    return core::parse_rfc3339(text);
-  }
-  const std::uint64_t word = load8(text.data());
-  const std::uint64_t tail = low_bytes(load8(text.data() + 8), 2);
-  const unsigned hour = two_digits(text.data() + 11);
-  const unsigned minute = two_digits(text.data() + 14);
-  const unsigned second = two_digits(text.data() + 17);
-  if (word != date_word_ || tail != date_tail_ || hour > 23 || minute > 59 || second > 59) {
-    const auto ts_ns = core::parse_rfc3339(text);
-    if (ts_ns && *ts_ns >= 0 && second <= 59) {
-      date_word_ = word;
-      date_tail_ = tail;
-      date_ns_ = *ts_ns - *ts_ns % kNsPerDay;
-    }
-    return ts_ns;
-  }
-  std::int64_t fraction_ns = 0;
-  if (text.size() > 20) {
-    if (text[19] != '.' || text.size() == 21) return std::nullopt;
-    std::int64_t unit_ns = core::kNsPerSecond / 10;
-    for (std::size_t i = 20; i + 1 < text.size(); ++i, unit_ns /= 10) {
-      if (!is_digit(text[i])) return std::nullopt;
-      fraction_ns += (text[i] - '0') * unit_ns;
-    }
-  }
-  return date_ns_ + std::int64_t{hour * 3600 + minute * 60 + second} * core::kNsPerSecond +
-         fraction_ns;
-}
-
 template <Form kForm>
 bool EventBuilder<kForm>::set_metric(Event& event) {
   if (!text_of(Field::kService, Field::kResource, event.service) ||
@@ -259,12 +216,10 @@ bool EventBuilder<kForm>::set_metric(Event& event) {
   }
   if (!is_number(Field::kValue)) return fail(RejectReason::kWrongType);
   event.value = fields_->value.value;
-  const bool labelled = event.detail.size_bytes != 0;
-  if (labelled && fields_->labels_nested) return fail(RejectReason::kWrongType);
-  event.service_key = core::hash_bytes(event.view(event.service));
-  const std::uint64_t name_hash = hash_short(event.text + event.name.offset, event.name.size_bytes);
-  event.route_key = core::combine(core::combine(event.service_key, name_hash),
-                                  labelled ? fields_->labels_hash : 0);
+  if (event.detail.size_bytes != 0 && fields_->labels_nested) {
+    return fail(RejectReason::kWrongType);
+  }
+  set_metric_keys(event, fields_->labels_hash);
   return true;
 }
 
@@ -285,13 +240,7 @@ bool EventBuilder<kForm>::set_action(Event& event) {
     event.value = fields_->duration_ms.value;
     if (event.value < 0) return fail(RejectReason::kOutOfRange);
   }
-  if (event.service.size_bytes != 0) {
-    event.service_key = core::hash_bytes(event.view(event.service));
-  }
-  event.name_key = core::hash_bytes(event.view(event.name));
-  // All of one actor's actions meet in one partition, in order, whatever session they belong to.
-  event.route_key =
-      event.actor.size_bytes != 0 ? core::hash_bytes(event.view(event.actor)) : event.service_key;
+  set_action_keys(event);
   event.session_key = session_key(event);
   return true;
 }
@@ -303,10 +252,9 @@ std::uint32_t EventBuilder<kForm>::session_key(const Event& event) {
   const auto index = static_cast<std::size_t>(std::countr_zero(fields_->session_present));
   const bool escaped = (fields_->session_escaped >> index & 1) != 0;
   const std::uint32_t scratch_used_bytes = chunk_->scratch_used_bytes;
-  const std::uint64_t hash =
-      core::hash_bytes(event.view(unescaped(fields_->session[index], escaped)));
+  const std::uint32_t key = session_key_of(event.view(unescaped(fields_->session[index], escaped)));
   chunk_->scratch_used_bytes = scratch_used_bytes;
-  return static_cast<std::uint32_t>(hash) | 1;  // never the "none" of 0
+  return key;
 }
 
 template <Form kForm>
@@ -392,17 +340,7 @@ bool EventBuilder<kForm>::result_text(Event& event) {
     }
     if (event.result_text.size_bytes != 0) break;
   }
-  const TextRef ref = event.result_text;
-  switch (word7(event.text + ref.offset, ref.size_bytes)) {
-    case word7("success"):
-      event.result = ActionResult::kSuccess;
-      break;
-    case word7("error"):
-      event.result = ActionResult::kError;
-      break;
-    default:
-      event.result = result_from(event.view(ref));
-  }
+  set_result(event);
   return true;
 }
 

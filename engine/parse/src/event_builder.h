@@ -8,6 +8,7 @@
 #include "grace/parse/chunk_parser.h"
 #include "line_fields.h"
 #include "payload_decoder.h"
+#include "time_reader.h"
 
 namespace grace::parse {
 
@@ -55,7 +56,6 @@ class EventBuilder {
   [[nodiscard]] bool object(Field field, core::TextRef& out);
   [[nodiscard]] core::TextRef unescaped(Span span, bool escaped);
   [[nodiscard]] std::uint32_t session_key(const core::Event& event);
-  [[nodiscard]] std::optional<std::int64_t> read_time(std::string_view text) noexcept;
   [[nodiscard]] const char* at(Span span) const noexcept {
     return chunk_->text() + place_.window_offset + span.begin;
   }
@@ -76,12 +76,7 @@ class EventBuilder {
   const LineFields* fields_ = nullptr;
   LinePlace place_;
   RejectReason reason_ = RejectReason::kMalformedJson;
-  // The date read last, "2025-01-15", and its midnight: a stream hardly ever changes it.
-  std::uint64_t date_word_ = 0;
-  std::uint64_t date_tail_ = ~std::uint64_t{0};  // none yet: no two bytes equal it
-  std::int64_t date_ns_ = 0;
+  TimeReader time_;
 };
-
-[[nodiscard]] core::ActionResult result_from(std::string_view text) noexcept;
 
 }  // namespace grace::parse

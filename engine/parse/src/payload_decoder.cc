@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "dom_reader.h"
-#include "event_builder.h"
+#include "event_keys.h"
 #include "grace/core/hash.h"
 #include "grace/core/time.h"
 #include "grace/parse/payload.h"
