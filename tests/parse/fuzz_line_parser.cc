@@ -1,6 +1,7 @@
 // Any bytes as a chunk, against the same bytes line by line and against a DOM:
 //  - each line has one outcome, the same whether its neighbours are there or not;
 //  - what FlatLine takes of the lines, the general way takes with the same result;
+//  - what LineShapes takes, FlatLine takes with the same event;
 //  - what the DOM refuses is refused;
 //  - mesh and control events that were accepted can be decoded.
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "grace/parse/json_value.h"
 #include "grace/parse/payload.h"
 #include "parse_fixture.h"
+#include "shape_compare.h"
 #include "walk_compare.h"
 
 using namespace grace;
@@ -75,6 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static ChunkParser line_parser;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::vector<Outcome> whole = outcomes_of(parser, text, true);
+  static ShapeCompare shapes;
+  (void)shapes.read(text);
   std::size_t index = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t newline = text.find('\n', at);

@@ -9,6 +9,7 @@
 #include "event_builder.h"
 #include "flat_line.h"
 #include "grace/core/assert.h"
+#include "line_shapes.h"
 #include "line_walker.h"
 #include "packed_reader.h"
 #include "structural_index.h"
@@ -72,6 +73,7 @@ class ChunkParser::Impl {
         index_(std::max<std::size_t>(config.line_bytes_max, kWindowBytes) + 2),
         walker_(config.depth_max),
         builder_(config),
+        shapes_(config, flat_),
         packed_(config, {flat_, index_, walker_, builder_}) {
     const auto valid = validated(config);
     GRACE_ASSERT(valid.has_value(), "%s", valid.error().message.c_str());
@@ -105,6 +107,7 @@ class ChunkParser::Impl {
   StructuralIndex index_;
   LineWalker walker_;
   EventBuilder<Form::kJson> builder_;
+  LineShapes shapes_;
   PackedReader packed_;
   LineFields fields_;
   ParseCounters counters_;
@@ -124,6 +127,7 @@ void ChunkParser::Impl::begin(core::Chunk& chunk) {
   chunk_ = &chunk;
   chunk.scratch_used_bytes = 0;
   builder_.begin_chunk(chunk);
+  shapes_.begin_chunk(chunk);
   char* const text = chunk.text();
   const std::uint32_t size = chunk.size_bytes;
   // Readers of numbers stop here, and no old text follows an unfinished last line.
@@ -170,21 +174,28 @@ inline ChunkParser::Impl::Flat ChunkParser::Impl::next_flat(core::Event& event,
                                                             RejectSink& rejects) {
   const std::uint32_t begin = window_end_;
   if (begin == chunk_->size_bytes) return Flat::kLeft;
-  const std::uint32_t newline = flat_.read(chunk_->text(), begin, fields_);
-  if (newline == 0 || newline - begin > config_.line_bytes_max) {
-    window_bytes_ = std::min(window_bytes_ + kWiderBytes, kWindowBytes);
-    return Flat::kLeft;
+  std::uint32_t newline = shapes_.read(begin, event);
+  const bool shaped = newline != 0;
+  if (!shaped) {
+    newline = flat_.read(chunk_->text(), begin, fields_);
+    if (newline == 0 || newline - begin > config_.line_bytes_max) {
+      window_bytes_ = std::min(window_bytes_ + kWiderBytes, kWindowBytes);
+      return Flat::kLeft;
+    }
   }
   window_bytes_ -= std::min(window_bytes_ - 1, kNarrowerBytes);
   ++chunk_lines_;
   line_begin_ = window_begin_ = window_end_ = newline + 1;
-  const auto reason = builder_.build(fields_, {0, begin, newline}, event);
-  if (!reason) [[likely]] {
-    ++counters_.accepted;
-    return Flat::kAccepted;
+  if (!shaped) {
+    const auto reason = builder_.build(fields_, {0, begin, newline}, event);
+    if (reason) {
+      reject(*reason, begin, newline, rejects);
+      return Flat::kRejected;
+    }
+    shapes_.learn(begin, newline);
   }
-  reject(*reason, begin, newline, rejects);
-  return Flat::kRejected;
+  ++counters_.accepted;
+  return Flat::kAccepted;
 }
 
 // Each record has an outcome, as each line has.
