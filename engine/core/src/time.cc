@@ -1,7 +1,6 @@
 #include "grace/core/time.h"
 
 #include <array>
-#include <cstdio>
 
 namespace grace::core {
 namespace {
@@ -59,6 +58,12 @@ bool read_char(std::string_view text, std::size_t& at, char a, char b) {
   if (at >= text.size() || (text[at] != a && text[at] != b)) return false;
   ++at;
   return true;
+}
+
+// Writes `value` as exactly `width` digits.
+char* put_digits(char* at, std::int64_t value, std::size_t width) {
+  for (std::size_t i = width; i-- > 0; value /= 10) at[i] = static_cast<char>('0' + value % 10);
+  return at + width;
 }
 
 }  // namespace
@@ -121,19 +126,26 @@ std::string format_rfc3339(std::int64_t ts_ns) {
     --days;
   }
   const Date date = civil_from_days(days);
-  char text[48];
-  int size = std::snprintf(
-      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year), date.month,
-      date.day, static_cast<int>(second_of_day / 3600), static_cast<int>(second_of_day / 60 % 60),
-      static_cast<int>(second_of_day % 60));
-  std::string out(text, static_cast<std::size_t>(size));
+  // 64 bits of nanoseconds end in 2262 and begin in 1677.
+  std::array<char, 32> text;
+  char* at = put_digits(text.data(), date.year, 4);
+  *at++ = '-';
+  at = put_digits(at, date.month, 2);
+  *at++ = '-';
+  at = put_digits(at, date.day, 2);
+  *at++ = 'T';
+  at = put_digits(at, second_of_day / 3600, 2);
+  *at++ = ':';
+  at = put_digits(at, second_of_day / 60 % 60, 2);
+  *at++ = ':';
+  at = put_digits(at, second_of_day % 60, 2);
   if (nanoseconds != 0) {
-    size = std::snprintf(text, sizeof text, ".%09d", static_cast<int>(nanoseconds));
-    out.append(text, static_cast<std::size_t>(size));
-    while (out.back() == '0') out.pop_back();
+    *at++ = '.';
+    at = put_digits(at, nanoseconds, 9);
+    while (at[-1] == '0') --at;
   }
-  out.push_back('Z');
-  return out;
+  *at++ = 'Z';
+  return {text.data(), at};
 }
 
 std::string format_duration(std::int64_t duration_ns) {
