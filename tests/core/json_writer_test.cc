@@ -48,6 +48,20 @@ TEST(JsonWriter, EscapesWhatMustNotStandInAString) {
   EXPECT_EQ(out, R"({"k\"\n":1})");
 }
 
+TEST(JsonWriter, JudgesEachByteAtEachPlace) {
+  for (int c = 0; c < 256; ++c) {
+    const std::string alone = json_quoted(std::string(1, static_cast<char>(c)));
+    const std::string inner = alone.substr(1, alone.size() - 2);
+    for (std::size_t place = 0; place < 20; ++place) {
+      std::string text(20, 'a');
+      text[place] = static_cast<char>(c);
+      const std::string expected =
+          '"' + std::string(place, 'a') + inner + std::string(19 - place, 'a') + '"';
+      ASSERT_EQ(json_quoted(text), expected) << c << " at " << place;
+    }
+  }
+}
+
 TEST(JsonWriter, KeepsValidUtf8AndReplacesTheRest) {
   const std::string valid = "\u00e4 \u20ac \U0001f600 \ud7ff \uffff \U0010ffff";
   EXPECT_EQ(json_quoted(valid), '"' + valid + '"');
