@@ -21,8 +21,8 @@ namespace grace::parse {
 // says what has to stand between the texts, which is compared without a branch for each, and where
 // each text belongs in the event. It takes a line only when the general way would, with the very
 // same event (fuzzed against it), and says no otherwise; it never rejects. What it has learned
-// changes its speed alone. Gain: 12% of a replay by one worker, whose parsing falls from 98 to 59 ns
-// a line (AMD EPYC, Zen 4).
+// changes its speed alone. Gain: 12% of a replay by one worker, whose parsing falls from 98 to 59
+// ns a line (AMD EPYC, Zen 4).
 //
 // Where the CPU has no quick way to make the index (stop_index.h), nothing is read here.
 // Single-threaded; owns 136 KiB, of which a stream uses some hundred bytes for each of its shapes
