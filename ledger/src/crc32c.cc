@@ -39,11 +39,58 @@ std::uint64_t load_u64(const std::byte* at) {
 }
 
 #if defined(__x86_64__)
+// What a state becomes when kStrideBytes bytes of zeros follow it: of each of its bytes alone, and
+// their sum by exclusive or, as a CRC is linear.
+constexpr std::size_t kStrideBytes = 2048;
+class Stride {
+ public:
+  Stride() {
+    for (std::size_t i = 0; i < 4; ++i) {
+      for (std::uint32_t value = 0; value < 256; ++value) {
+        const std::uint32_t low = value & (value - 1);  // without its lowest bit
+        const std::uint32_t bit = value ^ low;
+        moved_[i][value] = low == 0 ? moved(bit << (8 * i)) : moved_[i][low] ^ moved_[i][bit];
+      }
+    }
+  }
+  [[nodiscard]] std::uint32_t over(std::uint64_t state) const {
+    return moved_[0][state & 0xff] ^ moved_[1][(state >> 8) & 0xff] ^
+           moved_[2][(state >> 16) & 0xff] ^ moved_[3][(state >> 24) & 0xff];
+  }
+
+ private:
+  static std::uint32_t moved(std::uint32_t state) {
+    for (std::size_t i = 0; i < kStrideBytes; ++i) state = (state >> 8) ^ kTables[0][state & 0xff];
+    return state;
+  }
+  std::array<std::array<std::uint32_t, 256>, 4> moved_{};
+};
+
+// Three strides side by side, as an instruction waits for the one before: 2.8 times as fast. Mark
+// Adler, crc32c.c (2013).
+__attribute__((target("sse4.2"))) std::uint64_t over_strides(std::uint64_t state,
+                                                             const std::byte*& at,
+                                                             std::size_t& left) {
+  static const Stride stride;
+  for (; left >= 3 * kStrideBytes; left -= 3 * kStrideBytes, at += 3 * kStrideBytes) {
+    std::uint64_t second = 0;
+    std::uint64_t third = 0;
+    for (std::size_t i = 0; i < kStrideBytes; i += 8) {
+      state = _mm_crc32_u64(state, load_u64(at + i));
+      second = _mm_crc32_u64(second, load_u64(at + kStrideBytes + i));
+      third = _mm_crc32_u64(third, load_u64(at + 2 * kStrideBytes + i));
+    }
+    state = stride.over(stride.over(state) ^ second) ^ third;
+  }
+  return state;
+}
+
 __attribute__((target("sse4.2"))) std::uint32_t extend_sse42(std::uint32_t crc,
                                                              std::span<const std::byte> bytes) {
   std::uint64_t state = crc ^ 0xffffffffU;
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();
+  if (left >= 3 * kStrideBytes) state = over_strides(state, at, left);
   for (; left >= 8; left -= 8, at += 8) state = _mm_crc32_u64(state, load_u64(at));
   auto narrow = static_cast<std::uint32_t>(state);
   if (left >= 4) {
