@@ -11,19 +11,23 @@ namespace grace::ledger::internal {
 
 // Bounded queue from one thread to the next, in order, of things that are few and large: a block of
 // half a megabyte for each lock taken. Full, push() waits; empty, pop() does. After end()
-// pop() gives what is left, then nothing.
+// pop() gives what is left, then nothing. Whoever pushes may take as well, where order is nothing.
 template <typename T, typename Sharing = StdSharing>
 class HandOff {
  public:
   explicit HandOff(std::size_t waiting_max) : waiting_max_(waiting_max) {}
 
   void push(T&& item) {
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return waiting_.size() < waiting_max_; });
-      waiting_.push_back(std::move(item));
-    }
-    changed_.notify_all();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_.size() < waiting_max_; });
+    put(std::move(item), std::move(lock));
+  }
+  // False where push() would wait: the item stays as it is.
+  [[nodiscard]] bool try_push(T&& item) {
+    std::unique_lock lock(mutex_);
+    if (waiting_.size() >= waiting_max_) return false;
+    put(std::move(item), std::move(lock));
+    return true;
   }
   [[nodiscard]] std::optional<T> pop() {
     std::unique_lock lock(mutex_);
@@ -42,6 +46,11 @@ class HandOff {
   }
 
  private:
+  void put(T&& item, std::unique_lock<typename Sharing::Mutex> lock) {
+    waiting_.push_back(std::move(item));
+    lock.unlock();
+    changed_.notify_all();
+  }
   std::optional<T> take(std::unique_lock<typename Sharing::Mutex> lock) {
     std::optional<T> item;
     if (waiting_.empty()) return item;

@@ -8,11 +8,21 @@ namespace grace::ledger::internal {
 HashAside::HashAside() : thread_([this] { run(); }) {}
 
 HashAside::~HashAside() {
-  (void)all_match();
+  finish();
 }
 
 std::vector<std::byte> HashAside::add(std::vector<std::byte> block, const Hash& expected) {
-  waiting_.push({std::move(block), expected});
+  return add({std::move(block), expected, nullptr});
+}
+
+std::vector<std::byte> HashAside::add(std::vector<std::byte> block, Hash* result) {
+  return add({std::move(block), {}, result});
+}
+
+std::vector<std::byte> HashAside::add(Waiting&& waiting) {
+  while (!waiting_.try_push(std::move(waiting))) {
+    if (auto other = waiting_.try_pop()) hash(std::move(*other), hasher_);
+  }
   std::vector<std::byte> spare;
   const std::lock_guard lock(mutex_);
   if (!spare_.empty()) {
@@ -22,24 +32,28 @@ std::vector<std::byte> HashAside::add(std::vector<std::byte> block, const Hash& 
   return spare;
 }
 
-bool HashAside::all_match() {
+bool HashAside::finish() {
   waiting_.end();
+  while (auto waiting = waiting_.try_pop()) hash(std::move(*waiting), hasher_);
   if (thread_.joinable()) thread_.join();
+  const std::lock_guard lock(mutex_);
   return matches_;
 }
 
-// Two at a time where two are there.
 void HashAside::run() {
   Sha256 hasher;
-  while (auto waiting = waiting_.pop()) {
-    const RecordsOfBlock records = records_of(*waiting);
-    if (auto next = waiting_.try_pop()) {
-      const auto hashes = records_hash_of_two(records, records_of(*next), hasher);
-      compare(*waiting, hashes[0]);
-      compare(*next, hashes[1]);
-    } else {
-      compare(*waiting, records_hash(records.flags, records.bytes, hasher));
-    }
+  while (auto waiting = waiting_.pop()) hash(std::move(*waiting), hasher);
+}
+
+// Two at a time where two are there.
+void HashAside::hash(Waiting waiting, Sha256& hasher) {
+  const RecordsOfBlock records = records_of(waiting);
+  if (auto next = waiting_.try_pop()) {
+    const auto hashes = records_hash_of_two(records, records_of(*next), hasher);
+    done(waiting, hashes[0]);
+    done(*next, hashes[1]);
+  } else {
+    done(waiting, records_hash(records.flags, records.bytes, hasher));
   }
 }
 
@@ -49,9 +63,10 @@ RecordsOfBlock HashAside::records_of(const Waiting& waiting) {
   return {header.flags, block.subspan(sizeof(BlockHeader), header.records_bytes)};
 }
 
-void HashAside::compare(Waiting& waiting, const Hash& hash) {
-  matches_ = matches_ && hash == waiting.expected;
+void HashAside::done(Waiting& waiting, const Hash& hash) {
+  if (waiting.result != nullptr) *waiting.result = hash;
   const std::lock_guard lock(mutex_);
+  if (waiting.result == nullptr) matches_ = matches_ && hash == waiting.expected;
   spare_.push_back(std::move(waiting.block));
 }
 

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <deque>
 #include <utility>
 
 #include "directory.h"
+#include "hash_aside.h"
 #include "io_error.h"
 
 namespace grace::ledger::internal {
@@ -26,6 +28,35 @@ Result<void> sync_segment(const HashJob& job, std::uint64_t number) {
   error.code = ErrorCode::kSyncFailed;
   return tl::unexpected<Error>(std::move(error));
 }
+
+// A segment's blocks, whose records are hashed on a thread beside this one while more are read.
+class Leaves {
+ public:
+  // The block that `segment` has just read; its buffer is taken for another one.
+  void add(SegmentScanner& segment, std::uint64_t last_sequence) {
+    Block& block = blocks_.emplace_back(Block{segment.header(), last_sequence, {}});
+    segment.give_buffer(aside_.add(segment.take_buffer(), &block.records_hash));
+  }
+  // In order, into the tree and, where not null, `blocks`.
+  void put_into(TreeFile& file, std::vector<HashedBlock>* blocks) {
+    aside_.finish();
+    for (const Block& block : blocks_) {
+      file.records_hashes.push_back(block.records_hash);
+      const Hash leaf = hashed_block_leaf(block.header, block.records_hash);
+      file.after.push(leaf);
+      if (blocks != nullptr) blocks->push_back({leaf, block.last_sequence});
+    }
+  }
+
+ private:
+  struct Block {
+    BlockHeader header;
+    std::uint64_t last_sequence;
+    Hash records_hash;
+  };
+  std::deque<Block> blocks_;  // stay where they are
+  HashAside aside_;           // last: writes into them
+};
 
 }  // namespace
 
@@ -50,16 +81,11 @@ Result<std::optional<TreeFile>> hash_segment(const std::string& directory, std::
     return corrupt(48, "segment does not follow the tree over the blocks before it");
   }
   TreeFile file{header->log_id, number, header->first_sequence, 0, before, {}, before};
-  Sha256 hasher;
+  Leaves leaves;
   ChainState chain = segment.chain();
   Step step = Step::kBlock;
   while ((step = segment.next(chain)) == Step::kBlock) {
-    const BlockHeader& block = segment.header();
-    hasher.update(segment.block().subspan(sizeof(BlockHeader), block.records_bytes));
-    file.records_hashes.push_back(hasher.finish());
-    const Hash leaf = hashed_block_leaf(block, file.records_hashes.back());
-    file.after.push(leaf);
-    if (blocks != nullptr) blocks->push_back({leaf, chain.next_sequence - 1});
+    leaves.add(segment, chain.next_sequence - 1);
     if (stopped && stopped()) return std::nullopt;
   }
   if (step == Step::kIo) {
@@ -67,6 +93,7 @@ Result<std::optional<TreeFile>> hash_segment(const std::string& directory, std::
   }
   if (step == Step::kInvalid) return corrupt(segment.fault().offset, segment.fault().reason);
   if (!segment.ended()) return std::nullopt;
+  leaves.put_into(file, blocks);
   file.last_sequence = chain.next_sequence - 1;
   return file;
 }

@@ -19,7 +19,7 @@ struct HashedBlock {
 
 // A segment of a kCrc32c log, read whole: every check but those of earlier segments is made, and
 // the records of each block are hashed. `before`: the tree over the blocks of earlier segments.
-// `blocks`, where not null, gets one entry for each. Memory: one block, and 72 bytes for each.
+// `blocks`, where not null, gets one entry for each. Memory: ten blocks, and 256 bytes for each.
 // Nothing: the segment has not ended, or `stopped` (asked once a block; may be empty) said so.
 // kCorrupt: the segment is damaged or does not follow the tree; kIo: it could not be read.
 using Stopped = std::function<bool()>;

@@ -23,8 +23,9 @@ namespace grace::ledger::internal {
 // follow one another; one that is missing or damaged is made again.
 //
 // Thread: one of its own, of low priority; looks for sealed segments each checkpoint interval.
-// Bounds: one segment at a time, one block of it in memory. What fails is kept in error() and tried
-// again, but for a sync, and for damage to a segment or a tree file: those end the hashing.
+// Bounds: one segment at a time, ten blocks of it in memory, and a thread beside this one while it
+// lasts. What fails is kept in error() and tried again, but for a sync, and for damage to a segment
+// or a tree file: those end the hashing.
 class SegmentHasher {
  public:
   // `opened_blocks`: how many the log had when it was opened. `signs_from`: no tree of fewer blocks

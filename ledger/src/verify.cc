@@ -379,7 +379,7 @@ Result<VerifyReport> verify(const std::string& directory, const VerifyProgress& 
   {
     internal::HashAside aside;
     auto report = Verification(directory, progress, &aside).run();
-    if (!report || aside.all_match()) return report;
+    if (!report || aside.finish()) return report;
   }
   // Some block is not what it says. What that means hangs on its place: once more, in order.
   return Verification(directory, progress, nullptr).run();

@@ -90,9 +90,41 @@ struct Chain : rl::test_suite<Chain<waiting_max, blocks>, 3> {
   std::optional<Queue> to_closer;
 };
 
+// As HashAside: whoever fills takes a block back while the queue is full, and at the end.
+template <std::size_t waiting_max, std::uint64_t blocks>
+struct Helped : rl::test_suite<Helped<waiting_max, blocks>, 2> {
+  void before() { queue.emplace(waiting_max); }
+  void thread(unsigned index) { index == 0 ? fill() : take(); }
+  void after() { RL_ASSERT(hashed == blocks); }
+
+  void fill() {
+    for (std::uint64_t number = 1; number <= blocks; ++number) {
+      auto block = std::make_unique<Block>();
+      write(block->filled, number);
+      while (!queue->try_push(std::move(block))) {
+        RL_ASSERT(block != nullptr);
+        if (auto other = queue->try_pop()) hash(**other);
+      }
+    }
+    queue->end();
+    while (auto other = queue->try_pop()) hash(**other);
+  }
+  void take() {
+    while (auto block = queue->pop()) hash(**block);
+  }
+  void hash(Block& block) {
+    write(block.hashed, read(block.filled) * 10);
+    ++hashed;
+  }
+
+  std::optional<Queue> queue;
+  std::uint64_t hashed = 0;  // of the model, not of its threads
+};
+
 constexpr Model kModels[] = {
     {.name = "hand_off_small", .run = &run_suite<One<1, 2>>, .switches_max = 3},
     {.name = "hand_off", .run = &run_suite<One<2, 4>>, .switches_max = 2},
+    {.name = "hand_off_helped", .run = &run_suite<Helped<1, 3>>, .switches_max = 2},
     {.name = "hand_off_chain", .run = &run_suite<Chain<1, 3>>, .switches_max = 1},
 };
 
