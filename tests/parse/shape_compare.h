@@ -25,7 +25,7 @@ class ShapeCompare {
   };
 
   explicit ShapeCompare(const ParseConfig& config = {})
-      : config_(config), builder_(config), shapes_(config, flat_) {}
+      : config_(config), builder_(config), shapes_(config, labels_) {}
 
   Counts read(std::string_view bytes, const Feed& feed = {}) {
     const auto chunk = make_chunk(bytes);
@@ -88,6 +88,7 @@ class ShapeCompare {
   LineWalker walker_{64};
   std::string scratch_;
   FlatLine flat_;
+  LabelMemo labels_{flat_, has_wide_registers()};
   LineFields fields_;
   EventBuilder<Form::kJson> builder_;
   LineShapes shapes_;

@@ -73,8 +73,9 @@ class ChunkParser::Impl {
         index_(std::max<std::size_t>(config.line_bytes_max, kWindowBytes) + 2),
         walker_(config.depth_max),
         builder_(config),
-        shapes_(config, flat_),
-        packed_(config, {flat_, index_, walker_, builder_}) {
+        labels_(flat_, has_wide_registers()),
+        shapes_(config, labels_),
+        packed_(config, {flat_, labels_, index_, walker_, builder_}) {
     const auto valid = validated(config);
     GRACE_ASSERT(valid.has_value(), "%s", valid.error().message.c_str());
   }
@@ -107,6 +108,7 @@ class ChunkParser::Impl {
   StructuralIndex index_;
   LineWalker walker_;
   EventBuilder<Form::kJson> builder_;
+  LabelMemo labels_;
   LineShapes shapes_;
   PackedReader packed_;
   LineFields fields_;

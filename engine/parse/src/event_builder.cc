@@ -196,9 +196,7 @@ bool EventBuilder<kForm>::set_time(Event& event) {
     }
     event.ts_ns = fields_->ts.integer;
   }
-  const std::int64_t arrival_ns = chunk_->arrival_ns;
-  // ts_ns >= 0 and ahead_max >= 0: the difference cannot overflow for arrivals from 0 up.
-  if (arrival_ns > 0 && event.ts_ns - arrival_ns > config_.ahead_max.count()) {
+  if (is_ahead(event.ts_ns, chunk_->arrival_ns, config_.ahead_max.count())) {
     return fail(RejectReason::kTsAhead);
   }
   return true;

@@ -42,6 +42,29 @@ inline void set_result(core::Event& event) noexcept {
   }
 }
 
+// Whether an event's time is too far ahead of the wall clock when it came. ts_ns >= 0 and
+// ahead_max_ns >= 0: the difference cannot overflow for arrivals from 0 up.
+[[nodiscard]] inline bool is_ahead(std::int64_t ts_ns, std::int64_t arrival_ns,
+                                   std::int64_t ahead_max_ns) noexcept {
+  return arrival_ns > 0 && ts_ns - arrival_ns > ahead_max_ns;
+}
+
+// Sets what follows from the texts of a metric sample or an action that EventBuilder would accept
+// as far as its texts and its value go. False: it would not, and knows why.
+[[nodiscard]] inline bool complete(core::Event& event, std::uint64_t labels_hash) noexcept {
+  if (event.name.size_bytes == 0) return false;
+  if (event.kind == core::EventKind::kMetric) {
+    if (event.service.size_bytes == 0) return false;
+    set_metric_keys(event, labels_hash);
+    return true;
+  }
+  if (event.actor.size_bytes == 0 && event.service.size_bytes == 0) return false;
+  if (event.value < 0) return false;
+  set_result(event);
+  set_action_keys(event);
+  return true;
+}
+
 // Of the trace or session that a payload names.
 [[nodiscard]] inline std::uint32_t session_key_of(std::string_view session) noexcept {
   return static_cast<std::uint32_t>(core::hash_bytes(session)) | 1;  // never the "none" of 0

@@ -229,12 +229,11 @@ class LineShapes::Learner {
   std::array<std::size_t, 2> number_steps_{};  // of value and duration_ms
 };
 
-LineShapes::LineShapes(const ParseConfig& config, FlatLine& flat, bool used)
-    : config_(config), flat_(flat), used_(used), stops_(used) {
+LineShapes::LineShapes(const ParseConfig& config, LabelMemo& labels, bool used)
+    : config_(config), labels_(labels), used_(used), stops_(used) {
   GRACE_ASSERT(!used || has_wide_registers(), "line shapes are not for this CPU");
   if (!used_) return;
   shapes_.resize(kShapes);
-  known_labels_.resize(kKnownLabels);
 }
 
 void LineShapes::learn(std::uint32_t begin, std::uint32_t newline) noexcept {
@@ -246,18 +245,6 @@ void LineShapes::learn(std::uint32_t begin, std::uint32_t newline) noexcept {
   Shape shape;
   if (!Learner(text + begin, shape).line()) return;
   shapes_[learned_++ % kShapes] = shape;
-}
-
-bool LineShapes::read_new_labels(const char* at, std::size_t size, KnownLabels* known,
-                                 std::uint64_t& hash) noexcept {
-  LineFields fields;
-  if (flat_.labels(at, fields) != at + size) return false;
-  hash = fields.labels_hash;
-  if (known == nullptr) return true;
-  std::memcpy(known->text.data(), at, size);
-  known->hash = hash;
-  known->size_bytes = size;
-  return true;
 }
 
 #if !GRACE_HAS_WIDE

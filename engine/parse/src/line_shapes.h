@@ -5,10 +5,11 @@
 #include <optional>
 #include <vector>
 
-#include "flat_line.h"
 #include "grace/core/chunk.h"
 #include "grace/core/event.h"
 #include "grace/parse/chunk_parser.h"
+#include "label_memo.h"
+#include "line_fields.h"
 #include "stop_index.h"
 #include "time_reader.h"
 #include "wide_registers.h"
@@ -25,12 +26,10 @@ namespace grace::parse {
 // ns a line (AMD EPYC, Zen 4).
 //
 // Where the CPU has no quick way to make the index (stop_index.h), nothing is read here.
-// Single-threaded; owns 136 KiB, of which a stream uses some hundred bytes for each of its shapes
-// and two cache lines for each set of labels.
+// Single-threaded; owns 104 KiB, of which a stream uses some hundred bytes for each of its shapes.
 class LineShapes {
  public:
-  // `flat` reads labels that are new.
-  LineShapes(const ParseConfig& config, FlatLine& flat, bool used = has_wide_registers());
+  LineShapes(const ParseConfig& config, LabelMemo& labels, bool used = has_wide_registers());
 
   void begin_chunk(const core::Chunk& chunk) noexcept {
     chunk_ = &chunk;
@@ -87,12 +86,6 @@ class LineShapes {
     bool timed = false;
     bool sessions = false;
   };
-  struct alignas(2 * core::kCacheLineBytes) KnownLabels {
-    static constexpr std::size_t kBytesMax = 112;
-    std::array<char, kBytesMax> text;
-    std::uint64_t hash = 0;  // LineFields::labels_hash
-    std::uint64_t size_bytes = 0;
-  };
   // Of the line that is being read.
   struct Line {
     std::uint64_t labels_hash = 0;
@@ -101,7 +94,6 @@ class LineShapes {
   };
   static constexpr std::size_t kShapes = 16;
   static constexpr std::size_t kSlots = 256;
-  static constexpr std::size_t kKnownLabels = 256;
   class Learner;
 
   [[nodiscard]] GRACE_WIDE std::uint32_t read_covered(std::uint32_t begin,
@@ -116,15 +108,9 @@ class LineShapes {
                                           Line& line) noexcept;
   [[nodiscard]] GRACE_WIDE bool read_time(const char* at, std::size_t size,
                                           std::int64_t& out) noexcept;
-  [[nodiscard]] GRACE_WIDE bool read_labels(const char* at, std::size_t size,
-                                            std::uint64_t& hash) noexcept;
-  [[nodiscard]] bool read_new_labels(const char* at, std::size_t size, KnownLabels* known,
-                                     std::uint64_t& hash) noexcept;
-  [[nodiscard]] GRACE_WIDE bool complete(const Shape& shape, const Line& line,
-                                         core::Event& event) const noexcept;
 
   const ParseConfig config_;
-  FlatLine& flat_;
+  LabelMemo& labels_;
   const bool used_;
   const core::Chunk* chunk_ = nullptr;
   StopIndex stops_;
@@ -135,7 +121,6 @@ class LineShapes {
   std::vector<Shape> shapes_;
   std::array<std::uint8_t, kSlots> likely_{};  // a shape, by some texts near a line's begin
   std::size_t learned_ = 0;
-  std::vector<KnownLabels> known_labels_;
 };
 
 }  // namespace grace::parse

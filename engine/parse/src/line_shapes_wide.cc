@@ -105,34 +105,6 @@ GRACE_WIDE inline bool LineShapes::read_time(const char* at, std::size_t size,
   return true;
 }
 
-// Labels of at[0, size), whose hash is looked up by their text.
-GRACE_WIDE inline bool LineShapes::read_labels(const char* at, std::size_t size,
-                                               std::uint64_t& hash) noexcept {
-  if (size > KnownLabels::kBytesMax) return read_new_labels(at, size, nullptr, hash);
-  const auto bytes = static_cast<std::uint32_t>(size);
-  const __mmask64 first = _bzhi_u64(~std::uint64_t{0}, bytes);
-  const __mmask64 second = bytes > 64 ? _bzhi_u64(~std::uint64_t{0}, bytes - 64) : 0;
-  const __m512i head = _mm512_maskz_loadu_epi8(first, at);
-  const __m512i tail = _mm512_maskz_loadu_epi8(second, at + 64);
-  const __m512i mixed = _mm512_aesenc_epi128(head, tail);
-  const __m256i half =
-      _mm256_xor_si256(_mm512_castsi512_si256(mixed), _mm512_extracti64x4_epi64(mixed, 1));
-  const __m128i quarter =
-      _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-  const auto low = static_cast<std::uint64_t>(_mm_cvtsi128_si64(quarter));
-  const auto high = static_cast<std::uint64_t>(_mm_extract_epi64(quarter, 1));
-  const std::uint64_t place = low * 0xa0761d6478bd642fULL + high * 0xe7037ed1a0b428dbULL;
-  KnownLabels& known = known_labels_[(place >> 32) % kKnownLabels];
-  const __mmask64 differs =
-      _mm512_mask_cmpneq_epi8_mask(first, head, _mm512_load_si512(&known)) |
-      _mm512_mask_cmpneq_epi8_mask(second, tail, _mm512_load_si512(known.text.data() + 64));
-  if (differs == 0 && known.size_bytes == size) [[likely]] {
-    hash = known.hash;
-    return true;
-  }
-  return read_new_labels(at, size, &known, hash);
-}
-
 // What is no text of the event. The place behind it becomes `at`.
 [[gnu::always_inline]] GRACE_WIDE inline bool LineShapes::read_part(const Step& step,
                                                                     const std::uint32_t* stops,
@@ -170,7 +142,7 @@ GRACE_WIDE inline bool LineShapes::read_labels(const char* at, std::size_t size,
     case Part::kLabels:
       at = step.stops == 0 ? from + 2 : stop[step.stops] + 2;
       place = {from, at - from};
-      return read_labels(text + from, place.size_bytes, line.labels_hash);
+      return labels_.read(text + from, place.size_bytes, line.labels_hash);
     case Part::kOpen:
       at = place.offset = from;
       return true;
@@ -225,33 +197,6 @@ GRACE_WIDE inline bool LineShapes::read_texts(const Shape& shape, std::uint32_t 
   return _mm256_test_epi8_mask(differs, differs) == 0;
 }
 
-// What EventBuilder asks for and sets, in words about the event alone.
-GRACE_WIDE inline bool LineShapes::complete(const Shape& shape, const Line& line,
-                                            core::Event& event) const noexcept {
-  if (line.sizes >> 32 > config_.name_bytes_max) return false;  // at most twice the longest one
-  const std::int64_t arrival_ns = chunk_->arrival_ns;
-  if (!shape.timed) event.ts_ns = arrival_ns;
-  if (arrival_ns > 0 && event.ts_ns - arrival_ns > config_.ahead_max.count()) return false;
-  if (event.name.size_bytes == 0) return false;
-  if (event.kind == core::EventKind::kMetric) {
-    if (event.service.size_bytes == 0) return false;
-    set_metric_keys(event, line.labels_hash);
-    return true;
-  }
-  if ((event.actor.size_bytes == 0 && event.service.size_bytes == 0) || event.value < 0) {
-    return false;
-  }
-  set_result(event);
-  set_action_keys(event);
-  if (!shape.sessions) return true;
-  for (const TextRef session : line.sessions) {
-    if (session.size_bytes == 0) continue;
-    event.session_key = session_key_of(event.view(session));
-    break;
-  }
-  return true;
-}
-
 GRACE_WIDE inline bool LineShapes::read_as(const Shape& shape, std::uint32_t begin,
                                            const std::uint32_t* stops,
                                            core::Event& event) noexcept {
@@ -265,7 +210,19 @@ GRACE_WIDE inline bool LineShapes::read_as(const Shape& shape, std::uint32_t beg
   Line line;
   if (!read_texts(shape, begin, stops, event, line)) return false;
   event.line = {begin, newline - begin};
-  return complete(shape, line, event);
+  if (line.sizes >> 32 > config_.name_bytes_max) return false;  // at most twice the longest one
+  const std::int64_t arrival_ns = chunk_->arrival_ns;
+  if (!shape.timed) event.ts_ns = arrival_ns;
+  if (is_ahead(event.ts_ns, arrival_ns, config_.ahead_max.count())) return false;
+  if (!complete(event, line.labels_hash)) return false;
+  if (!shape.sessions) [[likely]]
+    return true;
+  for (const TextRef session : line.sessions) {
+    if (session.size_bytes == 0) continue;
+    event.session_key = session_key_of(event.view(session));
+    break;
+  }
+  return true;
 }
 
 GRACE_WIDE std::uint32_t LineShapes::read_covered(std::uint32_t begin,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "event_keys.h"
 #include "text_scan.h"
 
 namespace grace::parse {
@@ -96,8 +97,10 @@ std::optional<RejectReason> PackedReader::next(core::Event& event) {
   if (!is_utf8(rest.data() + sizeof *header, content - 1)) return RejectReason::kInvalidUtf8;
   switch (header->form) {
     case PackedForm::kMetric:
+      if (read_quick<PackedForm::kMetric>(*header, event)) return std::nullopt;
       return read_fields<PackedForm::kMetric>(*header, event);
     case PackedForm::kAction:
+      if (read_quick<PackedForm::kAction>(*header, event)) return std::nullopt;
       return read_fields<PackedForm::kAction>(*header, event);
     case PackedForm::kLine:
       return read_line(*header, event);
@@ -129,6 +132,64 @@ std::optional<RejectReason> PackedReader::read_line(const Header& header, core::
   const auto reason = tools_.builder.build(fields_, {begin, begin, begin + size}, event);
   event.sequence = sequence();
   return reason;
+}
+
+// The record as an event at once, where nothing is unusual about it: no way over LineFields.
+// False: read_fields() decides. Gain: 57 to 46 ns a record (bench/publish_bench).
+template <PackedForm kForm>
+inline bool PackedReader::read_quick(const Header& header, core::Event& event) noexcept {
+  constexpr bool kIsMetric = kForm == PackedForm::kMetric;
+  event = nothing_;
+  event.kind = kIsMetric ? core::EventKind::kMetric : core::EventKind::kAction;
+  // In the order in which records hold them; a metric has no more than three.
+  const std::array<core::TextRef*, Header::kTexts> texts =
+      kIsMetric
+          ? std::array<core::TextRef*, Header::kTexts>{&event.service, &event.domain, &event.name,
+                                                       nullptr,        nullptr,       nullptr}
+          : std::array{&event.actor,     &event.name,   &event.service,
+                       &event.subsystem, &event.domain, &event.result_text};
+  std::uint32_t at = begin_ + static_cast<std::uint32_t>(sizeof header);
+  std::uint32_t sizes = 0;
+  for (std::size_t i = 0; i < Header::kTexts; ++i) {
+    const std::uint32_t size = header.text_bytes[i];
+    if (texts[i] == nullptr) {
+      if (size != 0) return false;
+      continue;
+    }
+    if (size != 0) *texts[i] = {at, size};
+    sizes |= size;
+    at += size;
+  }
+  if (sizes > config_.name_bytes_max) return false;  // at most twice the longest one
+  const bool has_value = (header.flags & Header::kHasValue) != 0;
+  if (has_value) event.value = header.value;
+  if ((kIsMetric && !has_value) || (has_value && !std::isfinite(header.value))) return false;
+  event.ts_ns = (header.flags & Header::kHasTs) != 0 ? header.ts_ns : chunk_->arrival_ns;
+  if (event.ts_ns < 0 || is_ahead(event.ts_ns, chunk_->arrival_ns, config_.ahead_max.count())) {
+    return false;
+  }
+  fields_.labels_hash = 0;
+  fields_.session_present = 0;
+  const char* const detail = chunk_->text() + at;
+  if (header.detail_bytes > 0) {
+    if (*detail != '{' ||
+        !read_flat(kIsMetric ? Field::kLabels : Field::kPayload, detail, header.detail_bytes)) {
+      return false;
+    }
+    event.detail = {at, header.detail_bytes};
+  }
+  event.sequence = sequence();
+  event.text = chunk_->text();
+  event.line = {begin_, header.size_bytes};
+  event.trusted = chunk_->trusted ? 1 : 0;
+  if (!complete(event, fields_.labels_hash)) return false;
+  if (fields_.session_present != 0) [[unlikely]] {
+    const Span session =
+        fields_.session[static_cast<std::size_t>(std::countr_zero(fields_.session_present))];
+    event.session_key =
+        session_key_of({detail + session.begin + 1, session.end - session.begin - 2});
+  }
+  return true;
 }
 
 // Spans count from the record's begin.
@@ -170,15 +231,21 @@ std::optional<RejectReason> PackedReader::read_fields(const Header& header, core
   return builder_.build(fields_, {begin_, begin_, begin_ + header.size_bytes}, event);
 }
 
+// False: left to the general way.
+inline bool PackedReader::read_flat(Field field, const char* text, std::size_t size) noexcept {
+  if (field == Field::kPayload) return tools_.flat.payload(text, text, fields_) == text + size;
+  if (!tools_.labels.used()) return tools_.flat.labels(text, fields_) == text + size;
+  fields_.labels_nested = false;
+  return tools_.labels.read(text, size, fields_.labels_hash);
+}
+
 // Labels or payload, as JSON.
 std::optional<RejectReason> PackedReader::read_detail(Field field, std::uint32_t begin,
                                                       std::uint32_t size) {
   const char* const text = chunk_->text() + begin_ + begin;
   const auto shift = [&](Span& span) { span = {span.begin + begin, span.end + begin}; };
   if (*text == '{') [[likely]] {
-    const char* const end = field == Field::kLabels ? tools_.flat.labels(text, fields_)
-                                                    : tools_.flat.payload(text, text, fields_);
-    if (end == text + size) [[likely]] {
+    if (read_flat(field, text, size)) [[likely]] {
       fields_.spans[static_cast<std::size_t>(field)] = {begin, begin + size};
       fields_.present |= LineFields::bit(field);
       if (fields_.session_present != 0) {

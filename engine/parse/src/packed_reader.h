@@ -10,6 +10,7 @@
 #include "grace/core/chunk.h"
 #include "grace/core/packed_event.h"
 #include "grace/parse/chunk_parser.h"
+#include "label_memo.h"
 #include "line_walker.h"
 #include "structural_index.h"
 
@@ -18,6 +19,7 @@ namespace grace::parse {
 // What reads JSON: ChunkParser's own, which packed events share for the JSON in them.
 struct JsonTools {
   FlatLine& flat;
+  LabelMemo& labels;
   StructuralIndex& index;
   LineWalker& walker;
   EventBuilder<Form::kJson>& builder;
@@ -46,10 +48,14 @@ class PackedReader {
   using Header = core::PackedHeader;
   [[nodiscard]] std::optional<RejectReason> read_line(const Header& header, core::Event& event);
   template <core::PackedForm kForm>
+  [[nodiscard]] bool read_quick(const Header& header, core::Event& event) noexcept;
+  template <core::PackedForm kForm>
   [[nodiscard]] std::optional<RejectReason> read_fields(const Header& header, core::Event& event);
+  [[nodiscard]] bool read_flat(Field field, const char* text, std::size_t size) noexcept;
   [[nodiscard]] std::optional<RejectReason> read_detail(Field field, std::uint32_t begin,
                                                         std::uint32_t size);
 
+  const core::Event nothing_{};  // to be copied: as EventBuilder's
   const ParseConfig config_;
   JsonTools tools_;
   EventBuilder<Form::kPacked> builder_;
