@@ -238,6 +238,8 @@ LineShapes::LineShapes(const ParseConfig& config, LabelMemo& labels, bool used)
 
 void LineShapes::learn(std::uint32_t begin, std::uint32_t newline) noexcept {
   if (!used_ || newline - begin >= StopIndex::kWindowBytesMax) return;
+  // Where shapes hardly ever come again, few are worth their learning.
+  if (++offered_ > kAllLearned && offered_ % kLearnedEvery != 0) return;
   const char* const text = chunk_->text();
   for (std::uint32_t at = begin; at < newline; ++at) {
     if (is_stop(text[at]) && text[at] != '"') return;

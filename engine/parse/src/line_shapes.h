@@ -94,6 +94,8 @@ class LineShapes {
   };
   static constexpr std::size_t kShapes = 16;
   static constexpr std::size_t kSlots = 256;
+  static constexpr std::uint64_t kAllLearned = 256;  // of the first ones offered
+  static constexpr std::uint64_t kLearnedEvery = 16;
   class Learner;
 
   [[nodiscard]] GRACE_WIDE std::uint32_t read_covered(std::uint32_t begin,
@@ -121,6 +123,7 @@ class LineShapes {
   std::vector<Shape> shapes_;
   std::array<std::uint8_t, kSlots> likely_{};  // a shape, by some texts near a line's begin
   std::size_t learned_ = 0;
+  std::uint64_t offered_ = 0;  // lines to learn from
 };
 
 }  // namespace grace::parse
