@@ -76,9 +76,10 @@ def a_soak_holds(grace, arguments):
 
 
 def one_that_may_not_grow_fails_at_what_it_searched(grace, arguments):
-    result = soak(grace, "--events", "5000", "--services", "20", "--for", "6s", "--duration",
-                  "200ms", "--slo", "p99=1s", "--growth", "0%", seconds=6)
-    point, found = sound(result, 6)
+    # The tables of 20 services are full after some six million events, which may be soon.
+    result = soak(grace, "--events", "20000", "--services", "400", "--for", "4s", "--duration",
+                  "200ms", "--slo", "p99=1s", "--growth", "0%", seconds=4)
+    point, found = sound(result, 4)
     check(found["best_rate"] > 1000, "the rate that was searched:", found["best_rate"])
     equal(point["target_rate"], found["best_rate"] / 2, "half of it")
     check(not found["flat"] and any("memory may grow" in why for why in found["why"]), found)
