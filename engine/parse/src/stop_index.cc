@@ -9,6 +9,7 @@
 #include "grace/core/platform.h"
 
 #if GRACE_HAS_WIDE
+#include <cpuid.h>
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 of its own header
 #include <immintrin.h>
@@ -28,13 +29,24 @@ constexpr std::uint32_t kWindowBytesMin = 1024;
 
 #if GRACE_HAS_WIDE
 
+// Clang 14 has no name for VAES in __builtin_cpu_supports(). Intel 64 and IA-32 Architectures
+// Software Developer's Manual, volume 2A, CPUID: leaf 7, ECX, bit 9. What the operating system has
+// to save for it is asked with AVX-512.
+static bool has_vaes() noexcept {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 9 & 1) != 0;
+}
+
 bool has_wide_registers() noexcept {
   static const bool has = [] {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
            __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vbmi2") != 0 &&
-           __builtin_cpu_supports("vaes") != 0 && __builtin_cpu_supports("bmi") != 0 &&
-           __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("popcnt") != 0;
+           __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0 &&
+           __builtin_cpu_supports("popcnt") != 0 && has_vaes();
   }();
   return has;
 }
