@@ -122,6 +122,8 @@ TEST_F(LineShapesTest, LeaveValuesThatAreNotTaken) {
            {"\"code\":1", "\"code\":tru"},
            {"\"code\":1", "\"code\":1}"},
            {"\"code\":1", "\"code\":[1]"},
+           {"\"code\":1,", "\"code\""},
+           {"\"code\":1", "\"code\":"},
            {"}}", "}"},
            {"}}", "}}}"},
            {"\"actor\"", "'actor'"},

@@ -5,10 +5,7 @@
 #include "line_fields.h"
 
 #if GRACE_HAS_WIDE
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 of its own header
-#include <immintrin.h>
-#pragma GCC diagnostic pop
+#include "wide_intrinsics.h"
 #endif
 
 namespace grace::parse {

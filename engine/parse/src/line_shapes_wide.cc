@@ -8,10 +8,7 @@
 #include "text_scan.h"
 
 #if GRACE_HAS_WIDE
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 of its own header
-#include <immintrin.h>
-#pragma GCC diagnostic pop
+#include "wide_intrinsics.h"
 
 namespace grace::parse {
 namespace {
@@ -19,6 +16,7 @@ namespace {
 using core::TextRef;
 
 constexpr std::uint64_t kZeros = 0x3030303030303030ULL;
+constexpr std::size_t kScalarBytesMax = 32;  // longer ones are left to the general way
 
 // Two stops that follow each other.
 inline std::uint64_t load_two(const std::uint32_t* stops) noexcept {
@@ -68,7 +66,7 @@ GRACE_WIDE inline bool read_short_decimal(const char* at, std::size_t size, doub
 }
 
 bool read_any_number(const char* at, std::size_t size, Number& out) noexcept {
-  if (size - 1 > 31 || !is_digit(at[size - 1])) return false;
+  if (size - 1 >= kScalarBytesMax || !is_digit(at[size - 1])) return false;
   out = read_plain_number(at, size);
   return out.valid();
 }
@@ -135,6 +133,7 @@ GRACE_WIDE inline bool LineShapes::read_time(const char* at, std::size_t size,
       return read_time(text + from, std::size_t{at} - from, event.ts_ns);
     case Part::kTimeText: {
       at = stop[1];
+      if (at <= stop[0]) return false;  // behind the last line
       const auto ts_ns = time_.read({text + stop[0] + 1, std::size_t{at} - stop[0] - 1});
       event.ts_ns = ts_ns.value_or(-1);
       return event.ts_ns >= 0;
@@ -153,8 +152,9 @@ GRACE_WIDE inline bool LineShapes::read_time(const char* at, std::size_t size,
     case Part::kScalar: {
       at = stop[1] - step.stops;
       double number;
-      const std::size_t size = std::size_t{at} - from;
-      return read_short_decimal(text + from, size, number) || is_plain_scalar(text + from, size);
+      const std::size_t size = std::size_t{at} - from;  // of a line of another shape: any
+      return read_short_decimal(text + from, size, number) ||
+             (size <= kScalarBytesMax && is_plain_scalar(text + from, size));
     }
     case Part::kClose:
       at += step.size;

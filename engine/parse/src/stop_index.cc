@@ -10,10 +10,8 @@
 
 #if GRACE_HAS_WIDE
 #include <cpuid.h>
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 of its own header
-#include <immintrin.h>
-#pragma GCC diagnostic pop
+
+#include "wide_intrinsics.h"
 #endif
 
 namespace grace::parse {
