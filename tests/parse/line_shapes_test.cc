@@ -1,4 +1,4 @@
-// LineShapes makes of a line what FlatLine and EventBuilder make of it, or leaves it to them.
+// LineShapes makes of a line what the general way makes of it, or leaves it to that.
 #include "line_shapes.h"
 
 #include <gtest/gtest.h>

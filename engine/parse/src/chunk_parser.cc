@@ -62,9 +62,10 @@ void ParseCounters::add(const ParseCounters& other) noexcept {
   for (std::size_t i = 0; i < rejected.size(); ++i) rejected[i] += other.rejected[i];
 }
 
-// Lines are read by FlatLine one by one. From one that it leaves on, the chunk is read in a window
-// of whole lines, over which an index is built. A window with a line that the index refuses is
-// halved until that line stands alone and is rejected alone; then windows are wide again.
+// Lines are read one by one, by LineShapes or else by FlatLine. From one that both leave on, the
+// chunk is read in a window of whole lines, over which an index is built. A window with a line that
+// the index refuses is halved until that line stands alone and is rejected alone; then windows are
+// wide again.
 class ChunkParser::Impl {
  public:
   explicit Impl(const ParseConfig& config)

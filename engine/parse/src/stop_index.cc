@@ -95,8 +95,9 @@ bool has_wide_registers() noexcept {
   return false;
 }
 
-std::uint32_t* find_stops(const char*, std::uint32_t, std::uint32_t, std::uint32_t*) noexcept {
+std::uint32_t* find_stops(const char*, std::uint32_t, std::uint32_t, std::uint32_t* out) noexcept {
   GRACE_ASSERT(false, "not on this machine");
+  return out;
 }
 
 #endif
