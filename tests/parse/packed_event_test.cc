@@ -83,6 +83,10 @@ TEST(PackedEvent, SaysWhatItsJsonLineSays) {
               R"("subsystem":"auth","domain":"core","result":"error","duration_ms":12.5,)"
               R"("payload":{"code":401,"trace_id":"t\"1","share":0.25,"open":true,)"
               R"("tags":["a","b"],"raw":{}}})");
+  const std::vector<Attribute> session{{"code", std::int64_t{200}}, {"session_id", "s-17"}};
+  expect_same(
+      ActionRecord{.actor = "auth", .action = "x", .resource = "r", .payload = session},
+      R"({"actor":"auth","action":"x","resource":"r","payload":{"code":200,"session_id":"s-17"}})");
   expect_same(ActionRecord{.action = "x", .resource = "r", .result = "Timed_Out"},
               R"({"action":"x","service":"r","result":"Timed_Out"})");
 }
