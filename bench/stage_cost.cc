@@ -181,22 +181,17 @@ void run_ordered(const Chunks& chunks) {
   const pipeline::EngineConfig& engine = config.app.engine;
   const core::SubsystemList subsystems = tools::make_subsystems(config.app);
   pipeline::Exchange exchange(1, engine.event_ring_slots, engine.item_ring_slots, chunks.size());
-  std::vector<core::Chunk*> in_flight(chunks.size());
-  pipeline::ChunkRing free_chunks(chunks.size());
   NoRejects rejects;
   pipeline::Worker worker({}, exchange, rejects, subsystems);
   pipeline::Recorder recorder({}, false, false, nullptr);
   schedule::DryRunExecutor executor;
-  pipeline::OrderedStage ordered(
-      engine,
-      {exchange, in_flight, free_chunks, subsystems, executor, config.playbooks, 0, 0,
-       grace::meta_loop::declare_adjustables, nullptr},
-      recorder);
+  pipeline::OrderedStage ordered(engine,
+                                 {exchange, chunks.size(), subsystems, executor, config.playbooks,
+                                  0, 0, grace::meta_loop::declare_adjustables, nullptr},
+                                 recorder);
   ordered.recovered();
   for (const auto& chunk : chunks) {
-    in_flight[chunk->number] = chunk.get();
-    auto& ring = *exchange.chunk_rings[exchange.assign(chunk->number)];
-    if (!ring.try_push(chunk.get())) fail("the chunks' ring is full");
+    exchange.publish(chunk.get(), 0);
   }
   while (ordered.processed_chunks() < chunks.size()) {
     const std::size_t before = worker.run_once();

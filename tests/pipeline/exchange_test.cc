@@ -3,41 +3,105 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <vector>
+
 namespace grace::pipeline {
 namespace {
 
-TEST(Exchange, WorkersTakeTurnsWhereAllHaveAsMuchToParse) {
-  Exchange exchange(4, 64, 64, 12);
-  for (std::uint64_t chunk = 0; chunk < 8; ++chunk) {
-    EXPECT_EQ(exchange.assign(chunk), chunk % 4);
-  }
-}
+// An exchange and the chunks of it, with numbers in order.
+class ExchangeTest : public ::testing::Test {
+ protected:
+  static constexpr std::uint64_t kFirst = 1000;  // of a run that goes on after a restart
 
-TEST(Exchange, WhoIsBehindGetsNoMore) {
-  Exchange exchange(2, 64, 64, 8);
-  EXPECT_EQ(exchange.assign(0), 0U);  // and parses it for the rest of this test
-  for (std::uint64_t chunk = 1; chunk < 7; ++chunk) {
-    EXPECT_EQ(exchange.assign(chunk), 1U);
-    exchange.note_parsed(1);
-  }
-  exchange.note_parsed(0);
-  EXPECT_EQ(exchange.assign(8), 0U);
-}
-
-TEST(Exchange, TellsWhoParsesAChunkInFlightAndOfNoOther) {
-  constexpr std::uint64_t kFirst = 1000;  // of a run that goes on after a restart
-  constexpr std::uint64_t kInFlight = 8;
-  Exchange exchange(2, 64, 64, kInFlight);
-  EXPECT_EQ(exchange.parser_of(0), Exchange::kNobody);
-  for (std::uint64_t chunk = kFirst; chunk < kFirst + 100; ++chunk) {
-    EXPECT_EQ(exchange.parser_of(chunk), Exchange::kNobody) << chunk;
-    const std::size_t parser = exchange.assign(chunk);
-    EXPECT_EQ(exchange.parser_of(chunk), parser);
-    EXPECT_EQ(exchange.parser_of(chunk + 1), Exchange::kNobody);
-    if (chunk - kFirst >= kInFlight) {
-      EXPECT_NE(exchange.parser_of(chunk - kInFlight + 1), Exchange::kNobody);
+  void make(std::size_t workers, std::size_t chunks) {
+    exchange_ = std::make_unique<Exchange>(workers, 64, 64, chunks);
+    for (std::size_t i = 0; i < chunks; ++i) {
+      chunks_.push_back(std::make_unique<core::Chunk>(64));
+      exchange_->add_chunk(chunks_.back().get());
     }
-    exchange.note_parsed(parser);
+  }
+  // Who parses the next chunk, when `near` reads it.
+  std::size_t publish(std::size_t near) {
+    core::Chunk* const chunk = exchange_->try_acquire(near);
+    if (chunk == nullptr) return Exchange::kNobody;
+    chunk->number = next_++;
+    return exchange_->publish(chunk, near);
+  }
+  // The worker has parsed its next chunk, and all shards are done with it; gives the chunk.
+  core::Chunk* finish(std::size_t worker) {
+    core::Chunk* chunk = nullptr;
+    if (!exchange_->chunk_rings[worker]->try_pop(chunk)) return nullptr;
+    exchange_->note_parsed(worker);
+    EXPECT_EQ(exchange_->in_flight(chunk->number), chunk);
+    exchange_->give_back(chunk);
+    return chunk;
+  }
+
+  std::vector<std::unique_ptr<core::Chunk>> chunks_;
+  std::unique_ptr<Exchange> exchange_;
+  std::uint64_t next_ = kFirst;
+};
+
+TEST_F(ExchangeTest, AChunkGoesToWhoReadItAndThenToWhoHasTheFewest) {
+  make(4, 12);
+  for (const std::size_t expected : {2U, 3U, 0U, 1U, 2U, 3U, 0U, 1U}) {
+    EXPECT_EQ(publish(2), expected);
+  }
+}
+
+TEST_F(ExchangeTest, WhoIsBehindGetsNoMore) {
+  make(2, 8);
+  EXPECT_EQ(publish(0), 0U);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(publish(0), 1U);
+    EXPECT_NE(finish(1), nullptr);
+  }
+  EXPECT_NE(finish(0), nullptr);
+  EXPECT_EQ(publish(0), 0U);
+}
+
+TEST_F(ExchangeTest, AChunkComesBackToWhoParsedIt) {
+  make(2, 4);
+  EXPECT_EQ(publish(0), 0U);
+  EXPECT_EQ(publish(0), 1U);
+  EXPECT_EQ(exchange_->free_chunks(), 2U);
+  core::Chunk* const first = finish(0);
+  core::Chunk* const second = finish(1);
+  EXPECT_EQ(exchange_->free_chunks(), 4U);
+  // Each worker has one of the others before it, as both were taken near worker 0.
+  std::vector<core::Chunk*> near_0, near_1;
+  for (int i = 0; i < 2; ++i) {
+    near_0.push_back(exchange_->try_acquire(0));
+    near_1.push_back(exchange_->try_acquire(1));
+  }
+  EXPECT_EQ(std::count(near_0.begin(), near_0.end(), first), 1);
+  EXPECT_EQ(std::count(near_1.begin(), near_1.end(), second), 1);
+  EXPECT_EQ(exchange_->try_acquire(0), nullptr);
+}
+
+TEST_F(ExchangeTest, TakesAnothersChunkRatherThanNone) {
+  make(2, 4);
+  for (int i = 0; i < 4; ++i) EXPECT_NE(publish(0), Exchange::kNobody);
+  EXPECT_EQ(publish(0), Exchange::kNobody);
+  core::Chunk* const back = finish(1);
+  EXPECT_EQ(exchange_->try_acquire(0), back);
+}
+
+TEST_F(ExchangeTest, TellsWhoParsesAChunkInFlightAndOfNoOther) {
+  constexpr std::uint64_t kInFlight = 8;
+  make(2, kInFlight);
+  EXPECT_EQ(exchange_->parser_of(0), Exchange::kNobody);
+  for (std::uint64_t chunk = kFirst; chunk < kFirst + 100; ++chunk) {
+    EXPECT_EQ(exchange_->parser_of(chunk), Exchange::kNobody) << chunk;
+    const std::size_t parser = publish(chunk % 2);
+    EXPECT_EQ(exchange_->parser_of(chunk), parser);
+    EXPECT_EQ(exchange_->parser_of(chunk + 1), Exchange::kNobody);
+    if (chunk - kFirst >= kInFlight) {
+      EXPECT_NE(exchange_->parser_of(chunk - kInFlight + 1), Exchange::kNobody);
+    }
+    EXPECT_NE(finish(parser), nullptr);
   }
 }
 

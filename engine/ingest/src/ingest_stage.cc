@@ -21,7 +21,7 @@ constexpr std::size_t kLineBytesMin = 1024;
 constexpr std::size_t kLineBytesMax = 16 * 1024 * 1024;
 constexpr std::size_t kSourcesMax = 65'535;  // Chunk::source_index is 16 bits
 
-// Relaxed: statistics with one writer, the ingest thread; readers want figures, not an order.
+// Relaxed: statistics with one writer, the stage; readers want figures, not an order.
 void add(std::atomic<std::uint64_t>& counter, std::uint64_t count = 1) {
   counter.fetch_add(count, std::memory_order_relaxed);
 }
@@ -150,7 +150,7 @@ core::Chunk* IngestStage::take_chunk() {
 
 std::size_t IngestStage::read_slot(std::size_t index) {
   Slot& slot = slots_[index];
-  // Relaxed: this thread wrote it.
+  // Relaxed: the stage wrote it.
   if (slot.ended.load(std::memory_order_relaxed)) return 0;
   core::Chunk* chunk = slot.open != nullptr ? slot.open : take_chunk();
   if (chunk == nullptr) return 0;
@@ -243,7 +243,7 @@ void IngestStage::journal_failed(core::Error error) {
 
 void IngestStage::fail(core::Error error) {
   if (!failure_) failure_ = std::move(error);
-  // Relaxed: this thread reads it next; others only look at finished_.
+  // Relaxed: the stage reads it next; others only look at finished_.
   stop_requested_.store(true, std::memory_order_relaxed);
 }
 
@@ -285,7 +285,7 @@ void IngestStage::stop_sources() {
 void IngestStage::finish_if_done() {
   bool primary_ended = true, has_primary = false, all_ended = true;
   for (const Slot& slot : slots_) {
-    // Relaxed: this thread wrote it.
+    // Relaxed: the stage wrote it.
     const bool ended = slot.ended.load(std::memory_order_relaxed);
     all_ended = all_ended && ended;
     if (slot.source->traits().auxiliary) continue;
@@ -310,7 +310,7 @@ void IngestStage::finish_if_done() {
 }
 
 std::size_t IngestStage::run_once() {
-  // Relaxed: this thread wrote it.
+  // Relaxed: the stage wrote it.
   if (finished_.load(std::memory_order_relaxed)) return 0;
   // Relaxed: a request carries no data.
   if (!sources_stopped_ && stop_requested_.load(std::memory_order_relaxed)) stop_sources();

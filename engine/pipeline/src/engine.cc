@@ -9,6 +9,7 @@
 #include "grace/core/assert.h"
 #include "grace/ingest/journal.h"
 #include "grace/ledger/writer.h"
+#include "ingest_port.h"
 #include "ordered_stage.h"
 #include "own_ledger.h"
 #include "recorder.h"
@@ -33,48 +34,6 @@ core::Result<void> in_range(std::string_view field, std::size_t value, std::size
                           std::string(field) + " is " + std::to_string(value) + ", must be " +
                               std::to_string(min) + " to " + std::to_string(max));
 }
-
-// Free chunks come back from the ordered stage; filled ones go to the worker with the fewest.
-class Port final : public ingest::ChunkPort {
- public:
-  Port(Exchange& exchange, std::vector<core::Chunk*>& in_flight, std::size_t chunk_count)
-      : exchange_(exchange), in_flight_(in_flight), free_(chunk_count) {}
-
-  core::Chunk* try_acquire() override {
-    core::Chunk* chunk = nullptr;
-    if (!free_.try_pop(chunk)) return nullptr;
-    ++held_;
-    return chunk;
-  }
-  bool try_publish(core::Chunk* chunk) override {
-    // Published to the ordered stage by the rings on the chunk's way: ingest -> worker -> ordered.
-    in_flight_[chunk->number % in_flight_.size()] = chunk;
-    // A ring has room for all chunks that there are.
-    GRACE_ASSERT(exchange_.chunk_rings[exchange_.assign(chunk->number)]->try_push(chunk));
-    --held_;
-    return true;
-  }
-  // Fewer on their way than there are workers: one of them has none to parse.
-  [[nodiscard]] bool hungry() const override {
-    return in_flight_.size() - held_ - free_.size() < exchange_.worker_count;
-  }
-  [[nodiscard]] ChunkRing& free_ring() noexcept { return free_; }
-
- private:
-  Exchange& exchange_;
-  std::vector<core::Chunk*>& in_flight_;
-  ChunkRing free_;
-  std::size_t held_ = 0;  // by the ingest stage
-};
-
-class IngestRunner final : public core::Stage {
- public:
-  explicit IngestRunner(ingest::IngestStage& stage) : stage_(stage) {}
-  std::size_t run_once() override { return stage_.finished() ? 0 : stage_.run_once(); }
-
- private:
-  ingest::IngestStage& stage_;
-};
 
 // One worker's rejects on their way to the dead-letter file.
 class DeadLetters final : public parse::RejectSink {
@@ -152,8 +111,7 @@ class Engine::Impl {
         subsystems_(parts.subsystems),
         exchange_(config_.workers, config_.event_ring_slots, config_.item_ring_slots,
                   config_.chunks_in_flight_max),
-        in_flight_(config_.chunks_in_flight_max, nullptr),
-        port_(exchange_, in_flight_, config_.chunks_in_flight_max) {}
+        port_(exchange_, config_.chunks_in_flight_max) {}
 
   core::Result<void> build(Parts& parts) {
     if (auto done = open_logs(); !done) return done;
@@ -268,10 +226,8 @@ class Engine::Impl {
     const std::size_t capacity = ingest::chunk_capacity_bytes(config_.ingest);
     for (std::size_t i = 0; i < config_.chunks_in_flight_max; ++i) {
       chunks_.push_back(std::make_unique<core::Chunk>(capacity));
-      GRACE_ASSERT(port_.free_ring().try_push(chunks_.back().get()));
+      exchange_.add_chunk(chunks_.back().get());
     }
-    // Filled here, from now on by the ordered stage: its thread starts after this one is done.
-    port_.free_ring().unbind_roles();
     ingest::IngestParts ingest_parts;
     ingest_parts.sources = std::move(parts.sources);
     ingest_parts.port = &port_;
@@ -281,7 +237,6 @@ class Engine::Impl {
     auto stage = ingest::IngestStage::create(config_.ingest, std::move(ingest_parts));
     if (!stage) return tl::unexpected<core::Error>(stage.error());
     ingest_ = std::move(*stage);
-    ingest_stage_.emplace(*ingest_);
     return {};
   }
 
@@ -312,7 +267,7 @@ class Engine::Impl {
                       ledger_.redactor());
     ordered_ = std::make_unique<OrderedStage>(
         config_,
-        OrderedStage::Wiring{exchange_, in_flight_, port_.free_ring(), subsystems_, parts.executor,
+        OrderedStage::Wiring{exchange_, config_.chunks_in_flight_max, subsystems_, parts.executor,
                              parts.playbooks, ingest_->next_chunk_number(),
                              ingest_->next_sequence(), parts.declare_adjustables, parts.progress},
         *recorder_);
@@ -325,17 +280,24 @@ class Engine::Impl {
 
   void build_runners() {
     const bool alone = config_.threading == Threading::kPipeline;
+    if (!alone) {
+      ingest_turn_.emplace(*ingest_, port_);
+      for (std::size_t i = 0; i < workers_.size(); ++i) {
+        ingest_guests_.emplace_back(*ingest_turn_, *workers_[i], i);
+      }
+    }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       core::RunnerConfig runner = runner_config("worker " + std::to_string(i));
       if (config_.pin_workers) runner.cpu = static_cast<unsigned>(i);
       std::vector<core::Stage*> stages;
-      if (!alone && i == 0) stages.push_back(&*ingest_stage_);
+      if (!alone) stages.push_back(&ingest_guests_[i]);
       stages.push_back(workers_[i].get());
       if (!alone && i + 1 == workers_.size()) stages.push_back(ordered_.get());
       worker_runners_.push_back(
           std::make_unique<core::Runner>(std::move(runner), std::move(stages)));
     }
     if (!alone) return;
+    ingest_stage_.emplace(*ingest_);
     ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{&*ingest_stage_});
     ordered_runner_.emplace(runner_config("ordered"), std::vector<core::Stage*>{ordered_.get()});
   }
@@ -376,7 +338,6 @@ class Engine::Impl {
   // --- the data path, in flow order ---
   std::vector<std::unique_ptr<core::Chunk>> chunks_;
   Exchange exchange_;
-  std::vector<core::Chunk*> in_flight_;
   Port port_;
   std::vector<std::string> source_names_;
   std::vector<std::unique_ptr<DeadLetters>> rejects_;  // one a worker
@@ -386,7 +347,9 @@ class Engine::Impl {
   std::unique_ptr<OrderedStage> ordered_;
 
   // --- threads: end before what they run ---
-  std::optional<IngestRunner> ingest_stage_;
+  std::optional<IngestRunner> ingest_stage_;  // none: the workers' do
+  std::optional<IngestGuest::Shared> ingest_turn_;
+  std::vector<IngestGuest> ingest_guests_;
   std::optional<core::Runner> ordered_runner_;  // none: a worker's runs the stage
   std::vector<std::unique_ptr<core::Runner>> worker_runners_;
   std::optional<core::Runner> ingest_runner_;  // as above

@@ -21,13 +21,11 @@ constexpr std::size_t kFindingsPerItemMax = 4096;
 OrderedStage::OrderedStage(const EngineConfig& config, const Wiring& wiring, Recorder& recorder)
     : config_(config),
       exchange_(wiring.exchange),
-      in_flight_(wiring.in_flight),
-      free_chunks_(wiring.free_chunks),
       recorder_(recorder),
       executor_(wiring.executor, recorder),
       next_chunk_(wiring.first_chunk),
-      pending_(wiring.in_flight.size()),
-      shards_done_(wiring.in_flight.size(), 0),
+      pending_(wiring.chunks_in_flight_max),
+      shards_done_(wiring.chunks_in_flight_max, 0),
       progress_(wiring.progress) {
   // Relaxed, both: no thread yet.
   next_chunk_shown_.store(next_chunk_, std::memory_order_relaxed);
@@ -106,13 +104,13 @@ void OrderedStage::finish_chunk() {
   }
   items.clear();
   shards_done_[slot] = 0;
-  core::Chunk* const chunk = in_flight_[slot];
+  core::Chunk* const chunk = exchange_.in_flight(next_chunk_);
   GRACE_ASSERT(chunk != nullptr && chunk->number == next_chunk_);
   const std::uint64_t decided = chunk->first_sequence + chunk->size_bytes;
   // [DECIDED] release: pairs with the acquire in decided_sequence().
   decided_sequence_shown_.store(decided, std::memory_order_release);
   if (progress_ != nullptr) progress_->on_decided(decided);
-  GRACE_ASSERT(free_chunks_.try_push(chunk), "more chunks than the free ring holds");
+  exchange_.give_back(chunk);
   ++next_chunk_;
   // [CHUNKS] release: pairs with the acquire in processed_chunks().
   next_chunk_shown_.store(next_chunk_, std::memory_order_release);

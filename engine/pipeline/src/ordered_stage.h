@@ -40,8 +40,7 @@ class OrderedStage final : public core::Stage,
  public:
   struct Wiring {
     Exchange& exchange;
-    std::vector<core::Chunk*>& in_flight;  // by chunk number modulo its size; ingest writes
-    ChunkRing& free_chunks;                // back to ingest
+    std::size_t chunks_in_flight_max;
     const core::SubsystemList& subsystems;
     core::StepExecutor& executor;
     const schedule::PlaybookSet& playbooks;
@@ -120,8 +119,6 @@ class OrderedStage final : public core::Stage,
 
   const EngineConfig& config_;
   Exchange& exchange_;
-  std::vector<core::Chunk*>& in_flight_;
-  ChunkRing& free_chunks_;
   Recorder& recorder_;
 
   core::Topology topology_;

@@ -57,6 +57,10 @@ class Worker final : public core::Stage {
   Worker& operator=(const Worker&) = delete;
 
   std::size_t run_once() override;
+  // It has no chunk to parse. Worker thread.
+  [[nodiscard]] bool is_hungry() noexcept {
+    return chunk_ == nullptr && exchange_.chunk_rings[config_.index]->empty();
+  }
   [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
   // Sums what all detectors count into counters(). Worker thread, or after it.
   void publish_detector_counts();

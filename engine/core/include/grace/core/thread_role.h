@@ -12,6 +12,7 @@ namespace grace::core {
 //
 // A role may be handed to another thread (filled at start-up, then run by a worker): the threads
 // order the hand-over themselves (thread start, join, or a ring), and one of them calls unbind().
+// What threads do in turn (Turn) has the turn for its owner, whichever thread has it.
 class ThreadRole {
  public:
   void check() noexcept {
@@ -31,10 +32,16 @@ class ThreadRole {
   }
 
  private:
-  // The address of a thread-local is unique among living threads, and cheaper than a thread id.
+  friend class Turn;
+  // The turn that this thread has, or 0. Its address is unique among living threads, and cheaper
+  // than a thread id.
+  static std::uintptr_t& turn_of_this_thread() noexcept {
+    static thread_local std::uintptr_t turn = 0;
+    return turn;
+  }
   static std::uintptr_t self_id() noexcept {
-    static thread_local char marker = 0;
-    return reinterpret_cast<std::uintptr_t>(&marker);
+    const std::uintptr_t& turn = turn_of_this_thread();
+    return turn != 0 ? turn : reinterpret_cast<std::uintptr_t>(&turn);
   }
   std::atomic<std::uintptr_t> owner_{0};
 };

@@ -6,8 +6,8 @@ namespace grace::ingest {
 // Where the ingest stage gets empty chunks and leaves filled ones. The pipeline implements it over
 // its free ring and its worker rings; tests over a vector.
 //
-// Thread: the ingest stage's only. Neither call may block: a null or a false is back-pressure, and
-// the stage then stops reading its sources until the port gives way.
+// Thread: who runs the ingest stage. Neither call may block: a null or a false is back-pressure,
+// and the stage then stops reading its sources until the port gives way.
 //
 // The port owns the memory of all chunks. The stage holds at most one chunk for each source, one
 // spare, and one that try_publish() refused. When finished() it holds at most the spare.

@@ -92,7 +92,7 @@ struct IngestFigures {
 // ones have ended.
 //
 // Full: when the port has no chunk, nothing is read and the senders wait (can_wait sources).
-// Thread: one, except request_stop(), finished() and figures().
+// Thread: one at a time, ordered with the next, except request_stop(), finished() and figures().
 class IngestStage final : public core::Stage {
  public:
   [[nodiscard]] static core::Result<std::unique_ptr<IngestStage>> create(const IngestConfig& config,
@@ -109,8 +109,8 @@ class IngestStage final : public core::Stage {
   // The exchange must start counting chunks here. Stable until the first run_once().
   [[nodiscard]] std::uint64_t next_chunk_number() const noexcept { return next_number_; }
   [[nodiscard]] std::uint64_t next_sequence() const noexcept { return next_sequence_; }
-  // Ingest thread, or once finished(). Why the stage stopped by itself (journal_required, damaged
-  // replay); none when all is well.
+  // Who runs the stage, or once finished(). Why the stage stopped by itself (journal_required,
+  // damaged replay); none when all is well.
   [[nodiscard]] const std::optional<core::Error>& failure() const noexcept { return failure_; }
   // Why recording ended; the engine goes on without. Other threads: only when
   // figures().journal_errors is above 0.
@@ -126,7 +126,7 @@ class IngestStage final : public core::Stage {
     std::unique_ptr<Source> source;
     core::Chunk* open = nullptr;     // being filled
     std::int64_t opened_ns = 0;      // steady time of its first byte
-    std::atomic<bool> ended{false};  // relaxed: figures only; the ingest thread writes it
+    std::atomic<bool> ended{false};  // relaxed: figures only; the stage writes it
     explicit Slot(std::unique_ptr<Source> s) : source(std::move(s)) {}
     Slot(Slot&& other) noexcept : source(std::move(other.source)) {}
   };
@@ -171,7 +171,7 @@ class IngestStage final : public core::Stage {
   std::optional<core::Error> journal_error_;
   std::atomic<bool> stop_requested_{false};
   std::atomic<bool> finished_{false};
-  // Statistics: the ingest thread writes, anyone reads, relaxed.
+  // Statistics: the stage writes, anyone reads, relaxed.
   std::atomic<std::uint64_t> bytes_{0}, lines_{0}, chunks_{0}, chunks_recorded_{0},
       journal_errors_{0}, acquire_refused_{0}, publish_refused_{0}, tick_count_{0};
 };

@@ -92,8 +92,8 @@ struct ReadLimits {
 // What follows of a cut line goes to the start of an empty chunk with begins_cut set. No byte is
 // lost, repeated or invented, whatever the target: concatenated chunk texts are the input.
 //
-// Threads: read(), request_stop() and figures of state are the ingest thread's; counters() may be
-// read by any. Never blocks.
+// Threads: read(), request_stop() and figures of state are the ingest thread's, which may be
+// another one from one call of the stage to the next; counters() may be read by any. Never blocks.
 class Source {
  public:
   Source(const Source&) = delete;

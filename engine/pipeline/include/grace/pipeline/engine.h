@@ -38,8 +38,8 @@ struct LedgerKeeping {
 
 // Which threads there are; decisions do not depend on it.
 enum class Threading : std::uint8_t {
-  // The workers' alone: ingest is the first worker's guest, the ordered stage the last one's. A
-  // single worker decides what it takes in without waiting for another core.
+  // The workers' alone: a worker that has nothing to parse ingests, and the ordered stage is the
+  // last one's guest. A single worker decides what it takes in without waiting for another core.
   kRunToCompletion = 0,
   // Ingest and the ordered stage have threads of their own: the highest rate of one worker, where
   // CPUs are to spare for two threads more.
