@@ -186,8 +186,8 @@ void run_ordered(const Chunks& chunks) {
   pipeline::Recorder recorder({}, false, false, nullptr);
   schedule::DryRunExecutor executor;
   pipeline::OrderedStage ordered(engine,
-                                 {exchange, chunks.size(), subsystems, executor, config.playbooks,
-                                  0, 0, grace::meta_loop::declare_adjustables, nullptr},
+                                 {exchange, subsystems, executor, config.playbooks, 0, 0,
+                                  grace::meta_loop::declare_adjustables, nullptr},
                                  recorder);
   ordered.recovered();
   for (const auto& chunk : chunks) {

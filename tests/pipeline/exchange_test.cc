@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -64,21 +63,19 @@ TEST_F(ExchangeTest, WhoIsBehindGetsNoMore) {
 
 TEST_F(ExchangeTest, AChunkComesBackToWhoParsedIt) {
   make(2, 4);
-  EXPECT_EQ(publish(0), 0U);
-  EXPECT_EQ(publish(0), 1U);
-  EXPECT_EQ(exchange_->free_chunks(), 2U);
-  core::Chunk* const first = finish(0);
-  core::Chunk* const second = finish(1);
-  EXPECT_EQ(exchange_->free_chunks(), 4U);
-  // Each worker has one of the others before it, as both were taken near worker 0.
-  std::vector<core::Chunk*> near_0, near_1;
+  for (const std::size_t near : {0U, 0U, 1U, 1U}) EXPECT_NE(publish(near), Exchange::kNobody);
+  std::vector<core::Chunk*> parsed_by_0, parsed_by_1;
   for (int i = 0; i < 2; ++i) {
-    near_0.push_back(exchange_->try_acquire(0));
-    near_1.push_back(exchange_->try_acquire(1));
+    parsed_by_0.push_back(finish(0));
+    parsed_by_1.push_back(finish(1));
   }
-  EXPECT_EQ(std::count(near_0.begin(), near_0.end(), first), 1);
-  EXPECT_EQ(std::count(near_1.begin(), near_1.end(), second), 1);
+  EXPECT_EQ(exchange_->free_chunks(), 4U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(exchange_->try_acquire(1), parsed_by_1[i]);
+    EXPECT_EQ(exchange_->try_acquire(0), parsed_by_0[i]);
+  }
   EXPECT_EQ(exchange_->try_acquire(0), nullptr);
+  EXPECT_EQ(exchange_->free_chunks(), 0U);
 }
 
 TEST_F(ExchangeTest, TakesAnothersChunkRatherThanNone) {

@@ -111,7 +111,7 @@ class Engine::Impl {
         subsystems_(parts.subsystems),
         exchange_(config_.workers, config_.event_ring_slots, config_.item_ring_slots,
                   config_.chunks_in_flight_max),
-        port_(exchange_, config_.chunks_in_flight_max) {}
+        port_(exchange_) {}
 
   core::Result<void> build(Parts& parts) {
     if (auto done = open_logs(); !done) return done;
@@ -267,9 +267,9 @@ class Engine::Impl {
                       ledger_.redactor());
     ordered_ = std::make_unique<OrderedStage>(
         config_,
-        OrderedStage::Wiring{exchange_, config_.chunks_in_flight_max, subsystems_, parts.executor,
-                             parts.playbooks, ingest_->next_chunk_number(),
-                             ingest_->next_sequence(), parts.declare_adjustables, parts.progress},
+        OrderedStage::Wiring{exchange_, subsystems_, parts.executor, parts.playbooks,
+                             ingest_->next_chunk_number(), ingest_->next_sequence(),
+                             parts.declare_adjustables, parts.progress},
         *recorder_);
     if (ledger_ && !ledger_.writer().recovery().created) {
       if (auto done = recover_from_ledger(config_.ledger_directory, *ordered_); !done) return done;
@@ -297,8 +297,7 @@ class Engine::Impl {
           std::make_unique<core::Runner>(std::move(runner), std::move(stages)));
     }
     if (!alone) return;
-    ingest_stage_.emplace(*ingest_);
-    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{&*ingest_stage_});
+    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{ingest_.get()});
     ordered_runner_.emplace(runner_config("ordered"), std::vector<core::Stage*>{ordered_.get()});
   }
 
@@ -347,7 +346,6 @@ class Engine::Impl {
   std::unique_ptr<OrderedStage> ordered_;
 
   // --- threads: end before what they run ---
-  std::optional<IngestRunner> ingest_stage_;  // none: the workers' do
   std::optional<IngestGuest::Shared> ingest_turn_;
   std::vector<IngestGuest> ingest_guests_;
   std::optional<core::Runner> ordered_runner_;  // none: a worker's runs the stage

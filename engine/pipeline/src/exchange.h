@@ -36,6 +36,8 @@ class Exchange {
   }
 
   static constexpr std::size_t kNobody = core::kWorkersMax;
+  [[nodiscard]] std::size_t chunks_in_flight_max() const noexcept { return in_flight_.size(); }
+
   // --- ingest's turn ---
   // An empty chunk, from those that `near` has parsed before if there is one; null: all are in
   // flight.
@@ -51,6 +53,7 @@ class Exchange {
   }
   // The first chunk in flight is done with.
   void give_back(core::Chunk* chunk) noexcept;
+
   // Any thread. kNobody: not assigned yet. Asked for chunks in flight and the next ones.
   [[nodiscard]] std::size_t parser_of(std::uint64_t chunk_number) const noexcept;
   // The worker's own thread: it has parsed one more.

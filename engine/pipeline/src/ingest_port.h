@@ -14,8 +14,7 @@ namespace grace::pipeline {
 // Ingest's end of the exchange. Thread: ingest's, or whose turn it is.
 class Port final : public ingest::ChunkPort {
  public:
-  Port(Exchange& exchange, std::size_t chunk_count)
-      : exchange_(exchange), chunk_count_(chunk_count) {}
+  explicit Port(Exchange& exchange) : exchange_(exchange) {}
 
   // The worker that has the turn, and would rather parse what it reads; none: all in turn.
   void ingests_for(std::size_t worker) noexcept { worker_ = worker; }
@@ -33,7 +32,8 @@ class Port final : public ingest::ChunkPort {
   }
   // Fewer on their way than there are workers: one of them has none to parse.
   [[nodiscard]] bool hungry() const override {
-    return chunk_count_ - held_ - exchange_.free_chunks() < exchange_.worker_count;
+    const std::size_t here = held_ + exchange_.free_chunks();
+    return exchange_.chunks_in_flight_max() - here < exchange_.worker_count;
   }
 
  private:
@@ -42,20 +42,9 @@ class Port final : public ingest::ChunkPort {
   }
 
   Exchange& exchange_;
-  const std::size_t chunk_count_;
   std::optional<std::size_t> worker_;
   std::size_t held_ = 0;  // by the ingest stage
   std::size_t published_ = 0;
-};
-
-// The ingest stage on a thread of its own.
-class IngestRunner final : public core::Stage {
- public:
-  explicit IngestRunner(ingest::IngestStage& stage) : stage_(stage) {}
-  std::size_t run_once() override { return stage_.finished() ? 0 : stage_.run_once(); }
-
- private:
-  ingest::IngestStage& stage_;
 };
 
 // The ingest stage on the threads of all workers: a worker that has nothing to parse takes the turn
@@ -76,7 +65,7 @@ class IngestGuest final : public core::Stage {
   std::size_t run_once() override {
     if (!host_.is_hungry() || shared_.stage.finished() || !shared_.turn.try_take()) return 0;
     shared_.port.ingests_for(index_);
-    const std::size_t work = shared_.stage.finished() ? 0 : shared_.stage.run_once();
+    const std::size_t work = shared_.stage.run_once();
     shared_.turn.give_back();
     return work;
   }

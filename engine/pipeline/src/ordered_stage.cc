@@ -24,8 +24,8 @@ OrderedStage::OrderedStage(const EngineConfig& config, const Wiring& wiring, Rec
       recorder_(recorder),
       executor_(wiring.executor, recorder),
       next_chunk_(wiring.first_chunk),
-      pending_(wiring.chunks_in_flight_max),
-      shards_done_(wiring.chunks_in_flight_max, 0),
+      pending_(exchange_.chunks_in_flight_max()),
+      shards_done_(pending_.size(), 0),
       progress_(wiring.progress) {
   // Relaxed, both: no thread yet.
   next_chunk_shown_.store(next_chunk_, std::memory_order_relaxed);

@@ -40,7 +40,6 @@ class OrderedStage final : public core::Stage,
  public:
   struct Wiring {
     Exchange& exchange;
-    std::size_t chunks_in_flight_max;
     const core::SubsystemList& subsystems;
     core::StepExecutor& executor;
     const schedule::PlaybookSet& playbooks;

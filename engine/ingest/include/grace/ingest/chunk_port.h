@@ -4,7 +4,7 @@
 namespace grace::ingest {
 
 // Where the ingest stage gets empty chunks and leaves filled ones. The pipeline implements it over
-// its free ring and its worker rings; tests over a vector.
+// its rings; tests over a vector.
 //
 // Thread: who runs the ingest stage. Neither call may block: a null or a false is back-pressure,
 // and the stage then stops reading its sources until the port gives way.
