@@ -84,10 +84,11 @@ void CrashStorage::inherit(const CrashSnapshot& killed) {
   }
 }
 
-void CrashStorage::watch(const Writer* writer) {
+std::size_t CrashStorage::watch(const Writer* writer) {
   const std::lock_guard lock(mutex_);
   if (writer_ != nullptr) acknowledged_ = std::max(acknowledged_, writer_->durable_sequence());
   writer_ = writer;
+  return snapshots_.size();
 }
 
 void CrashStorage::snapshot() {

@@ -66,8 +66,9 @@ class CrashStorage final : public FileSystem {
                const CrashSnapshot* killed = nullptr);
   ~CrashStorage() override;
 
-  // The writer whose promises bind from now on; null: none is asked, the last answer stands.
-  void watch(const Writer* writer);
+  // The writer whose promises bind from now on; null: none is asked, the last answer stands. Gives
+  // how many snapshots were taken before.
+  std::size_t watch(const Writer* writer);
   // Beside the calls below, each of which makes one.
   void snapshot();
   [[nodiscard]] const std::vector<CrashSnapshot>& snapshots() const { return snapshots_; }
