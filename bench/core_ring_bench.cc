@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "grace/core/spsc_ring.h"
+#include "grace/core/stream_copy.h"
 
 namespace grace::core {
 namespace {
@@ -29,7 +30,7 @@ constexpr std::size_t kDepth = 4096;
 constexpr std::size_t kBatchMax = 64;
 
 template <std::size_t kBytes>
-struct Item {
+struct alignas(std::min(kBytes, kCacheLineBytes)) Item {
   std::array<std::uint64_t, kBytes / 8> words{};
 };
 
@@ -39,6 +40,23 @@ template <typename T>
 class OurRing {
  public:
   std::size_t push(std::span<const T> items) { return ring_.try_push_batch(items); }
+  std::size_t pop(std::span<T> items) { return ring_.try_pop_batch(items); }
+
+ private:
+  SpscRing<T> ring_{kDepth};
+};
+
+// As workers fill it: each item past the caches into its slot.
+template <typename T>
+class OurRingStreamed {
+ public:
+  std::size_t push(std::span<const T> items) {
+    const std::span<T> slots = ring_.claim(items.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) stream_copy(&slots[i], &items[i], sizeof(T));
+    stream_fence();
+    ring_.publish(slots.size());
+    return slots.size();
+  }
   std::size_t pop(std::span<T> items) { return ring_.try_pop_batch(items); }
 
  private:
@@ -168,6 +186,7 @@ void hand_over(benchmark::State& state) {
   BENCHMARK_TEMPLATE(hand_over, queue, 128)->ArgName("batch")->Arg(1)->Arg(64)->UseRealTime(); \
   BENCHMARK_TEMPLATE(hand_over, queue, 8)->ArgName("batch")->Arg(1)->Arg(64)->UseRealTime()
 GRACE_RING_BENCH(OurRing);
+BENCHMARK_TEMPLATE(hand_over, OurRingStreamed, 128)->ArgName("batch")->Arg(64)->UseRealTime();
 GRACE_RING_BENCH(BoostSpsc);
 GRACE_RING_BENCH(Moodycamel);
 GRACE_RING_BENCH(MutexDeque);

@@ -8,10 +8,9 @@
 #include <mutex>
 #include <span>
 
-namespace grace::ledger::internal {
+#include "past_caches.h"
 
-// As in engine/core; the ledger stands alone, so it has its own.
-inline constexpr std::size_t kCacheLineBytes = 64;
+namespace grace::ledger::internal {
 
 // What threads share, as the standard library has it. A parameter of the lock-free parts only so
 // that a model checker can run the same source with its own types, which notice races and weak
@@ -35,7 +34,12 @@ struct StdSharing {
                std::span<const std::byte> body) noexcept {
       std::byte* const to = bytes_.get() + at;
       if (!head.empty()) std::memcpy(to, head.data(), head.size());
-      if (!body.empty()) std::memcpy(to + head.size(), body.data(), body.size());
+      if (body.size() >= kPastCachesBytesMin) {
+        copy_past_caches(to + head.size(), body);
+        order_past_caches();
+      } else if (!body.empty()) {
+        std::memcpy(to + head.size(), body.data(), body.size());
+      }
     }
     void read(std::uint64_t at, void* to, std::size_t count) const noexcept {
       std::memcpy(to, bytes_.get() + at, count);
@@ -45,6 +49,7 @@ struct StdSharing {
     }
 
    private:
+    static constexpr std::size_t kPastCachesBytesMin = 4 << 10;
     const std::unique_ptr<std::byte[]> bytes_;
   };
 };

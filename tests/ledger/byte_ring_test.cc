@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -73,6 +74,27 @@ TEST(ByteRing, FrontLooksForNewEntriesEvenWithOldOnesLeft) {
   ASSERT_TRUE(ring.try_push(RecordType::kNote, as_bytes("4"), {}));
   EXPECT_FALSE(ring.front_seen(entry)) << "4 was not";
   EXPECT_TRUE(ring.front(entry));
+}
+
+// Those go past the caches.
+TEST(ByteRing, KeepsLargeBodiesWhole) {
+  ByteRing ring(64 << 10);
+  std::vector<std::byte> bytes(20'000);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>(i * 31 + i / 256);
+  const std::span<const std::byte> all(bytes);
+  for (std::size_t round = 0; round < 500; ++round) {
+    const auto head = all.subspan(round % 100, 3 + round % 40);
+    const auto body = all.subspan(round % 77, 4000 + (round * 619) % 15'000);
+    ASSERT_TRUE(ring.try_push(RecordType::kChunk, head, body));
+    ByteRing::Entry entry;
+    ASSERT_TRUE(ring.front(entry));
+    ASSERT_EQ(entry.payload.size(), head.size() + body.size());
+    ASSERT_TRUE(std::equal(head.begin(), head.end(), entry.payload.begin()));
+    ASSERT_TRUE(std::equal(body.begin(), body.end(), entry.payload.begin() + head.size()));
+    ring.pop();
+    ring.release();
+  }
 }
 
 // Each entry carries its number and a CRC: a torn or reused entry betrays itself.

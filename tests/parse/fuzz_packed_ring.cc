@@ -26,6 +26,7 @@ constexpr std::size_t kRecordBytesMax = 2048;
 
 struct Emptied {
   std::string text;
+  std::uint64_t records = 0;
   std::uint64_t oversized = 0;
   bool broken = false;
 };
@@ -40,6 +41,7 @@ Emptied emptied(core::PackedRingState& state, const char* memory, std::size_t pi
     const auto taken = reader.take(piece.get(), room, piece_bytes, kRecordBytesMax);
     GRACE_ASSERT(taken.bytes <= room);
     out.text.append(piece.get(), taken.bytes);
+    out.records += taken.records;
     out.oversized += taken.oversized;
     out.broken = taken.broken;
     if (taken.broken || (taken.bytes == 0 && !taken.more)) break;
@@ -80,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   GRACE_ASSERT(parser.counters().received() - before == events + rejects.size());
   GRACE_ASSERT(events + rejects.size() == core::packed_count(whole.text));
+  GRACE_ASSERT(whole.records == core::packed_count(whole.text));
   for (std::string_view text = whole.text; !text.empty();) {
     const auto header = core::packed_at(text);
     GRACE_ASSERT(header.has_value());

@@ -52,6 +52,7 @@ void reset(core::Chunk& chunk) {
   chunk.arrival_ns = 0;
   chunk.size_bytes = 0;
   chunk.scratch_used_bytes = 0;
+  chunk.packed_records = 0;
   chunk.source_index = 0;
   chunk.source_kind = core::SourceKind::kNone;
   chunk.trusted = chunk.operator_allowed = false;

@@ -67,6 +67,7 @@ std::uint64_t lines_begun(const core::Chunk& chunk) noexcept {
   const char* text = chunk.text();
   const std::uint32_t size_bytes = chunk.size_bytes;
   if (size_bytes == 0) return 0;
+  if (chunk.packed_records > 0) return chunk.packed_records;
   if (chunk.packed) return core::packed_count({text, size_bytes});
   const std::uint64_t newlines = count_newlines({text, size_bytes});
   const std::uint64_t unfinished = text[size_bytes - 1] == '\n' ? 0 : 1;

@@ -19,6 +19,7 @@ inline core::PackedRingReader::Taken take_turn(core::PackedRingReader& ring, cor
   const std::size_t wanted = std::min(kTurnBytes, limits.target_bytes - used);
   auto taken = ring.take(chunk.text() + used, chunk.capacity() - used, wanted, event_bytes_max);
   chunk.size_bytes += static_cast<std::uint32_t>(taken.bytes);
+  chunk.packed_records += taken.records;
   // Its turn has ended, but the chunk has room.
   if (taken.bytes >= wanted) taken.more = false;
   return taken;

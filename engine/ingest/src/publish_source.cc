@@ -68,7 +68,7 @@ class LocalRing {
 
   class WriterEnd final : public PublishRing {
    public:
-    explicit WriterEnd(std::shared_ptr<LocalRing> ring) noexcept
+    explicit WriterEnd(std::shared_ptr<LocalRing> ring)
         : PublishRing(ring->state_, ring->memory_.get(), ring->bytes_), ring_(std::move(ring)) {}
     // An engine in this process closes before it goes.
     [[nodiscard]] bool is_abandoned() const noexcept override { return false; }

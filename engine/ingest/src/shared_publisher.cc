@@ -41,7 +41,7 @@ class Descriptor {
 
 class SharedRing final : public PublishRing {
  public:
-  SharedRing(SharedRingHeader* header, std::size_t ring_bytes, Descriptor connection) noexcept
+  SharedRing(SharedRingHeader* header, std::size_t ring_bytes, Descriptor connection)
       : PublishRing(header->state,
                     reinterpret_cast<char*>(header) + SharedRingHeader::kMemoryOffset, ring_bytes),
         header_(header),

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "grace/core/assert.h"
+#include "grace/core/stream_copy.h"
 #include "grace/core/time.h"
 
 namespace grace::pipeline {
@@ -268,10 +269,7 @@ bool Worker::route(const core::Event& event) {
       detect(event);
       return true;
     }
-    core::Event* const slot = claim(shard);
-    if (slot == nullptr) return false;
-    *slot = event;
-    return true;
+    return send(shard, event);
   }
   if (event.kind == core::EventKind::kControl && concerns_partitions(event) && !broadcast(event)) {
     return false;
@@ -286,23 +284,33 @@ bool Worker::route(const core::Event& event) {
   return true;
 }
 
-core::Event* Worker::claim(std::size_t shard) {
+// False: the ring is full.
+bool Worker::send(std::size_t shard, const core::Event& event) {
   Outlet& outlet = out_[shard];
   if (outlet.used == outlet.slots.size()) {
-    EventRing& ring = exchange_.events(config_.index, shard);
-    if (outlet.used > 0) ring.publish(outlet.used);
-    outlet.slots = ring.claim(batch_.size());
-    outlet.used = 0;
-    if (outlet.slots.empty()) return nullptr;
+    publish(shard);
+    outlet = {exchange_.events(config_.index, shard).claim(batch_.size()), 0};
+    if (outlet.slots.empty()) return false;
   }
-  return &outlet.slots[outlet.used++];
+  core::Event* const slot = &outlet.slots[outlet.used++];
+  if (shard == config_.index) {
+    *slot = event;
+  } else {
+    core::stream_copy(slot, &event, sizeof event);
+  }
+  return true;
+}
+
+void Worker::publish(std::size_t shard) {
+  if (out_[shard].used == 0) return;
+  core::stream_fence();
+  exchange_.events(config_.index, shard).publish(out_[shard].used);
 }
 
 void Worker::publish_rings() {
   for (std::size_t s = 0; s < out_.size(); ++s) {
-    Outlet& outlet = out_[s];
-    if (outlet.used > 0) exchange_.events(config_.index, s).publish(outlet.used);
-    outlet = Outlet{};
+    publish(s);
+    out_[s] = Outlet{};
   }
 }
 
@@ -313,9 +321,7 @@ bool Worker::broadcast(const core::Event& event) {
       handle(event);
       continue;
     }
-    core::Event* const slot = claim(broadcast_next_);
-    if (slot == nullptr) return false;
-    *slot = event;
+    if (!send(broadcast_next_, event)) return false;
   }
   broadcast_next_ = 0;
   return true;

@@ -98,7 +98,8 @@ class Worker final : public core::Stage {
   std::size_t parse_step();
   std::size_t route_batch();
   bool route(const core::Event& event);
-  core::Event* claim(std::size_t shard);
+  bool send(std::size_t shard, const core::Event& event);
+  void publish(std::size_t shard);
   bool broadcast(const core::Event& event);
   void publish_rings();
   bool finish_chunk();

@@ -42,7 +42,8 @@ struct Chunk {
   std::int64_t arrival_ns = 0;       // wall clock when read; from the journal on replay
   std::uint32_t size_bytes = 0;      // text bytes in use
   std::uint32_t scratch_used_bytes = 0;
-  std::uint16_t source_index = 0;  // index into the engine's source table
+  std::uint32_t packed_records = 0;  // of packed text, where its source has counted them; else 0
+  std::uint16_t source_index = 0;    // index into the engine's source table
   SourceKind source_kind = SourceKind::kNone;
   bool trusted = false;           // written by the engine itself: internal controls allowed
   bool operator_allowed = false;  // approve, reject, pause ... may come from this source

@@ -44,7 +44,7 @@ class PublishRing {
   } figures;
 
  protected:
-  PublishRing(core::PackedRingState& state, char* memory, std::size_t bytes) noexcept
+  PublishRing(core::PackedRingState& state, char* memory, std::size_t bytes)
       : writer(state, memory, bytes) {}
 };
 
