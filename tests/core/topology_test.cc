@@ -161,5 +161,57 @@ TEST(Topology, AgreesWithTransitiveClosureOnRandomGraphs) {
   }
 }
 
+// Edges on the shortest way, step by step over all nodes; nullopt beyond `hops_max`.
+std::optional<std::uint32_t> walked(const std::vector<std::vector<bool>>& edges, std::size_t from,
+                                    std::size_t to, std::uint32_t hops_max) {
+  std::vector<bool> at(edges.size());
+  at[from] = true;
+  for (std::uint32_t depth = 0; depth <= hops_max; ++depth) {
+    if (at[to]) return depth;
+    std::vector<bool> next = at;
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+      for (std::size_t j = 0; at[i] && j < edges.size(); ++j) next[j] = next[j] || edges[i][j];
+    }
+    at = std::move(next);
+  }
+  return std::nullopt;
+}
+
+// More pairs than answers are kept of, each asked twice, between changes.
+TEST(Topology, AnswersAsAWalkOverTheEdgesDoesHoweverOftenItIsAsked) {
+  constexpr std::size_t kServices = 30;
+  std::mt19937_64 random(11);
+  Topology topology;
+  std::vector<std::vector<bool>> depends(kServices, std::vector<bool>(kServices));
+  const auto name = [](std::size_t service) { return "s" + std::to_string(service); };
+  for (std::size_t change = 0; change < kServices + 5; ++change) {
+    const std::size_t changed = change % kServices;
+    ServiceNode node;
+    node.service = name(changed);
+    for (std::size_t other = 0; other < kServices; ++other) {
+      depends[changed][other] = other != changed && random() % 25 == 0;
+      if (depends[changed][other]) node.depends_on.push_back(name(other));
+    }
+    ASSERT_TRUE(topology.upsert(node));
+    if (change + 1 < kServices) continue;
+    auto joined = depends;
+    for (std::size_t a = 0; a < kServices; ++a) {
+      for (std::size_t b = 0; b < kServices; ++b) joined[a][b] = depends[a][b] || depends[b][a];
+    }
+    for (std::size_t ask = 0; ask < 2 * 2 * kServices * kServices; ++ask) {
+      const std::size_t a = random() % kServices;
+      const std::size_t b = random() % kServices;
+      const std::uint32_t hops_max = 1 + static_cast<std::uint32_t>(random() % 3);
+      const auto there = walked(depends, a, b, hops_max);
+      const auto back = walked(depends, b, a, hops_max);
+      const auto nearest = there && back ? std::min(*there, *back) : there ? there : back;
+      ASSERT_EQ(topology.distance(name(a), name(b), hops_max), nearest) << a << " " << b;
+      ASSERT_EQ(topology.linked(name(a), name(b), hops_max),
+                walked(joined, a, b, hops_max).has_value())
+          << a << " " << b << " " << hops_max;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace grace::core

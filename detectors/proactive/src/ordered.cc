@@ -26,6 +26,14 @@ constexpr double kFull = 100.0;         // percent
 // Failed actions: 1 at four Poisson deviations over what is usual.
 constexpr double kActionsUnit = 4.0;
 
+// What is left of a service's failed actions. Most have none: no exponential for them.
+double actions_at(const ServiceRisk& risk, std::int64_t ts_ns) {
+  if (risk.actions == 0.0) return 0.0;
+  const double age =
+      static_cast<double>(ts_ns - risk.actions_ts_ns) / static_cast<double>(kActionsHalfNs);
+  return risk.actions * exact_exp(-0.6931471805599453 * std::max(age, 0.0));
+}
+
 }  // namespace
 
 ProactiveOrdered::ProactiveOrdered(const ProactiveConfig& config,
@@ -95,10 +103,8 @@ void ProactiveOrdered::on_observation(const core::Observation& observation, std:
     const double expected = std::max(observation.baseline, 0.0);
     const double z = (observation.value - expected) / std::sqrt(expected + 1.0);
     ServiceRisk& risk = service->risk;
-    const double age = static_cast<double>(observation.ts_ns - risk.actions_ts_ns) /
-                       static_cast<double>(kActionsHalfNs);
-    const double faded = risk.actions * exact_exp(-0.6931471805599453 * std::max(age, 0.0));
-    risk.actions = std::max(faded, std::clamp(z / kActionsUnit, 0.0, 2.0));
+    risk.actions =
+        std::max(actions_at(risk, observation.ts_ns), std::clamp(z / kActionsUnit, 0.0, 2.0));
     risk.actions_ts_ns = observation.ts_ns;
     // While none waits this is set for nothing: the next judgement begins anew.
     const std::int64_t after_ns = observation.ts_ns - risk.sample_ts_ns;
@@ -279,10 +285,7 @@ RiskFeatures ProactiveOrdered::features_of(FollowedService& service, std::int64_
   const auto at = [&](RiskFactor factor) -> double& { return f[static_cast<std::size_t>(factor)]; };
   const auto own = [&](const FollowedService& s, bool with_trend) {
     RiskFeatures o{};
-    const double age =
-        static_cast<double>(ts_ns - s.risk.actions_ts_ns) / static_cast<double>(kActionsHalfNs);
-    o[static_cast<std::size_t>(RiskFactor::kErrors)] =
-        s.risk.actions * exact_exp(-0.6931471805599453 * std::max(age, 0.0));
+    o[static_cast<std::size_t>(RiskFactor::kErrors)] = actions_at(s.risk, ts_ns);
     for (const FollowedSeries& series : s.series) {
       if (ts_ns - series.ts_ns > kFreshBins * bin_ns_) continue;
       const RiskFactor factor = series.role == MetricRole::kSaturation ? RiskFactor::kSaturation

@@ -180,10 +180,12 @@ std::optional<Correlator::Nearness> Correlator::nearness(const Case& open,
   const double pause_s = static_cast<double>(now_ns - open.incident.updated_ts_ns) /
                          static_cast<double>(core::kNsPerSecond);
   if (config_.topology_hops_max == 0 || history_.is_coincidence(seen, pause_s)) return std::nullopt;
+  const std::uint32_t node = topology_.node_of(service);
   const bool is_like =
       std::any_of(open.members.begin(), open.members.end(), [&](const Member& member) {
         return says_the_same(member) &&
-               topology_.linked(service, member.service, config_.topology_hops_max);
+               (member.service == service ||
+                topology_.linked(node, member.node, config_.topology_hops_max));
       });
   if (!is_like) return std::nullopt;
   return Nearness{config_.topology_hops_max, true, true};

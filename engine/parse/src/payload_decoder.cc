@@ -322,9 +322,20 @@ std::optional<RejectReason> PayloadDecoder::decode_control(const Event& event,
   return reader.reason();
 }
 
+namespace {
+
+// With the memory that simdjson took for the events before: without it, two thirds of a percent of
+// a replay.
+PayloadDecoder& this_threads_decoder() {
+  thread_local PayloadDecoder decoder;
+  return decoder;
+}
+
+}  // namespace
+
 core::Result<Finding> parse_mesh(const Event& event) {
   Finding finding;
-  const auto reason = PayloadDecoder().decode_mesh(event, finding);
+  const auto reason = this_threads_decoder().decode_mesh(event, finding);
   if (!reason) return finding;
   return core::make_error(core::ErrorCode::kInvalidArgument,
                           "mesh event: " + std::string(to_string(*reason)), 0, event.sequence);
@@ -332,7 +343,7 @@ core::Result<Finding> parse_mesh(const Event& event) {
 
 core::Result<ControlEvent> parse_control(const Event& event) {
   ControlEvent control;
-  const auto reason = PayloadDecoder().decode_control(event, control);
+  const auto reason = this_threads_decoder().decode_control(event, control);
   if (!reason) return control;
   return core::make_error(core::ErrorCode::kInvalidArgument,
                           "control event: " + std::string(to_string(*reason)), 0, event.sequence);
