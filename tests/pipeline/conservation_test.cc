@@ -89,6 +89,8 @@ struct Seen {
   std::uint64_t order = 0;  // chained: the order too
   std::uint64_t last_sequence = 0;
   bool in_order = true;
+  std::uint64_t fetched_count = 0;
+  bool fetched_in_time = true;
 };
 using SeenTable = std::array<Seen, core::kPartitionCount>;
 
@@ -121,6 +123,12 @@ class Witness final : public core::Subsystem {
       if (!first && event.sequence <= seen_.last_sequence) seen_.in_order = false;
       if (event.partition() != partition_) seen_.in_order = false;
       seen_.last_sequence = event.sequence;
+    }
+    [[nodiscard]] bool fetches_ahead() const noexcept override { return true; }
+    void fetch(const core::Event& event) const noexcept override {
+      ++seen_.fetched_count;
+      const bool to_come = seen_.count == 0 || event.sequence > seen_.last_sequence;
+      if (!to_come || event.partition() != partition_) seen_.fetched_in_time = false;
     }
 
    private:
@@ -175,13 +183,17 @@ TEST(Conservation, EveryGoodLineReachesItsDetectorOnceWhateverWorkersAndChunks) 
     expect_counts(summary);
     std::uint64_t count = 0;
     std::uint64_t sum = 0;
+    std::uint64_t fetched = 0;
     std::vector<std::uint64_t> orders;
     for (const Seen& partition : seen) {
       count += partition.count;
       sum += partition.sum;
       orders.push_back(partition.order);
+      fetched += partition.fetched_count;
       EXPECT_TRUE(partition.in_order);
+      EXPECT_TRUE(partition.fetched_in_time) << "too late, or for another partition";
     }
+    EXPECT_GT(fetched, 0U);
     EXPECT_EQ(count, mixture().keyed_count);
     EXPECT_EQ(sum, mixture().keyed_sum) << "other lines, or changed ones";
     if (first_orders.empty()) {

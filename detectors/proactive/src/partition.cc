@@ -26,11 +26,12 @@ std::int64_t floor_to(std::int64_t ts_ns, std::int64_t bin_ns) {
   return ts_ns - (rest < 0 ? rest + bin_ns : rest);
 }
 
-std::size_t share_of(std::size_t total) {
-  return std::max<std::size_t>(1, total / core::kPartitionCount);
-}
-
 }  // namespace
+
+std::size_t partition_series_max(std::size_t series_max) {
+  const std::size_t share = std::max<std::size_t>(1, series_max / core::kPartitionCount);
+  return share + static_cast<std::size_t>(4.0 * std::sqrt(static_cast<double>(share)));
+}
 
 ProactivePartition::ProactivePartition(const ProactiveConfig& config)
     : config_(config),
@@ -40,9 +41,9 @@ ProactivePartition::ProactivePartition(const ProactiveConfig& config)
       horizons_(horizons_of(horizon_bins_)),
       rich_max_(config.rich_models_max / core::kPartitionCount),
       ensemble_max_(config.ensemble_models_max / core::kPartitionCount),
-      table_(share_of(config.series_max)),
-      symbols_(2 * share_of(config.series_max) + kSymbolsSpare,
-               (share_of(config.series_max) + kSymbolsSpare) * kSymbolBytesPerSeries) {}
+      table_(partition_series_max(config.series_max)),
+      symbols_(2 * partition_series_max(config.series_max) + kSymbolsSpare,
+               (partition_series_max(config.series_max) + kSymbolsSpare) * kSymbolBytesPerSeries) {}
 
 const RichModel* ProactivePartition::rich_of(std::uint64_t route_key) noexcept {
   const SeriesSlot* const slot = table_.find(route_key);
@@ -74,6 +75,12 @@ void ProactivePartition::on_event(const core::Event& event, core::FindingSink& s
   slot->last_ts_ns = std::max(slot->last_ts_ns, event.ts_ns);
 }
 
+// Below, the partitions' tables are in the second-level cache together.
+bool ProactivePartition::fetches_ahead() const noexcept {
+  constexpr std::size_t kSeriesInCache = 256;
+  return table_.size() > kSeriesInCache;
+}
+
 SeriesSlot* ProactivePartition::create(const core::Event& event) {
   const std::string_view service = symbols_.intern(event.view(event.service));
   const std::string_view domain = symbols_.intern(event.view(event.domain));
@@ -92,7 +99,7 @@ SeriesSlot* ProactivePartition::create(const core::Event& event) {
   model.service = service;
   model.domain = domain;
   model.metric = metric;
-  model.role = core::role_of_metric(metric);
+  model.role = role_of(metric);
   model.observed = model.role != MetricRole::kOther ||
                    std::find(config_.observed_metrics.begin(), config_.observed_metrics.end(),
                              metric) != config_.observed_metrics.end();
@@ -105,6 +112,13 @@ SeriesSlot* ProactivePartition::create(const core::Event& event) {
   }
   open_bin(*inserted.slot, event);
   return inserted.slot;
+}
+
+// `metric` is a symbol: equal texts are one.
+core::MetricRole ProactivePartition::role_of(std::string_view metric) noexcept {
+  KnownRole& known = roles_[reinterpret_cast<std::uintptr_t>(metric.data()) / 8 % roles_.size()];
+  if (known.metric != metric.data()) known = {metric.data(), core::role_of_metric(metric)};
+  return known.role;
 }
 
 void ProactivePartition::open_bin(SeriesSlot& slot, const core::Event& event) const noexcept {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -19,10 +20,10 @@ namespace grace::proactive {
 // is closed and the series' models step (about a microsecond with a rich model). A series that
 // stops sending keeps its last bin open: nothing is known about it that could be told.
 //
-// Threads: the partition's worker only. Bounds: series and rich models, an equal share of the
-// configured totals; names, by the series bound. A series whose names find no room is not followed
-// and counted. No allocation per event once its series are known and have their rich models;
-// findings allocate.
+// Threads: the partition's worker only. Bounds: series, partition_series_max(); rich models, an
+// equal share of the configured total; names, by the series bound. A series whose names find no
+// room is not followed and counted. No allocation per event once its series are known and have
+// their rich models; findings allocate.
 class ProactivePartition final : public core::PartitionDetector {
  public:
   explicit ProactivePartition(const ProactiveConfig& config);
@@ -32,6 +33,10 @@ class ProactivePartition final : public core::PartitionDetector {
   void on_tick(const core::Tick& tick, core::FindingSink& sink) override;
   [[nodiscard]] bool wants(core::EventKind kind) const override {
     return kind == core::EventKind::kMetric;
+  }
+  [[nodiscard]] bool fetches_ahead() const noexcept override;
+  void fetch(const core::Event& event) const noexcept override {
+    table_.prefetch(event.route_key);
   }
   [[nodiscard]] std::uint64_t late_count() const override { return late_count_; }
   [[nodiscard]] std::uint64_t evicted_count() const override {
@@ -71,7 +76,13 @@ class ProactivePartition final : public core::PartitionDetector {
     ShiftConfirmation change;
   };
 
+  struct KnownRole {
+    const char* metric = nullptr;  // a symbol
+    core::MetricRole role = core::MetricRole::kOther;
+  };
+
   SeriesSlot* create(const core::Event& event);
+  [[nodiscard]] core::MetricRole role_of(std::string_view metric) noexcept;
   void open_bin(SeriesSlot& slot, const core::Event& event) const noexcept;
   void close_bin(SeriesSlot& slot, const core::Event& event, core::FindingSink& sink);
   void observe(const SeriesModel& model, const Closed& bin, core::FindingSink& sink) const;
@@ -136,6 +147,7 @@ class ProactivePartition final : public core::PartitionDetector {
   std::size_t ensemble_count_ = 0;
   SeriesTable table_;
   core::SymbolTable symbols_;
+  std::array<KnownRole, 16> roles_{};              // few names, many series: by the symbol's place
   std::vector<std::unique_ptr<RichSeries>> pool_;  // null: taken back, listed in free_
   std::vector<std::uint32_t> free_;
   BandScale band_scale_;

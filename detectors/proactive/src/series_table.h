@@ -90,6 +90,8 @@ class SeriesTable {
       if (slot.key == key) return &slot;
     }
   }
+  // The caller will soon look for `key`.
+  void prefetch(std::uint64_t key) const noexcept { __builtin_prefetch(&slots_[home(key)], 1); }
   struct Inserted {
     SeriesSlot* slot = nullptr;
     std::uint32_t evicted_rich =

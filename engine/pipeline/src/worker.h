@@ -70,6 +70,7 @@ class Worker final : public core::Stage {
   struct Listener {  // a detector that wants the events of a kind
     core::PartitionDetector* detector;
     std::size_t subsystem;
+    bool fetches_ahead = false;
   };
   struct Cell {  // one partition's detectors
     std::size_t partition;
@@ -87,6 +88,8 @@ class Worker final : public core::Stage {
   std::size_t serve_inputs(std::size_t budget);
   void handle(const core::Event& event);
   void detect(const core::Event& event);
+  void fetch(const core::Event& event) const;
+  void ask_who_fetches_ahead();
   void on_tick_mark(const core::Event& mark);
   void on_control(const core::Event& event);
   void end_shard_chunk(const core::Event& mark);
@@ -136,6 +139,7 @@ class Worker final : public core::Stage {
   // begins_[place + 1].
   std::vector<Listener> listeners_;
   std::array<std::uint32_t, 2 * core::kPartitionCount + 1> begins_{};
+  bool fetches_ahead_ = false;  // one of listeners_ does
   std::unique_ptr<Sink> sink_;
 
   // Items that found the ring full, in order. Bounded by what one budget of inputs can say.

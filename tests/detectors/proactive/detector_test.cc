@@ -318,11 +318,31 @@ TEST(Bounds, TheLeastRecentlySeenSeriesMakesRoomAndIsCounted) {
     engine.metric(series[static_cast<std::size_t>(i)], kStart + i * kMinute, 1.0);
     engine.metric(kept, kStart + i * kMinute, 1.0);
   }
-  EXPECT_EQ(engine.evicted(), 2000U - core::kPartitionCount * 4);
+  EXPECT_EQ(engine.evicted(),
+            2000U - core::kPartitionCount * partition_series_max(config.series_max));
   // The series that was seen all the time is still known: a bin for each minute but the open one.
   const auto own = std::count_if(engine.observations.begin(), engine.observations.end(),
                                  [&](const auto& o) { return o.order_key == kept.key(); });
   EXPECT_EQ(own, 1999);
+}
+
+TEST(Bounds, AsManySeriesAsConfiguredAreAllKept) {
+  ProactiveConfig config;
+  config.series_max = core::kPartitionCount * 100;
+  Engine engine(config);
+  engine.keep_observations = false;
+  std::vector<MetricEvent> series;
+  std::array<std::size_t, core::kPartitionCount> spread{};
+  for (std::size_t i = 0; i < config.series_max; ++i) {
+    series.emplace_back("svc" + std::to_string(i), "latency_ms");
+    ++spread[series[i].with(0, 0, 0.0).partition()];
+  }
+  EXPECT_GT(*std::max_element(spread.begin(), spread.end()), 110U) << "no hash spreads evenly";
+  for (int minute = 0; minute < 3; ++minute) {
+    for (MetricEvent& one : series) engine.metric(one, kStart + minute * kMinute, 1.0);
+  }
+  EXPECT_EQ(engine.evicted(), 0U);
+  EXPECT_EQ(partition_series_max(1'000'000), 15'625U + 500U);
 }
 
 TEST(Determinism, SameEventsSameFindingsWhateverElseFlows) {

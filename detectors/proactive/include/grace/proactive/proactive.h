@@ -74,9 +74,10 @@ struct ProactiveConfig {
   double observed_deviation_min = 3.0;
 
   // --- cost ---
-  // Series over all partitions; past it the least recently seen is evicted and counted. Memory: 455
-  // to 545 bytes a series, by how full its hash table is (504 at 1,000,000), plus its names, taken
-  // as series appear. At least core::kPartitionCount.
+  // Series over all partitions, however their keys spread over them: partition_series_max(). Past
+  // it the least recently seen of the partition is evicted and counted. Memory: 455 to 545 bytes a
+  // series, by how full its hash table is (504 at 1,000,000), plus its names, taken as series
+  // appear. At least core::kPartitionCount.
   std::size_t series_max = 1'000'000;
   // Rich models (neural member, calibrated intervals) over all partitions; about 15 KiB each, taken
   // as series earn them. 0: none, every series lives on its light model.
@@ -94,6 +95,12 @@ struct ProactiveConfig {
 // The configuration itself when every field is within what is documented above; else an error that
 // names the field and its value.
 [[nodiscard]] core::Result<ProactiveConfig> validated(ProactiveConfig config);
+
+// Series that one partition keeps: an equal share of `series_max`, and four standard deviations
+// more of what hashed keys give a partition, so that as many series as series_max are all kept. 3%
+// more at 1,000,000. Without it half of the partitions would be over their bound then, each series
+// that they lack driving out the one that is due next.
+[[nodiscard]] std::size_t partition_series_max(std::size_t series_max);
 
 // The proactive_ml subsystem: forecasts, capacity, risk and drift from raw metrics. `config` must
 // have passed validated(). The subsystem must outlive the detectors it makes.

@@ -64,6 +64,11 @@ class PartitionDetector {
     static_cast<void>(kind);
     return true;
   }
+  // Whether the state of its keys is too much for the caches, so that fetch() is worth its call.
+  // Asked now and then.
+  [[nodiscard]] virtual bool fetches_ahead() const noexcept { return false; }
+  // Fetches what on_event() will look at first, some events before. Changes nothing.
+  virtual void fetch(const Event& event) const noexcept { static_cast<void>(event); }
   // Control events that concern detectors (deploy, topology), at their sequence.
   virtual void on_control(const Event& event, FindingSink& sink) {
     static_cast<void>(event);
