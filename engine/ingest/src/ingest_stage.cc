@@ -81,7 +81,9 @@ core::Result<IngestConfig> validated(IngestConfig config) {
 
 IngestStage::IngestStage(const IngestConfig& config, IngestParts parts)
     : config_(config),
-      limits_{config.chunk_target_bytes, config.line_bytes_max},
+      // The journal would read it here.
+      limits_{config.chunk_target_bytes, config.line_bytes_max,
+              parts.parsed_elsewhere && parts.journal == nullptr},
       port_(parts.port),
       journal_(parts.journal),
       ticks_(parts.ticks),

@@ -17,7 +17,8 @@ inline core::PackedRingReader::Taken take_turn(core::PackedRingReader& ring, cor
                                                std::size_t event_bytes_max) noexcept {
   const std::size_t used = chunk.size_bytes;
   const std::size_t wanted = std::min(kTurnBytes, limits.target_bytes - used);
-  auto taken = ring.take(chunk.text() + used, chunk.capacity() - used, wanted, event_bytes_max);
+  auto taken = ring.take(chunk.text() + used, chunk.capacity() - used, wanted, event_bytes_max,
+                         limits.past_caches);
   chunk.size_bytes += static_cast<std::uint32_t>(taken.bytes);
   chunk.packed_records += taken.records;
   // Its turn has ended, but the chunk has room.

@@ -234,6 +234,7 @@ class Engine::Impl {
     ingest_parts.journal = journal_.get();
     ingest_parts.ticks = parts.internal;
     ingest_parts.clock = &parts.clock;
+    ingest_parts.parsed_elsewhere = config_.threading == Threading::kPipeline;
     auto stage = ingest::IngestStage::create(config_.ingest, std::move(ingest_parts));
     if (!stage) return tl::unexpected<core::Error>(stage.error());
     ingest_ = std::move(*stage);

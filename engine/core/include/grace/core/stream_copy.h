@@ -36,6 +36,20 @@ inline void stream_copy(void* to, const void* from, std::size_t bytes) noexcept 
 #endif
 }
 
+// Any place and size of whole words of 8 bytes, such as records: lines that these and the words
+// before and after fill leave whole, others are completed in memory.
+inline void stream_words(void* to, const void* from, std::size_t bytes) noexcept {
+#if defined(GRACE_STREAM_STORES) && defined(__x86_64__)
+  for (std::size_t at = 0; at < bytes; at += 8) {
+    long long word = 0;
+    std::memcpy(&word, static_cast<const char*>(from) + at, sizeof word);
+    _mm_stream_si64(reinterpret_cast<long long*>(static_cast<char*>(to) + at), word);
+  }
+#else
+  std::memcpy(to, from, bytes);
+#endif
+}
+
 inline void stream_fence() noexcept {
 #if defined(GRACE_STREAM_STORES)
   _mm_sfence();

@@ -61,6 +61,7 @@ struct IngestParts {
   JournalSink* journal = nullptr;      // null: nothing is recorded
   InternalSource* ticks = nullptr;     // where tick lines go; one of `sources`; null: no ticks
   const core::Clock* clock = nullptr;  // never null
+  bool parsed_elsewhere = false;       // on other threads than the stage's
 };
 
 struct IngestFigures {

@@ -81,6 +81,8 @@ struct ReadLimits {
   std::size_t target_bytes = 0;
   // Longer lines are handed on in pieces, each in a chunk with ends_cut or begins_cut.
   std::size_t line_bytes_max = 0;
+  // Nobody reads the chunk again on this thread, so that copies into it may go past the caches.
+  bool past_caches = false;
 };
 
 // One origin of lines.
