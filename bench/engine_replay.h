@@ -138,7 +138,6 @@ inline core::Result<Replay> replay_published(const tools::TypedEvents& events,
   std::optional<Publisher> publisher;
   std::thread thread;
   const auto publish_all = [&] {
-    pthread_setname_np(pthread_self(), "publisher");
     for (const auto& event : events.events()) {
       std::visit(
           [&](const auto& typed) {

@@ -220,7 +220,9 @@ class CrashStates {
       if (!outcome.failure.empty()) return false;
     }
     acknowledged_ = storage.snapshots()[chosen].acknowledged;
-    given_up_ = killed_ ? history_ : History{};
+    if (!killed_) given_up_ = History{};
+    // Before that the killed writer had appended nothing: what the one before had given up stands.
+    if (killed_ && chosen >= recovered_at_) given_up_ = history_;
     history_ = std::move(outcome.left);
     std::filesystem::remove_all(live_);
     write_state(next, live_);

@@ -130,50 +130,35 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
   return a == b ? 0 : distance(node_of(a), node_of(b), hops_max);
 }
 
-template <typename Find>
-std::optional<std::uint32_t> Topology::remembered(
-    std::array<Index::Answer, Index::kAnswers>& answers, std::uint32_t from, std::uint32_t to,
-    std::uint32_t hops_max, Find&& find) {
-  Index::Answer& answer = answers[mix(std::uint64_t{from} << 32 | to) % answers.size()];
-  if (answer.from != from || answer.to != to || answer.hops_max != hops_max) {
-    answer = {from, to, hops_max, find().value_or(Index::kNone)};
-  }
-  if (answer.hops == Index::kNone) return std::nullopt;
-  return answer.hops;
-}
-
-// Breadth first along the edges, over what is known to lead there at all.
-std::optional<std::uint32_t> Topology::directed(Index& graph, std::uint32_t from, std::uint32_t to,
-                                                std::uint32_t hops_max) {
-  if ((reach(graph, from)[to / 64] >> (to % 64) & 1) == 0) return std::nullopt;
-  std::vector<bool> seen(graph.ids.size());
-  std::vector<std::uint32_t> frontier{from};
-  for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
-    std::vector<std::uint32_t> next_frontier;
-    for (const std::uint32_t at : frontier) {
-      for (const std::uint32_t next : graph.depends_on[at]) {
-        if (next == to) return depth;
-        if (seen[next]) continue;
-        seen[next] = true;
-        next_frontier.push_back(next);
-      }
-    }
-    frontier = std::move(next_frontier);
-  }
-  return std::nullopt;
-}
-
 std::optional<std::uint32_t> Topology::distance(std::uint32_t from, std::uint32_t to,
                                                 std::uint32_t hops_max) const {
   if (from == kNoNode || to == kNoNode) return std::nullopt;
   if (from == to) return 0;
   Index& graph = index();
-  return remembered(graph.distances, from, to, hops_max, [&]() -> std::optional<std::uint32_t> {
-    const auto forward = directed(graph, from, to, hops_max);
-    const auto backward = directed(graph, to, from, hops_max);
-    if (forward && backward) return std::min(*forward, *backward);
-    return forward ? forward : backward;
-  });
+  // Breadth first over what is known to lead there at all.
+  const auto directed = [&](std::uint32_t begin,
+                            std::uint32_t end) -> std::optional<std::uint32_t> {
+    if ((reach(graph, begin)[end / 64] >> (end % 64) & 1) == 0) return std::nullopt;
+    std::vector<bool> seen(graph.ids.size());
+    std::vector<std::uint32_t> frontier{begin};
+    for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
+      std::vector<std::uint32_t> next_frontier;
+      for (const std::uint32_t at : frontier) {
+        for (const std::uint32_t next : graph.depends_on[at]) {
+          if (next == end) return depth;
+          if (seen[next]) continue;
+          seen[next] = true;
+          next_frontier.push_back(next);
+        }
+      }
+      frontier = std::move(next_frontier);
+    }
+    return std::nullopt;
+  };
+  const auto forward = directed(from, to);
+  const auto backward = directed(to, from);
+  if (forward && backward) return std::min(*forward, *backward);
+  return forward ? forward : backward;
 }
 
 bool Topology::linked(std::string_view a, std::string_view b, std::uint32_t hops_max) const {
@@ -183,25 +168,18 @@ bool Topology::linked(std::string_view a, std::string_view b, std::uint32_t hops
 bool Topology::linked(std::uint32_t from, std::uint32_t to, std::uint32_t hops_max) const {
   if (from == kNoNode || to == kNoNode) return false;
   if (from == to) return true;
-  Index& graph = index();
-  return remembered(graph.links, from, to, hops_max,
-                    [&] { return link(graph, from, to, hops_max); })
-      .has_value();
-}
-
-// Breadth first, but the last edge is looked up from its end: a shared dependency that half of the
-// fleet has is not walked through.
-std::optional<std::uint32_t> Topology::link(const Index& graph, std::uint32_t from,
-                                            std::uint32_t to, std::uint32_t hops_max) {
+  const Index& graph = index();
+  // Breadth first, but the last edge is looked up from its end: a shared dependency that half of
+  // the fleet has is not walked through.
   const std::vector<std::uint32_t>& ends = graph.neighbours[to];
   std::vector<bool> seen(graph.ids.size());
   std::vector<std::uint32_t> frontier{from};
   seen[from] = true;
   for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
     for (const std::uint32_t at : frontier) {
-      if (std::binary_search(ends.begin(), ends.end(), at)) return depth;
+      if (std::binary_search(ends.begin(), ends.end(), at)) return true;
     }
-    if (depth == hops_max) return std::nullopt;
+    if (depth == hops_max) return false;
     std::vector<std::uint32_t> next_frontier;
     for (const std::uint32_t at : frontier) {
       for (const std::uint32_t next : graph.neighbours[at]) {
@@ -212,7 +190,7 @@ std::optional<std::uint32_t> Topology::link(const Index& graph, std::uint32_t fr
     }
     frontier = std::move(next_frontier);
   }
-  return std::nullopt;
+  return false;
 }
 
 std::uint32_t Topology::node_of(std::string_view service) const {

@@ -1,6 +1,4 @@
 #pragma once
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <functional>  // std::equal_to
 #include <memory>
@@ -83,28 +81,7 @@ class Topology {
     std::vector<std::vector<std::uint32_t>> neighbours;  // by id, both directions, sorted
     // Bit set of what an id reaches; empty until asked for. Memory: ids^2 / 8 bytes at most.
     std::vector<std::vector<std::uint64_t>> reaches;
-    // Answers to questions about two ids, by their hash: few are asked again and again
-    // while incidents are open. A later one takes the place. Gain: 1% of a replay.
-    struct Answer {
-      std::uint32_t from = kNoNode;
-      std::uint32_t to = kNoNode;
-      std::uint32_t hops_max = 0;
-      std::uint32_t hops = 0;  // kNone: there is no such way
-    };
-    static constexpr std::uint32_t kNone = 0xffffffff;
-    static constexpr std::size_t kAnswers = 512;
-    std::array<Answer, kAnswers> distances;
-    std::array<Answer, kAnswers> links;
   };
-  template <typename Find>
-  [[nodiscard]] static std::optional<std::uint32_t> remembered(
-      std::array<Index::Answer, Index::kAnswers>& answers, std::uint32_t from, std::uint32_t to,
-      std::uint32_t hops_max, Find&& find);
-  [[nodiscard]] static std::optional<std::uint32_t> directed(Index& graph, std::uint32_t from,
-                                                             std::uint32_t to,
-                                                             std::uint32_t hops_max);
-  [[nodiscard]] static std::optional<std::uint32_t> link(const Index& graph, std::uint32_t from,
-                                                         std::uint32_t to, std::uint32_t hops_max);
   [[nodiscard]] Index& index() const;
   [[nodiscard]] static const std::vector<std::uint64_t>& reach(Index& index, std::uint32_t from);
 
