@@ -32,6 +32,11 @@ std::unique_ptr<BlockBuffer> BlockBufferPool::take(bool& waited) {
   return buffer;
 }
 
+bool BlockBufferPool::has_room(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  return stopped_ || bytes_out_ + count * buffer_bytes_ <= bytes_max_;
+}
+
 std::unique_ptr<BlockBuffer> BlockBufferPool::grow(std::unique_ptr<BlockBuffer> buffer,
                                                    std::uint64_t used, std::uint64_t capacity) {
   auto larger = std::make_unique<BlockBuffer>(capacity);

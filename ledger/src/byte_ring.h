@@ -104,6 +104,25 @@ class BasicByteRing {
   }
   [[nodiscard]] std::uint64_t consumed_position() const noexcept { return consumer_local_; }
 
+  // --- the producer in the consumer's place, under a lock that the consumer holds for its work ---
+
+  // Whether all has been popped.
+  [[nodiscard]] bool is_empty() const noexcept {
+    // Relaxed: only the producer writes producer_next_.
+    return producer_next_.load(std::memory_order_relaxed) == consumer_local_;
+  }
+  // For an entry that did not need the ring, which is empty: both positions move past it.
+  void pass_by() noexcept {
+    const std::uint64_t next = consumer_local_ + kRecordAlignment;
+    consumer_local_ = next;
+    producer_seen_ = next;
+    ++pushed_;
+    // Relaxed: who reads it next is the caller.
+    consumer_next_.store(next, std::memory_order_relaxed);
+    // [READY] release: as in try_push(), for producer_position().
+    producer_next_.store(next, std::memory_order_release);
+  }
+
   // --- any thread ---
 
   [[nodiscard]] std::uint64_t capacity() const noexcept { return mask_ + 1; }

@@ -18,29 +18,45 @@ constexpr std::chrono::microseconds kIdleSleepMin{50};
 }  // namespace
 
 void WriterCore::run_committer() {
-  for (;;) {
-    // [STOP] acquire: what producers appended before close() is in the rings. Pairs with the
-    // release in close(). Read before draining, so that an empty ring means it has all been taken.
-    const bool stopping = stop_.load(std::memory_order_acquire);
-    // [ASK] acquire: the same for whoever asked for an early close. Pairs with the release in
-    // wait_safe().
-    const std::uint64_t asked = closes_asked_.load(std::memory_order_acquire);
-    const Pass pass = drain();
-    // [FAIL] acquire pairs with the release in fail().
-    if (failed_.load(std::memory_order_acquire)) break;
-    const Deadline now = std::chrono::steady_clock::now();
-    const bool urgent = asked != committer_.closes_done;
-    if (committer_.open.record_count > 0 && (urgent || stopping || is_due(now))) {
-      close_open_block();
-    }
-    if (pass.emptied) {
-      committer_.closes_done = asked;
-      if (stopping) break;
-    }
-    if (pass.bytes > 0) committer_.idle_sleep = kIdleSleepMin;
-    if (pass.bytes < kPassBytesMin) idle(asked, now);
+  Rest rest;
+  while (commit_once(rest)) {
+    if (rest.until) idle(rest);
   }
   finish();
+}
+
+// False: there is nothing more to do.
+bool WriterCore::commit_once(Rest& rest) {
+  Committer& me = committer_;
+  // [STOP] acquire: what producers appended before close() is in the rings. Pairs with the
+  // release in close(). Read before draining, so that an empty ring means it has all been taken.
+  const bool stopping = stop_.load(std::memory_order_acquire);
+  // [ASK] acquire: the same for whoever asked for an early close. Pairs with the release in
+  // wait_safe().
+  rest.asked = closes_asked_.load(std::memory_order_acquire);
+  const std::lock_guard committing(committing_mutex_);
+  const Pass pass = drain();
+  // [FAIL] acquire pairs with the release in fail().
+  if (failed_.load(std::memory_order_acquire)) return false;
+  const Deadline now = std::chrono::steady_clock::now();
+  const bool urgent = rest.asked != me.closes_done;
+  if (me.open.record_count > 0 && (urgent || stopping || is_due(now))) close_open_block();
+  if (pass.emptied) {
+    me.closes_done = rest.asked;
+    if (stopping) return false;
+  }
+  if (pass.bytes > 0) me.idle_sleep = kIdleSleepMin;
+  rest.until.reset();
+  if (pass.bytes < kPassBytesMin) {
+    // Little arrived, or nothing: longer and longer, but never past the time at which the open
+    // block is due.
+    rest.until = now + me.idle_sleep;
+    if (me.open.record_count > 0) {
+      rest.until = std::min(*rest.until, me.opened_at + config_.commit_interval);
+    }
+    me.idle_sleep = std::min(me.idle_sleep * 2, config_.idle_wait_max);
+  }
+  return true;
 }
 
 WriterCore::Pass WriterCore::drain() {
@@ -55,7 +71,7 @@ WriterCore::Pass WriterCore::drain() {
     ByteRing::Entry entry;
     bool more = ring.front(entry);
     while (more) {
-      if (!append_record(entry.type, entry.payload)) return pass;
+      if (!append_record(entry.type, {}, entry.payload)) return pass;
       ring.pop();
       if (committer_.open.records_bytes >= config_.block_bytes) close_open_block();
       if (ring.consumed_position() - start >= kPassBytesMax) break;
@@ -77,7 +93,8 @@ bool WriterCore::is_held_back(std::uint32_t slot) const {
 bool WriterCore::make_room(std::uint64_t footprint_bytes) {
   Committer& me = committer_;
   std::uint64_t needed = block_footprint_bytes(me.open.records_bytes + footprint_bytes);
-  if (me.open.record_count > 0 && needed > block_bytes_max_) {
+  // Rather two blocks than to copy one into a larger buffer.
+  if (me.open.record_count > 0 && needed > std::min(block_bytes_max_, me.buffer->capacity())) {
     close_open_block();
     needed = block_footprint_bytes(footprint_bytes);
   }
@@ -97,45 +114,57 @@ bool WriterCore::make_room(std::uint64_t footprint_bytes) {
   return true;
 }
 
-// Framed, but for the CRC. `at` has room for all of the footprint.
-void WriterCore::compose_record(RecordType type, std::span<const std::byte> payload,
-                                std::byte* at) const {
-  RecordHeader header;
-  header.length = static_cast<std::uint32_t>(payload.size());
-  header.sequence = committer_.next_sequence + committer_.open.record_count;
-  header.type = type;
-  // First the zeros that may follow the payload, then what lies over them.
-  constexpr std::uint64_t kZero = 0;
-  std::memcpy(at + record_footprint_bytes(payload.size()) - sizeof(kZero), &kZero, sizeof(kZero));
-  std::memcpy(at, &header, sizeof(header));
-  if (!payload.empty()) std::memcpy(at + sizeof(header), payload.data(), payload.size());
-}
-
-bool WriterCore::append_record(RecordType type, std::span<const std::byte> payload) {
+bool WriterCore::append_record(RecordType type, std::span<const std::byte> head,
+                               std::span<const std::byte> body) {
   Committer& me = committer_;
-  const std::uint64_t footprint = record_footprint_bytes(payload.size());
+  const std::uint64_t payload_bytes = head.size() + body.size();
+  const std::uint64_t footprint = record_footprint_bytes(payload_bytes);
   if (!make_room(footprint)) return false;
   if (me.open.record_count == 0) {
     me.opened_at = std::chrono::steady_clock::now();
     me.stage.begin(*me.buffer, sizeof(BlockHeader));
   }
+  RecordHeader header;
+  header.length = static_cast<std::uint32_t>(payload_bytes);
+  header.sequence = me.next_sequence + me.open.record_count;
+  header.type = type;
   if (!me.stage.has_room(footprint)) {
     me.stage.seal(me.open.crc_of_crcs);
     me.stage.move_to(*me.buffer);
   }
   if (me.stage.has_room(footprint)) {
-    compose_record(type, payload, me.stage.next());
-    me.stage.advance(footprint);
+    me.stage.put(header, head, body);
   } else {
     me.stage.finish(*me.buffer);
-    const std::uint64_t at = sizeof(BlockHeader) + me.open.records_bytes;
-    compose_record(type, payload, me.buffer->data() + at);
-    seal_records(me.buffer->first(at + footprint).subspan(at), me.open.crc_of_crcs);
-    me.stage.begin(*me.buffer, at + footprint);
+    me.stage.put_past(*me.buffer, header, head, body, me.open.crc_of_crcs);
   }
   me.open.records_bytes += footprint;
   me.open.record_count += 1;
-  me.open_payload_bytes += payload.size();
+  me.open_payload_bytes += payload_bytes;
+  return true;
+}
+
+// Whether a record can be taken and two blocks closed without a wait for the closer or the disk.
+// Only whoever holds committing_mutex_ makes that false.
+bool WriterCore::can_commit_now() {
+  if (!config_.pipelined) return false;  // the writing itself would be the caller's
+  const bool hashes = config_.integrity == Integrity::kSha256;
+  constexpr std::size_t kBlocks = 2;
+  return (hashes ? to_hasher_ : to_closer_).has_room(kBlocks) && pool_.has_room(kBlocks);
+}
+
+// By the ring's producer, for a record that is large: it is copied once instead of twice, while the
+// caller's cache still has it, and no other thread need wake up for it. False: something is in the
+// way, and the ring takes it as always.
+bool WriterCore::append_in_place(ByteRing& ring, RecordType type, std::span<const std::byte> head,
+                                 std::span<const std::byte> body) {
+  const std::unique_lock committing(committing_mutex_, std::try_to_lock);
+  // [FAIL] acquire pairs with the release in fail().
+  if (!committing || failed_.load(std::memory_order_acquire) || !ring.is_empty()) return false;
+  if (!can_commit_now() || !append_record(type, head, body)) return false;
+  ring.pass_by();
+  committer_.in_place.fetch_add(1, std::memory_order_relaxed);  // relaxed: statistics
+  if (committer_.open.records_bytes >= config_.block_bytes) close_open_block();
   return true;
 }
 
@@ -163,25 +192,20 @@ bool WriterCore::is_due(Deadline now) const {
   return now - committer_.opened_at >= config_.commit_interval;
 }
 
-// Little arrived, or nothing: sleeps, with nothing longer and longer, but never past the time at
-// which the open block is due.
-void WriterCore::idle(std::uint64_t asked, Deadline now) {
-  Committer& me = committer_;
-  Deadline until = now + me.idle_sleep;
-  if (me.open.record_count > 0) until = std::min(until, me.opened_at + config_.commit_interval);
-  me.idle_sleep = std::min(me.idle_sleep * 2, config_.idle_wait_max);
+void WriterCore::idle(const Rest& rest) {
   std::unique_lock lock(mutex_);
-  committer_wake_.wait_until(lock, until, [this, asked] {
+  committer_wake_.wait_until(lock, *rest.until, [this, &rest] {
     // Relaxed, all three: they change under mutex_, which this thread holds here.
     return woken_ || stop_.load(std::memory_order_relaxed) ||
            failed_.load(std::memory_order_relaxed) ||
-           closes_asked_.load(std::memory_order_relaxed) != asked;
+           closes_asked_.load(std::memory_order_relaxed) != rest.asked;
   });
   woken_ = false;
 }
 
 // The last act: the log is sealed once all of it is durable, so that the seal promises all of it.
 void WriterCore::finish() {
+  const std::lock_guard committing(committing_mutex_);
   {
     std::unique_lock lock(mutex_);
     progress_.wait(lock, [this] {

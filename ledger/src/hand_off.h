@@ -22,6 +22,11 @@ class HandOff {
     changed_.wait(lock, [this] { return waiting_.size() < waiting_max_; });
     put(std::move(item), std::move(lock));
   }
+  // Whether so many are taken without a wait: stays true for who alone pushes.
+  [[nodiscard]] bool has_room(std::size_t count) {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size() + count <= waiting_max_;
+  }
   // False where push() would wait: the item stays as it is.
   [[nodiscard]] bool try_push(T&& item) {
     std::unique_lock lock(mutex_);

@@ -1,9 +1,12 @@
 #include "record_stage.h"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "assert.h"
 #include "block_writer.h"
+#include "grace/ledger/crc32c.h"
 #include "past_caches.h"
 
 namespace grace::ledger::internal {
@@ -13,6 +16,50 @@ void RecordStage::begin(BlockBuffer& buffer, std::uint64_t at) {
   end_ = at - origin_;
   sealed_ = end_;
   if (end_ > 0) std::memcpy(bytes_.get(), buffer.data() + origin_, end_);
+}
+
+void RecordStage::put(const RecordHeader& header, std::span<const std::byte> head,
+                      std::span<const std::byte> body) {
+  std::byte* const at = bytes_.get() + end_;
+  const std::uint64_t footprint = record_footprint_bytes(header.length);
+  // First the zeros that may follow the payload, then what lies over them.
+  constexpr std::uint64_t kZero = 0;
+  std::memcpy(at + footprint - sizeof(kZero), &kZero, sizeof(kZero));
+  std::memcpy(at, &header, sizeof(header));
+  if (!head.empty()) std::memcpy(at + sizeof(header), head.data(), head.size());
+  if (!body.empty()) std::memcpy(at + sizeof(header) + head.size(), body.data(), body.size());
+  end_ += footprint;
+}
+
+// Piece by piece, so that the copy finds in the nearest cache what the CRC has just read.
+void RecordStage::put_past(BlockBuffer& buffer, RecordHeader header,
+                           std::span<const std::byte> head, std::span<const std::byte> body,
+                           std::uint32_t& crc_of_crcs) {
+  constexpr std::size_t kPieceBytes = 12 << 10;
+  const std::uint64_t begin = origin_ + end_;
+  const std::uint64_t end = begin + record_footprint_bytes(header.length);
+  GRACE_LEDGER_ASSERT(end <= buffer.capacity());
+  constexpr std::uint64_t kZero = 0;
+  std::memcpy(buffer.data() + end - sizeof(kZero), &kZero, sizeof(kZero));
+  std::byte* at = buffer.data() + begin + sizeof(header);
+  std::uint32_t crc = crc32c(std::as_bytes(std::span(&header, 1)).subspan(sizeof(header.crc)));
+  for (const std::span<const std::byte> part : {head, body}) {
+    for (std::size_t done = 0; done < part.size();) {
+      const auto piece = part.subspan(done, std::min(kPieceBytes, part.size() - done));
+      crc = crc32c_extend(crc, piece);
+      if (past_caches_) {
+        copy_past_caches(at, piece);
+      } else {
+        std::memcpy(at, piece.data(), piece.size());
+      }
+      at += piece.size();
+      done += piece.size();
+    }
+  }
+  header.crc = crc;
+  std::memcpy(buffer.data() + begin, &header, sizeof(header));
+  crc_of_crcs = crc32c_extend(crc_of_crcs, std::as_bytes(std::span(&crc, 1)));
+  this->begin(buffer, end);
 }
 
 void RecordStage::seal(std::uint32_t& crc_of_crcs) {

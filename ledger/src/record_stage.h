@@ -1,8 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "block_buffer.h"
+#include "grace/ledger/format.h"
 
 namespace grace::ledger::internal {
 
@@ -14,7 +16,7 @@ namespace grace::ledger::internal {
 // on two cores that share no cache, against 20 GB/s past them, with which nothing waits.
 //
 //   buffer: | block header | records in place ...            | not yet here
-//   stage:                              origin -> | records  | next()
+//   stage:                              origin -> | records  | the next
 //
 // One thread at a time.
 class RecordStage {
@@ -26,8 +28,13 @@ class RecordStage {
   // The next record has its place at buffer[at]; what lies before it there is in place.
   void begin(BlockBuffer& buffer, std::uint64_t at);
   [[nodiscard]] bool has_room(std::uint64_t footprint) const { return end_ + footprint <= kBytes; }
-  [[nodiscard]] std::byte* next() { return bytes_.get() + end_; }
-  void advance(std::uint64_t footprint) { end_ += footprint; }
+  // A record with room, framed but for its CRC.
+  void put(const RecordHeader& header, std::span<const std::byte> head,
+           std::span<const std::byte> body);
+  // One that is larger than the stage, which is empty after finish(): framed in the buffer itself,
+  // with its CRC.
+  void put_past(BlockBuffer& buffer, RecordHeader header, std::span<const std::byte> head,
+                std::span<const std::byte> body, std::uint32_t& crc_of_crcs);
   // Gives the records since the last seal their CRCs and extends `crc_of_crcs` by them.
   void seal(std::uint32_t& crc_of_crcs);
   // Copies whole lines of what is sealed, and makes room. With seal() before, kBytes less a line.

@@ -45,13 +45,15 @@ AppendStatus Producer::try_append(RecordType type, std::span<const std::byte> he
 
 AppendStatus Producer::append_or_wait(RecordType type, std::span<const std::byte> head,
                                       std::span<const std::byte> body) noexcept {
-  AppendStatus status = try_append(type, head, body);
+  if (core_ == nullptr) return AppendStatus::kClosed;
+  if (is_reserved(type)) return AppendStatus::kReserved;
+  AppendStatus status = core_->try_commit(*ring_, importance_, type, head, body);
   std::chrono::microseconds sleep{20};
   while (status == AppendStatus::kFull) {
     core_->wake_committer();
     std::this_thread::sleep_for(sleep);
     sleep = std::min(sleep * 2, std::chrono::microseconds(1000));
-    status = try_append(type, head, body);
+    status = core_->try_commit(*ring_, importance_, type, head, body);
   }
   return status;
 }

@@ -160,7 +160,7 @@ void WriterCore::record_recovery(const std::vector<std::string>& pending) {
   json.key("quarantine").begin_array();
   for (const std::string& path : pending) json.value(path.substr(path.rfind('/') + 1));
   json.end_array().end_object().end_object();
-  if (append_record(RecordType::kRecovery, as_bytes(payload))) close_open_block();
+  if (append_record(RecordType::kRecovery, as_bytes(payload), {})) close_open_block();
 }
 
 void WriterCore::fail(Error error) {
@@ -241,15 +241,33 @@ void WriterCore::return_ring(std::uint32_t slot) {
   leased_[slot] = false;
 }
 
-AppendStatus WriterCore::try_append(ByteRing& ring, Importance importance, RecordType type,
-                                    std::span<const std::byte> head,
-                                    std::span<const std::byte> body) noexcept {
-  if (head.size() + body.size() > config_.record_bytes_max) return AppendStatus::kTooLarge;
+AppendStatus WriterCore::refusal(Importance importance, std::uint64_t bytes) const noexcept {
+  if (bytes > config_.record_bytes_max) return AppendStatus::kTooLarge;
   // Relaxed, both: only a refusal hangs on them. Who acts on the reason asks health(), which locks.
   if (failed_.load(std::memory_order_relaxed)) return AppendStatus::kFailed;
   if (closed_.load(std::memory_order_relaxed)) return AppendStatus::kClosed;
   if (importance == Importance::kExpendable && preparer_->on_reserve()) {
     return AppendStatus::kNoSpace;
+  }
+  return AppendStatus::kOk;
+}
+
+AppendStatus WriterCore::try_append(ByteRing& ring, Importance importance, RecordType type,
+                                    std::span<const std::byte> head,
+                                    std::span<const std::byte> body) noexcept {
+  const AppendStatus refused = refusal(importance, head.size() + body.size());
+  if (refused != AppendStatus::kOk) return refused;
+  return ring.try_push(type, head, body) ? AppendStatus::kOk : AppendStatus::kFull;
+}
+
+AppendStatus WriterCore::try_commit(ByteRing& ring, Importance importance, RecordType type,
+                                    std::span<const std::byte> head,
+                                    std::span<const std::byte> body) {
+  const std::uint64_t bytes = head.size() + body.size();
+  const AppendStatus refused = refusal(importance, bytes);
+  if (refused != AppendStatus::kOk) return refused;
+  if (bytes >= config_.in_place_bytes_min && append_in_place(ring, type, head, body)) {
+    return AppendStatus::kOk;
   }
   return ring.try_push(type, head, body) ? AppendStatus::kOk : AppendStatus::kFull;
 }
@@ -378,6 +396,8 @@ WriterStats WriterCore::stats() const {
   stats.waits += stored.segment_waits;
   stats.fail_overs = stored.fail_overs;
   stats.segments_hashed = hashed;
+  // Relaxed: statistics, may lag.
+  stats.in_place = committer_.in_place.load(std::memory_order_relaxed);
   return stats;
 }
 

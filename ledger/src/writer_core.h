@@ -36,8 +36,9 @@ namespace grace::ledger::internal {
 // The committer copies records into a buffer and gives them their sequences; the hasher hashes a
 // filled block; the closer puts it into a segment; the syncer makes it durable, and the buffer goes
 // back. Without config_.pipelined the committer's thread does the hasher's and the closer's work,
-// with crc32c the hasher is missing. committer_ is touched by the opening thread before the threads
-// start, and by its own thread after.
+// with crc32c the hasher is missing. A producer with a large record takes the committer's place for
+// the length of it, if nothing is in the way (append_in_place()). The opening thread touches
+// committer_ before the threads start.
 class WriterCore {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -59,6 +60,10 @@ class WriterCore {
   [[nodiscard]] AppendStatus try_append(ByteRing& ring, Importance importance, RecordType type,
                                         std::span<const std::byte> head,
                                         std::span<const std::byte> body) noexcept;
+  // The same, but the caller may do what else the committer would.
+  [[nodiscard]] AppendStatus try_commit(ByteRing& ring, Importance importance, RecordType type,
+                                        std::span<const std::byte> head,
+                                        std::span<const std::byte> body);
   [[nodiscard]] std::uint64_t next_sequence(const ByteRing& ring) const;
   [[nodiscard]] bool is_safe(const ByteRing& ring, std::uint64_t position) const noexcept;
   void wake_committer();
@@ -95,20 +100,34 @@ class WriterCore {
   void fail(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
 
+  // Why nothing is appended, kOk: it may be.
+  [[nodiscard]] AppendStatus refusal(Importance importance, std::uint64_t bytes) const noexcept;
+
   // --- committer (committer.cc) ---
   void run_committer();
+  struct Rest {
+    std::optional<Deadline> until;  // none: there is more to do
+    std::uint64_t asked = 0;        // of closes_asked_, what has been seen
+  };
+  [[nodiscard]] bool commit_once(Rest& rest);
+  // All with committing_mutex_ held, from here ...
   struct Pass {
     std::uint64_t bytes = 0;
     bool emptied = true;  // each ring was seen empty at some time during the pass
   };
   [[nodiscard]] Pass drain();
-  [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> payload);
+  [[nodiscard]] bool append_record(RecordType type, std::span<const std::byte> head,
+                                   std::span<const std::byte> body);
   [[nodiscard]] bool make_room(std::uint64_t footprint_bytes);
-  void compose_record(RecordType type, std::span<const std::byte> payload, std::byte* at) const;
   void close_open_block();
+  [[nodiscard]] bool can_commit_now();
   [[nodiscard]] bool is_held_back(std::uint32_t slot) const;
   [[nodiscard]] bool is_due(Deadline now) const;
-  void idle(std::uint64_t asked, Deadline now);
+  // ... to here.
+  [[nodiscard]] bool append_in_place(ByteRing& ring, RecordType type,
+                                     std::span<const std::byte> head,
+                                     std::span<const std::byte> body);
+  void idle(const Rest& rest);
   void finish();
 
   // --- hasher and closer (closer.cc) ---
@@ -137,7 +156,10 @@ class WriterCore {
   std::uint64_t signs_from_ = 0;       // see check_continuity(); constant after start
   std::uint64_t first_sequence_ = 1;   // of the first producer's first record; constant after start
 
-  // The committer's alone.
+  // Held by whoever is the committer: its thread, or for the length of one record a producer. Taken
+  // before mutex_.
+  std::mutex committing_mutex_;
+  // Guarded by committing_mutex_.
   struct Committer {
     std::uint64_t next_sequence = 1;      // of the open block's first record
     std::unique_ptr<BlockBuffer> buffer;  // null until the open block's first record
@@ -147,7 +169,8 @@ class WriterCore {
     Deadline opened_at{};
     std::uint64_t closes_done = 0;
     std::chrono::microseconds idle_sleep{0};
-    Sha256 hasher;  // without a thread for it
+    Sha256 hasher;                           // without a thread for it
+    std::atomic<std::uint64_t> in_place{0};  // read by any thread
 
     explicit Committer(bool hands_over) : stage(hands_over) {}
   } committer_;

@@ -34,6 +34,7 @@ LogConfig draw_config(Random& random) {
   config.block_bytes = random.one_of<std::uint64_t>({256, 1500, 6000});
   config.segment_bytes = random.one_of<std::uint64_t>({16 << 10, 20 << 10, 32 << 10});
   config.ring_bytes = 16 << 10;
+  config.in_place_bytes_min = random.one_of<std::uint64_t>({0, 200, 1 << 20});
   config.commit_interval = std::chrono::microseconds(random.one_of({0, 100, 1000}));
   config.idle_wait_max = std::chrono::microseconds(500);
   config.segments_ahead = random.one_of<std::uint32_t>({1, 2});

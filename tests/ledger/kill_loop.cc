@@ -46,6 +46,7 @@ LogConfig draw_config(Random& random, const std::string& directory) {
   config.block_bytes = random.one_of<std::uint64_t>({1000, 6000, 30'000});
   config.segment_bytes = random.one_of<std::uint64_t>({32 << 10, 64 << 10, 256 << 10});
   config.ring_bytes = 64 << 10;
+  config.in_place_bytes_min = random.one_of<std::uint64_t>({0, 1000, 1 << 20});
   config.commit_interval = std::chrono::microseconds(random.one_of({0, 100, 1000}));
   config.idle_wait_max = std::chrono::microseconds(500);
   config.segments_ahead = random.one_of<std::uint32_t>({1, 3});

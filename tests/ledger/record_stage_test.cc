@@ -52,14 +52,18 @@ Composed by_stage(const std::vector<std::size_t>& lengths, bool past_caches) {
       stage.seal(made.crc_of_crcs);
       stage.move_to(buffer);
     }
+    std::vector<std::byte> framed(footprint);
+    compose(framed.data(), i + 1, lengths[i]);
+    RecordHeader header;
+    std::memcpy(&header, framed.data(), sizeof(header));
+    const auto payload = std::span(framed).subspan(sizeof(header), lengths[i]);
+    const auto head = payload.first(lengths[i] / 3);
+    const auto body = payload.subspan(head.size());
     if (stage.has_room(footprint)) {
-      compose(stage.next(), i + 1, lengths[i]);
-      stage.advance(footprint);
+      stage.put(header, head, body);
     } else {
       stage.finish(buffer);
-      compose(buffer.data() + at, i + 1, lengths[i]);
-      seal_records(buffer.first(at + footprint).subspan(at), made.crc_of_crcs);
-      stage.begin(buffer, at + footprint);
+      stage.put_past(buffer, header, head, body, made.crc_of_crcs);
     }
     at += footprint;
   }

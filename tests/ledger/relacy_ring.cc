@@ -1,6 +1,7 @@
 // Models of ByteRing between its producer and its consumer.
 #include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "byte_ring.h"
@@ -87,13 +88,20 @@ struct Transfer : rl::test_suite<Transfer<use, before_start, payload_bytes...>, 
   std::unique_ptr<Ring> ring;
 };
 
+enum class Way { kThroughTheRing, kPastIt };
+
 // Who sees the producer's position sees what the producer did before it.
-struct Position : rl::test_suite<Position, 2> {
+template <Way way>
+struct Position : rl::test_suite<Position<way>, 2> {
   void before() { ring = std::make_unique<Ring>(kRingBytes); }
   void thread(unsigned index) {
     if (index == 0) {
       write(before_push, 1);
-      push(*ring, 0, 8);
+      if constexpr (way == Way::kThroughTheRing) {
+        push(*ring, 0, 8);
+      } else {
+        ring->pass_by();
+      }
       return;
     }
     while (ring->producer_position() == 0) yield();
@@ -179,6 +187,67 @@ struct DrainedAtTheEnd : rl::test_suite<DrainedAtTheEnd<entries, pass_max>, 2> {
   std::optional<RelacySharing::Atomic<bool>> stop;
 };
 
+enum class Lock { kHeld, kForgotten };
+
+// As WriterCore::append_in_place(): with the lock, and where all before it has been taken, the
+// producer puts an entry where the consumer would have put it. Each comes once, in order.
+template <Lock lock, std::size_t entries>
+struct PassedBy : rl::test_suite<PassedBy<lock, entries>, 2> {
+  void before() {
+    ring = std::make_unique<Ring>(kRingBytes);
+    write(placed, 0);
+  }
+  void thread(unsigned index) { index == 0 ? produce() : consume(); }
+  void after() {
+    RL_ASSERT(read(placed) == entries);
+    RL_ASSERT(ring->pushed() == entries);
+    RL_ASSERT(ring->consumed_position() == ring->producer_position());
+  }
+
+  [[nodiscard]] std::unique_lock<RelacySharing::ModelMutex> hold() {
+    std::unique_lock<RelacySharing::ModelMutex> held(mutex, std::defer_lock);
+    if constexpr (lock == Lock::kHeld) held.lock();
+    return held;
+  }
+  void produce() {
+    for (std::size_t entry = 0; entry < entries; ++entry) {
+      const auto held = hold();
+      if (ring->is_empty()) {
+        RL_ASSERT(read(placed) == entry);
+        write(placed, entry + 1);
+        ring->pass_by();
+      } else {
+        push_once(entry);
+      }
+      // The next finds this one still in the ring, or not.
+      if (entry + 1 < entries) push_once(++entry);
+    }
+  }
+  void push_once(std::size_t entry) {
+    const std::byte byte = payload_byte(entry, 0);
+    RL_ASSERT(ring->try_push(type_of(entry), std::span(&byte, 1), {}));
+  }
+  void consume() {
+    while (!take_all()) yield();
+  }
+  [[nodiscard]] bool take_all() {
+    const auto held = hold();
+    Ring::Entry entry;
+    while (ring->front(entry)) {
+      const std::uint64_t number = read(placed);
+      check(entry, number, 1);
+      ring->pop();
+      write(placed, number + 1);
+    }
+    ring->release();
+    return read(placed) == entries;
+  }
+
+  std::unique_ptr<Ring> ring;
+  RelacySharing::ModelMutex mutex;
+  Word placed;  // into the block
+};
+
 constexpr Model kModels[] = {
     {.name = "ring_transfer_small",
      .run = &run_suite<Transfer<Use::kProper, 2, 24, 24, 24>>,
@@ -186,7 +255,16 @@ constexpr Model kModels[] = {
     {.name = "ring_transfer",
      .run = &run_suite<Transfer<Use::kProper, 0, 16, 24, 8, 24, 0, 20, 1>>,
      .switches_max = 1},
-    {.name = "ring_position", .run = &run_suite<Position>, .all_executions = true},
+    {.name = "ring_position",
+     .run = &run_suite<Position<Way::kThroughTheRing>>,
+     .all_executions = true},
+    {.name = "ring_position_passed_by",
+     .run = &run_suite<Position<Way::kPastIt>>,
+     .all_executions = true},
+    {.name = "ring_passed_by_small",
+     .run = &run_suite<PassedBy<Lock::kHeld, 2>>,
+     .all_executions = true},
+    {.name = "ring_passed_by", .run = &run_suite<PassedBy<Lock::kHeld, 4>>, .switches_max = 3},
     {.name = "ring_acknowledgement_small",
      .run = &run_suite<Acknowledgement<1, Tells::kAfterTheFact>>,
      .all_executions = true},
@@ -198,6 +276,9 @@ constexpr Model kModels[] = {
      .switches_max = 3},
     {.name = "ring_read_after_release",
      .run = &run_suite<Transfer<Use::kReadsAfterRelease, 0, 24, 24, 24>>,
+     .must_fail = true},
+    {.name = "ring_passed_by_without_lock",
+     .run = &run_suite<PassedBy<Lock::kForgotten, 4>>,
      .must_fail = true},
     {.name = "ring_told_before_written",
      .run = &run_suite<Acknowledgement<1, Tells::kBeforeTheFact>>,

@@ -104,6 +104,7 @@ class Round {
     config_.record_bytes_max = kRecordBytesMax;
     config_.block_bytes = random_.one_of<std::uint64_t>({1, 300, 4000});
     config_.ring_bytes = random_.one_of<std::uint64_t>({512, 1024, 4096});
+    config_.in_place_bytes_min = random_.one_of<std::uint64_t>({0, 40, 1 << 20});
     config_.segment_bytes = random_.one_of<std::uint64_t>({20 << 10, 32 << 10, 64 << 10});
     // Two blocks, the least there may be, or a few.
     config_.unsynced_bytes_max = random_.one_of<std::uint64_t>({16 << 10, 40 << 10});

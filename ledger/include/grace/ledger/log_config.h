@@ -82,14 +82,19 @@ struct LogConfig {
   std::chrono::milliseconds hash_close_wait{2000};
 
   // --- cost ---
-  std::uint64_t segment_bytes = 64ULL << 20;    // multiple of 4096. Larger: fewer files and rolls
+  std::uint64_t segment_bytes = 64ULL << 20;  // multiple of 4096. Larger: fewer files and rolls
   // A block closes when its records reach this, or by commit_interval. Larger: fewer hand-overs
   // between threads, but blocks leave the caches before they are hashed.
   std::uint64_t block_bytes = 512ULL << 10;
   std::uint64_t record_bytes_max = 2ULL << 20;  // payload; a ring holds at least two such records
   std::uint64_t ring_bytes = 8ULL << 20;        // per producer, rounded up to a power of two
-  std::uint32_t producers_max = 8;              // at most 64
-  std::uint32_t segments_ahead = 1;             // allocated before they are needed
+  // Payloads from this size on are composed in their block by the thread that calls
+  // append_or_wait(), if nothing is in the way: copied once instead of twice, with the CRC while
+  // the caller's cache has them. Smaller ones cost less by the ring than the lock does. Only where
+  // pipelined.
+  std::uint64_t in_place_bytes_min = 16ULL << 10;
+  std::uint32_t producers_max = 8;   // at most 64
+  std::uint32_t segments_ahead = 1;  // allocated before they are needed
   // Blocks that are not durable yet are kept in memory, to be written anew should their file fail.
   // When this much waits for the disk, appends wait, too. At least two blocks.
   std::uint64_t unsynced_bytes_max = 64ULL << 20;

@@ -83,6 +83,7 @@ struct WriterStats {
   std::uint64_t waits = 0;            // times that blocks waited for a segment or for a sync
   std::uint64_t fail_overs = 0;       // segments given up for a new one: Writer::last_fail_over()
   std::uint64_t segments_hashed = 0;  // LogConfig::hash_sealed: since open()
+  std::uint64_t in_place = 0;         // records that their producers put into blocks themselves
 };
 
 // What has been done about sealed segments since open().
@@ -118,7 +119,8 @@ class Producer {
   // The payload in two parts, so that a header and a body need not be copied together first.
   [[nodiscard]] AppendStatus try_append(RecordType type, std::span<const std::byte> head,
                                         std::span<const std::byte> body) noexcept;
-  // Never returns kFull: waits.
+  // Never returns kFull: waits. A large payload takes a lock, and perhaps memory for a block:
+  // LogConfig::in_place_bytes_min.
   [[nodiscard]] AppendStatus append_or_wait(RecordType type, std::span<const std::byte> head,
                                             std::span<const std::byte> body = {}) noexcept;
 
