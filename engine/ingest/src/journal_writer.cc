@@ -117,6 +117,7 @@ Result<std::unique_ptr<JournalWriter>> JournalWriter::open(const JournalConfig& 
   log.commit_interval = config.commit_interval;
   log.idle_wait_max = config.commit_interval;
   log.segment_bytes = config.segment_bytes;
+  log.block_bytes = config.block_bytes;
   log.record_bytes_max = sizeof(ChunkHeader) + config.chunk_bytes_max;
   log.ring_bytes = std::max<std::uint64_t>(log.ring_bytes, 3 * log.record_bytes_max);
   log.producers_max = 1;

@@ -94,7 +94,12 @@ core::Result<EngineConfig> validated(EngineConfig config) {
     return core::make_error(core::ErrorCode::kInvalidArgument,
                             "parse.line_bytes_max and ingest.line_bytes_max must be equal");
   }
-  if (config.chunks_in_flight_max == 0) config.chunks_in_flight_max = 2 * config.workers + 4;
+  if (config.chunks_in_flight_max == 0) {
+    // Beside those that are parsed, with a journal those that wait for their block to be written.
+    constexpr std::size_t kWaitForJournal = 6;
+    config.chunks_in_flight_max =
+        2 * config.workers + 4 + (config.journal_directory.empty() ? 0 : kWaitForJournal);
+  }
   return config;
 }
 

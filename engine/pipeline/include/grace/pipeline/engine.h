@@ -88,10 +88,11 @@ struct EngineConfig {
   // what an error storm over millions of keys can cost the ordered stage.
   std::size_t observations_per_tick_max = 65'536;
   // --- cost ---
-  std::size_t workers = 1;               // 1 to core::kWorkersMax
-  std::size_t event_ring_slots = 4096;   // each of workers x workers rings, 128 bytes a slot
-  std::size_t item_ring_slots = 4096;    // each worker's ring to the ordered stage
-  std::size_t chunks_in_flight_max = 0;  // 0: 2 x workers + 4. Memory: see chunk_capacity_bytes
+  std::size_t workers = 1;              // 1 to core::kWorkersMax
+  std::size_t event_ring_slots = 4096;  // each of workers x workers rings, 128 bytes a slot
+  std::size_t item_ring_slots = 4096;   // each worker's ring to the ordered stage
+  // 0: 2 x workers + 4, and 6 more with a journal. Memory: see chunk_capacity_bytes().
+  std::size_t chunks_in_flight_max = 0;
   Threading threading = Threading::kRunToCompletion;
   // What the threads do while there is nothing to do. kPark is for machines that others use too.
   // kYield and kSpin save the wake-ups, where each thread has a CPU to itself.
