@@ -241,7 +241,7 @@ void WriterCore::return_ring(std::uint32_t slot) {
   leased_[slot] = false;
 }
 
-AppendStatus WriterCore::refusal(Importance importance, std::uint64_t bytes) const noexcept {
+inline AppendStatus WriterCore::refusal(Importance importance, std::uint64_t bytes) const noexcept {
   if (bytes > config_.record_bytes_max) return AppendStatus::kTooLarge;
   // Relaxed, both: only a refusal hangs on them. Who acts on the reason asks health(), which locks.
   if (failed_.load(std::memory_order_relaxed)) return AppendStatus::kFailed;
