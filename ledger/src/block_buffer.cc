@@ -32,9 +32,9 @@ std::unique_ptr<BlockBuffer> BlockBufferPool::take(bool& waited) {
   return buffer;
 }
 
-bool BlockBufferPool::has_room(std::uint64_t count) {
+bool BlockBufferPool::has_room() {
   const std::lock_guard lock(mutex_);
-  return stopped_ || bytes_out_ + count * buffer_bytes_ <= bytes_max_;
+  return bytes_out_ + buffer_bytes_ <= bytes_max_;
 }
 
 std::unique_ptr<BlockBuffer> BlockBufferPool::grow(std::unique_ptr<BlockBuffer> buffer,

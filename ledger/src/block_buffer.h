@@ -56,8 +56,8 @@ class BlockBufferPool {
 
   // Waits while bytes_max are in use. Null after stop(). `waited` is set if it had to wait.
   [[nodiscard]] std::unique_ptr<BlockBuffer> take(bool& waited);
-  // Whether take() gives so many without a wait: stays true for who alone takes.
-  [[nodiscard]] bool has_room(std::uint64_t count);
+  // Whether take() gives one without a wait: stays true for who alone takes.
+  [[nodiscard]] bool has_room();
   // A larger one in exchange, with the first `used` bytes of the other.
   [[nodiscard]] std::unique_ptr<BlockBuffer> grow(std::unique_ptr<BlockBuffer> buffer,
                                                   std::uint64_t used, std::uint64_t capacity);

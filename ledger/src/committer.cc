@@ -144,13 +144,12 @@ bool WriterCore::append_record(RecordType type, std::span<const std::byte> head,
   return true;
 }
 
-// Whether a record can be taken and two blocks closed without a wait for the closer or the disk.
-// Only whoever holds committing_mutex_ makes that false.
+// Whether a record can be taken without a wait for the closer or the disk: it may close the block
+// before it and its own. Only whoever holds committing_mutex_ makes that false.
 bool WriterCore::can_commit_now() {
   if (!config_.pipelined) return false;  // the writing itself would be the caller's
   const bool hashes = config_.integrity == Integrity::kSha256;
-  constexpr std::size_t kBlocks = 2;
-  return (hashes ? to_hasher_ : to_closer_).has_room(kBlocks) && pool_.has_room(kBlocks);
+  return (hashes ? to_hasher_ : to_closer_).has_room(2) && pool_.has_room();
 }
 
 // By the ring's producer, for a record that is large: it is copied once instead of twice, while the

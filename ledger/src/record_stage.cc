@@ -36,12 +36,12 @@ void RecordStage::put_past(BlockBuffer& buffer, RecordHeader header,
                            std::span<const std::byte> head, std::span<const std::byte> body,
                            std::uint32_t& crc_of_crcs) {
   constexpr std::size_t kPieceBytes = 12 << 10;
-  const std::uint64_t begin = origin_ + end_;
-  const std::uint64_t end = begin + record_footprint_bytes(header.length);
+  const std::uint64_t place = origin_ + end_;
+  const std::uint64_t end = place + record_footprint_bytes(header.length);
   GRACE_LEDGER_ASSERT(end <= buffer.capacity());
   constexpr std::uint64_t kZero = 0;
   std::memcpy(buffer.data() + end - sizeof(kZero), &kZero, sizeof(kZero));
-  std::byte* at = buffer.data() + begin + sizeof(header);
+  std::byte* at = buffer.data() + place + sizeof(header);
   std::uint32_t crc = crc32c(std::as_bytes(std::span(&header, 1)).subspan(sizeof(header.crc)));
   for (const std::span<const std::byte> part : {head, body}) {
     for (std::size_t done = 0; done < part.size();) {
@@ -57,9 +57,9 @@ void RecordStage::put_past(BlockBuffer& buffer, RecordHeader header,
     }
   }
   header.crc = crc;
-  std::memcpy(buffer.data() + begin, &header, sizeof(header));
+  std::memcpy(buffer.data() + place, &header, sizeof(header));
   crc_of_crcs = crc32c_extend(crc_of_crcs, std::as_bytes(std::span(&crc, 1)));
-  this->begin(buffer, end);
+  begin(buffer, end);
 }
 
 void RecordStage::seal(std::uint32_t& crc_of_crcs) {

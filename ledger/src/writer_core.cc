@@ -264,12 +264,11 @@ AppendStatus WriterCore::try_commit(ByteRing& ring, Importance importance, Recor
                                     std::span<const std::byte> head,
                                     std::span<const std::byte> body) {
   const std::uint64_t bytes = head.size() + body.size();
-  const AppendStatus refused = refusal(importance, bytes);
-  if (refused != AppendStatus::kOk) return refused;
-  if (bytes >= config_.in_place_bytes_min && append_in_place(ring, type, head, body)) {
+  if (bytes >= config_.in_place_bytes_min && refusal(importance, bytes) == AppendStatus::kOk &&
+      append_in_place(ring, type, head, body)) {
     return AppendStatus::kOk;
   }
-  return ring.try_push(type, head, body) ? AppendStatus::kOk : AppendStatus::kFull;
+  return try_append(ring, importance, type, head, body);
 }
 
 std::uint64_t WriterCore::next_sequence(const ByteRing& ring) const {

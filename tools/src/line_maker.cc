@@ -29,8 +29,10 @@ struct SchedulingAttributes {
 // of 3 ms in which that worker waits. Kernels before 6.12 have no slice of one's own.
 void take_short_slices() {
   SchedulingAttributes attributes;
+  // 0: this thread. Its policy and niceness stay what they are.
+  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) return;
   attributes.slice_ns = 100'000;
-  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);  // 0: this thread
+  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 }  // namespace
@@ -69,7 +71,9 @@ void LineMaker::run() {
 // False: it is the last one, and empty.
 bool LineMaker::make(Block& block) {
   std::size_t used = 0;
-  for (block.count = 0; block.count < kBlockLines && next_ns_ < span_.end_ns(); ++block.count) {
+  block.count = 0;
+  for (; block.count < kBlockLines && used < kBlockBytes && next_ns_ < span_.end_ns();
+       ++block.count) {
     const std::size_t size_bytes = stream_.line(made_count_).size();
     if (block.text.size() < used + size_bytes) block.text.resize(2 * (used + size_bytes));
     stream_.write(made_count_, timing_.event_ns(made_count_), block.text.data() + used);

@@ -53,7 +53,9 @@ class LineMaker {
   [[nodiscard]] bool ended();
 
  private:
+  // A block ends with so many lines, or with the line that takes it to so many bytes.
   static constexpr std::size_t kBlockLines = 64;
+  static constexpr std::size_t kBlockBytes = 32 << 10;
   static constexpr std::size_t kBlocks = 512;  // 32,768 lines ahead: 16 ms at 2 M a second
   struct Block {
     std::vector<char> text;
