@@ -130,6 +130,25 @@ std::optional<std::uint32_t> Topology::distance(std::string_view a, std::string_
   return a == b ? 0 : distance(node_of(a), node_of(b), hops_max);
 }
 
+void Topology::Walk::begin(std::uint32_t from, std::size_t ids) {
+  if (seen.size() != ids || ++mark == 0) {
+    seen.assign(ids, 0);
+    mark = 1;
+  }
+  frontier.assign(1, from);
+  seen[from] = mark;
+}
+
+void Topology::Walk::step(const std::vector<std::vector<std::uint32_t>>& edges) {
+  next.clear();
+  for (const std::uint32_t at : frontier) {
+    for (const std::uint32_t to : edges[at]) {
+      if (std::exchange(seen[to], mark) != mark) next.push_back(to);
+    }
+  }
+  std::swap(frontier, next);
+}
+
 std::optional<std::uint32_t> Topology::distance(std::uint32_t from, std::uint32_t to,
                                                 std::uint32_t hops_max) const {
   if (from == kNoNode || to == kNoNode) return std::nullopt;
@@ -139,19 +158,11 @@ std::optional<std::uint32_t> Topology::distance(std::uint32_t from, std::uint32_
   const auto directed = [&](std::uint32_t begin,
                             std::uint32_t end) -> std::optional<std::uint32_t> {
     if ((reach(graph, begin)[end / 64] >> (end % 64) & 1) == 0) return std::nullopt;
-    std::vector<bool> seen(graph.ids.size());
-    std::vector<std::uint32_t> frontier{begin};
-    for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
-      std::vector<std::uint32_t> next_frontier;
-      for (const std::uint32_t at : frontier) {
-        for (const std::uint32_t next : graph.depends_on[at]) {
-          if (next == end) return depth;
-          if (seen[next]) continue;
-          seen[next] = true;
-          next_frontier.push_back(next);
-        }
-      }
-      frontier = std::move(next_frontier);
+    Walk& walk = graph.walk;
+    walk.begin(begin, graph.ids.size());
+    for (std::uint32_t depth = 1; depth <= hops_max && !walk.frontier.empty(); ++depth) {
+      walk.step(graph.depends_on);
+      if (walk.has_seen(end)) return depth;
     }
     return std::nullopt;
   };
@@ -168,27 +179,18 @@ bool Topology::linked(std::string_view a, std::string_view b, std::uint32_t hops
 bool Topology::linked(std::uint32_t from, std::uint32_t to, std::uint32_t hops_max) const {
   if (from == kNoNode || to == kNoNode) return false;
   if (from == to) return true;
-  const Index& graph = index();
+  Index& graph = index();
   // Breadth first, but the last edge is looked up from its end: a shared dependency that half of
   // the fleet has is not walked through.
   const std::vector<std::uint32_t>& ends = graph.neighbours[to];
-  std::vector<bool> seen(graph.ids.size());
-  std::vector<std::uint32_t> frontier{from};
-  seen[from] = true;
-  for (std::uint32_t depth = 1; depth <= hops_max && !frontier.empty(); ++depth) {
-    for (const std::uint32_t at : frontier) {
+  Walk& walk = graph.walk;
+  walk.begin(from, graph.ids.size());
+  for (std::uint32_t depth = 1; depth <= hops_max && !walk.frontier.empty(); ++depth) {
+    for (const std::uint32_t at : walk.frontier) {
       if (std::binary_search(ends.begin(), ends.end(), at)) return true;
     }
     if (depth == hops_max) return false;
-    std::vector<std::uint32_t> next_frontier;
-    for (const std::uint32_t at : frontier) {
-      for (const std::uint32_t next : graph.neighbours[at]) {
-        if (seen[next]) continue;
-        seen[next] = true;
-        next_frontier.push_back(next);
-      }
-    }
-    frontier = std::move(next_frontier);
+    walk.step(graph.neighbours);
   }
   return false;
 }

@@ -130,22 +130,24 @@ Correlator::Member Correlator::member_of(const core::Trigger& trigger, std::uint
   return member;
 }
 
-std::optional<std::uint32_t> Correlator::distance_to(const Case& open,
-                                                     std::string_view service) const {
+Correlator::Place Correlator::place_of(const core::Trigger& trigger) const {
+  return {trigger.finding.service, topology_.node_of(trigger.finding.service)};
+}
+
+std::optional<std::uint32_t> Correlator::distance_to(const Case& open, const Place& place) const {
   std::optional<std::uint32_t> nearest;
-  const std::uint32_t node = topology_.node_of(service);
   // Members of an incident have few services; what is beyond these is looked for again.
   std::array<std::uint32_t, 16> tried;
   auto tried_end = tried.begin();
   for (const Member& member : open.members) {
     if (member.weak) continue;  // weak evidence does not pull others in
-    if (member.service == service) return 0;
+    if (member.service == place.service) return 0;
     if (config_.topology_hops_max == 0 || nearest == 1U ||
         std::find(tried.begin(), tried_end, member.node) != tried_end) {
       continue;
     }
     if (tried_end != tried.end()) *tried_end++ = member.node;
-    const auto hops = topology_.distance(node, member.node, config_.topology_hops_max);
+    const auto hops = topology_.distance(place.node, member.node, config_.topology_hops_max);
     if (hops && (!nearest || *hops < *nearest)) nearest = hops;
   }
   return nearest;
@@ -166,26 +168,24 @@ models::SeenAlert Correlator::look(const core::Trigger& trigger) {
 }
 
 std::optional<Correlator::Nearness> Correlator::nearness(const Case& open,
-                                                         const core::Trigger& trigger,
+                                                         const Place& place,
                                                          const models::SeenAlert& seen,
                                                          std::int64_t now_ns) const {
-  const std::string& service = trigger.finding.service;
   const auto says_the_same = [&](const Member& member) {
     return !member.weak && member.kind == seen.kind;
   };
-  if (const auto hops = distance_to(open, service)) {
+  if (const auto hops = distance_to(open, place)) {
     return Nearness{*hops, false,
                     std::any_of(open.members.begin(), open.members.end(), says_the_same)};
   }
   const double pause_s = static_cast<double>(now_ns - open.incident.updated_ts_ns) /
                          static_cast<double>(core::kNsPerSecond);
   if (config_.topology_hops_max == 0 || history_.is_coincidence(seen, pause_s)) return std::nullopt;
-  const std::uint32_t node = topology_.node_of(service);
   const bool is_like =
       std::any_of(open.members.begin(), open.members.end(), [&](const Member& member) {
         return says_the_same(member) &&
-               (member.service == service ||
-                topology_.linked(node, member.node, config_.topology_hops_max));
+               (member.service == place.service ||
+                topology_.linked(place.node, member.node, config_.topology_hops_max));
       });
   if (!is_like) return std::nullopt;
   return Nearness{config_.topology_hops_max, true, true};
@@ -196,12 +196,13 @@ const Correlator::Case* Correlator::best_case(const core::Trigger& trigger,
                                               bool* by_likeness) const {
   if (trigger.finding.type == core::TriggerType::kDirective) return nullptr;
   const std::int64_t now = std::max(now_ns_, trigger.created_ts_ns);
+  const Place place = place_of(trigger);
   const Case* best = nullptr;
   Nearness best_near;
   for (const auto& [number, open] : cases_) {
     if (open.stands_alone) continue;
     if (now - open.incident.updated_ts_ns > to_ns(config_.join_window)) continue;
-    const auto near = nearness(open, trigger, seen, now);
+    const auto near = nearness(open, place, seen, now);
     if (!near) continue;
     const bool better =
         best == nullptr || near->before(best_near) ||
@@ -302,7 +303,7 @@ void Correlator::join(Case& open, const core::Trigger& trigger, std::uint64_t ki
 void Correlator::absorb_weak(Case& open) {
   const std::int64_t oldest = open.incident.updated_ts_ns - to_ns(config_.join_window);
   for (auto waiting = weak_.begin(); waiting != weak_.end();) {
-    if (waiting->ts_ns < oldest || !distance_to(open, waiting->trigger.finding.service)) {
+    if (waiting->ts_ns < oldest || !distance_to(open, place_of(waiting->trigger))) {
       ++waiting;
       continue;
     }

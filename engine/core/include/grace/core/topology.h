@@ -73,6 +73,17 @@ class Topology {
   template <typename Value>
   using ByName = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
+  // A search breadth first; what it needs is kept, since a finding asks for some thirty paths.
+  struct Walk {
+    std::vector<std::uint32_t> frontier;
+    std::vector<std::uint32_t> next;
+    std::vector<std::uint32_t> seen;  // by id: the walk that saw it last
+    std::uint32_t mark = 0;           // this walk
+    void begin(std::uint32_t from, std::size_t ids);
+    void step(const std::vector<std::vector<std::uint32_t>>& edges);
+    [[nodiscard]] bool has_seen(std::uint32_t id) const { return seen[id] == mark; }
+  };
+
   // The graph over numbers, made at the first question after a change: detectors ask tens of
   // thousands of times between two changes. Names are views into nodes_.
   struct Index {
@@ -81,6 +92,7 @@ class Topology {
     std::vector<std::vector<std::uint32_t>> neighbours;  // by id, both directions, sorted
     // Bit set of what an id reaches; empty until asked for. Memory: ids^2 / 8 bytes at most.
     std::vector<std::vector<std::uint64_t>> reaches;
+    Walk walk;
   };
   [[nodiscard]] Index& index() const;
   [[nodiscard]] static const std::vector<std::uint64_t>& reach(Index& index, std::uint32_t from);

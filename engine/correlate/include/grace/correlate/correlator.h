@@ -164,6 +164,11 @@ class Correlator {
     core::Trigger trigger;
   };
 
+  // Where a trigger is.
+  struct Place {
+    std::string_view service;
+    std::uint32_t node = core::Topology::kNoNode;  // good until the topology changes
+  };
   // How a trigger may belong to an incident, nearest first: over so many edges of one dependency
   // path, or because a related service says the same.
   struct Nearness {
@@ -177,9 +182,10 @@ class Correlator {
   // Numbers the members as the topology does, when that has changed.
   void renumber();
   models::SeenAlert look(const core::Trigger& trigger);
+  [[nodiscard]] Place place_of(const core::Trigger& trigger) const;
   [[nodiscard]] std::optional<std::uint32_t> distance_to(const Case& open,
-                                                         std::string_view service) const;
-  [[nodiscard]] std::optional<Nearness> nearness(const Case& open, const core::Trigger& trigger,
+                                                         const Place& place) const;
+  [[nodiscard]] std::optional<Nearness> nearness(const Case& open, const Place& place,
                                                  const models::SeenAlert& seen,
                                                  std::int64_t now_ns) const;
   [[nodiscard]] const Case* best_case(const core::Trigger& trigger, const models::SeenAlert& seen,
