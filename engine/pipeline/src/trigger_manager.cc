@@ -101,15 +101,15 @@ Gate TriggerManager::offer(core::Finding finding, std::uint64_t sequence, std::u
   trigger.confidence = trigger.finding.confidence;
 
   std::vector<correlate::IncidentChange> changes;
-  Stop stop = run_gates(trigger, changes);
+  const Stop stop = run_gates(trigger, changes);
   count(trigger, stop.gate);
-  const core::Trigger& kept = remember(std::move(trigger));
-  record_trigger(wiring_.records, kept, stop);
-  if (stop.gate == Gate::kPassed) record_prediction(wiring_.records, kept);
-  const bool heard = stop.gate == Gate::kPassed || kept.weak;
-  if (heard) outcomes_.on_trigger(kept);
+  remember(trigger);
+  record_trigger(wiring_.records, trigger, stop);
+  if (stop.gate == Gate::kPassed) record_prediction(wiring_.records, trigger);
+  const bool heard = stop.gate == Gate::kPassed || trigger.weak;
+  if (heard) outcomes_.on_trigger(trigger);
   publish(changes);
-  if (heard) wiring_.listener.on_trigger(kept);
+  if (heard) wiring_.listener.on_trigger(trigger);
   announce_ready();
   return stop.gate;
 }
@@ -167,16 +167,27 @@ void TriggerManager::count(const core::Trigger& trigger, Gate gate) {
   stats_.confidence_sum += trigger.confidence;
 }
 
-const core::Trigger& TriggerManager::remember(core::Trigger&& trigger) {
-  const auto [at, is_new] = recent_.try_emplace(trigger.trigger_id);
-  core::Trigger& kept = at->second.trigger;
-  kept = std::move(trigger);
-  if (!is_new) return kept;
-  recent_order_.push_back(kept.trigger_id);
-  if (recent_order_.size() <= config_.recent_max) return kept;
-  recent_.erase(recent_order_.front());
-  recent_order_.pop_front();
-  return kept;
+// The entry that makes room is written over: what it had allocated was last touched thousands of
+// triggers ago, and freeing that piece by piece cost more than all of the gates.
+void TriggerManager::remember(core::Trigger& trigger) {
+  auto at = recent_.find(trigger.trigger_id);
+  if (at == recent_.end()) {
+    if (recent_.size() < config_.recent_max) {
+      at = recent_.try_emplace(trigger.trigger_id).first;
+    } else {
+      auto oldest = recent_.extract(*recent_order_.front());
+      recent_order_.pop_front();
+      oldest.key() = trigger.trigger_id;
+      oldest.mapped().judged = false;
+      at = recent_.insert(std::move(oldest)).position;
+    }
+    recent_order_.push_back(&at->first);
+  }
+  auto reasoning = std::exchange(trigger.finding.reasoning, {});
+  auto evidence = std::exchange(trigger.finding.evidence, {});
+  at->second.trigger = trigger;
+  trigger.finding.reasoning = std::move(reasoning);
+  trigger.finding.evidence = std::move(evidence);
 }
 
 void TriggerManager::publish(const std::vector<correlate::IncidentChange>& changes) {

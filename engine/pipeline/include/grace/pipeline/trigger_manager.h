@@ -140,6 +140,7 @@ class TriggerManager {
                                     std::int64_t now_ns);
 
   [[nodiscard]] const TriggerStats& stats() const noexcept { return stats_; }
+  // One of the last recent_max, without its reasoning and evidence; null: unknown or long past.
   [[nodiscard]] const core::Trigger* find_trigger(std::string_view trigger_id) const;
   [[nodiscard]] const limit::Gates& gates() const noexcept { return gates_; }
   [[nodiscard]] const correlate::Correlator& correlator() const noexcept { return correlator_; }
@@ -153,8 +154,8 @@ class TriggerManager {
   };
 
   Stop run_gates(core::Trigger& trigger, std::vector<correlate::IncidentChange>& changes);
-  // The trigger as it is kept: good until the next one is offered.
-  const core::Trigger& remember(core::Trigger&& trigger);
+  // Keeps a copy without reasoning and evidence, which are in its record. `trigger` ends as it was.
+  void remember(core::Trigger& trigger);
   void count(const core::Trigger& trigger, Gate gate);
   void publish(const std::vector<correlate::IncidentChange>& changes);
   void publish(const std::vector<core::Outcome>& outcomes);
@@ -169,7 +170,7 @@ class TriggerManager {
   TriggerStats stats_;
   std::int64_t now_ns_ = 0;
   std::unordered_map<std::string, Recent, core::TextHash, std::equal_to<>> recent_;
-  std::deque<std::string> recent_order_;
+  std::deque<const std::string*> recent_order_;  // keys of recent_, oldest first
 };
 
 }  // namespace grace::pipeline
