@@ -79,7 +79,9 @@ void PackedReader::begin(core::Chunk& chunk) noexcept {
   at_ = begin_ = 0;
 }
 
-std::optional<RejectReason> PackedReader::next(core::Event& event) {
+// Hot: GCC 12 holds the ways behind so many checks for rare, and copies an event there with `rep
+// movs`. Gain: 3% to 4% of a worker's time for published events.
+[[gnu::hot]] std::optional<RejectReason> PackedReader::next(core::Event& event) {
   begin_ = at_;
   const std::string_view rest(chunk_->text() + begin_, chunk_->size_bytes - begin_);
   const auto header = core::packed_at(rest);
