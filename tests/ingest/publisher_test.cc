@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <optional>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "grace/ingest/publish_source.h"
@@ -156,6 +159,67 @@ TEST(PublishSource, RefusesBadConfigurations) {
   EXPECT_TRUE(refused([](PublishConfig& c) { c.event_bytes_max = c.ring_bytes; }));
   EXPECT_TRUE(refused([](PublishConfig& c) { c.align_bytes = 24; }));
   EXPECT_TRUE(refused([](PublishConfig& c) { c.publishers_max = 0; }));
+}
+
+// What a publisher has filled goes into chunks without a copy, and their memory back to it, around
+// and around; what it has begun is copied.
+TEST(PublishSource, GivesFullBlocksOfItsRingsAsChunks) {
+  PublishConfig config;
+  config.ring_bytes = 64 * 1024;  // four blocks
+  config.event_bytes_max = 1024;
+  config.end_with_publishers = true;
+  const std::size_t block_bytes = config.ring_bytes / 4;
+  const ReadLimits limits{block_bytes, 1024};
+  auto source = made(config);
+  auto publisher = std::make_optional(publisher_of(*source));
+  std::array<core::Chunk, 3> chunks{core::Chunk(40'000), core::Chunk(40'000), core::Chunk(40'000)};
+  std::set<const char*> memories;
+  std::uint64_t written = 0, read = 0, blocks = 0, copies = 0;
+  const auto read_one = [&] {
+    core::Chunk& chunk = chunks[read % chunks.size()];
+    chunk.size_bytes = chunk.packed_records = 0;
+    const char* const before = chunk.text();
+    const ReadStatus status = source->read(chunk, limits);
+    ++(chunk.text() == before ? copies : blocks);
+    memories.insert(chunk.text());
+    EXPECT_EQ(chunk.packed_records, core::packed_count({chunk.text(), chunk.size_bytes}));
+    for (std::string_view text(chunk.text(), chunk.size_bytes); !text.empty(); ++read) {
+      const std::string_view record = core::packed_record(text, 0);
+      std::string line;
+      core::append_json_line(record, line);
+      EXPECT_EQ(std::stoull(line), read);
+      text.remove_prefix(record.size());
+    }
+    return status;
+  };
+  for (int lap = 0; lap < 40; ++lap) {
+    while (publisher->add(JsonLine{std::to_string(written) + std::string(written % 90, ' ')}) ==
+           PublishStatus::kOk) {
+      ++written;
+    }
+    EXPECT_EQ(publisher->flush(), PublishStatus::kOk);
+    while (read_one() != ReadStatus::kIdle) {
+    }
+    ASSERT_EQ(read, written);
+    if (HasFailure()) return;
+  }
+  publisher.reset();
+  while (read_one() != ReadStatus::kEnded) {
+  }
+  EXPECT_GT(blocks, 100U);
+  EXPECT_GT(copies, 40U);
+  EXPECT_LE(memories.size(), 3U + 4U) << "chunks and blocks only change places";
+  // A chunk that is to be smaller is not given one.
+  auto small = made(config);
+  Publisher fast = publisher_of(*small);
+  while (fast.add(JsonLine{"1"}) == PublishStatus::kOk) {
+  }
+  core::Chunk& chunk = chunks[0];
+  const char* const own = chunk.text();
+  chunk.size_bytes = 0;
+  EXPECT_NE(small->read(chunk, {block_bytes - 1, 1024}), ReadStatus::kIdle);
+  EXPECT_EQ(chunk.text(), own);
+  EXPECT_GT(chunk.size_bytes, 0U);
 }
 
 // Two publishers with records of all sizes through a stage whose chunks are cut anywhere: each

@@ -116,6 +116,10 @@ TEST(Publish, ComesToTheDecisionsOfTheSameEventsAsJson) {
         app.engine.threading =
             batch == 333 ? pipeline::Threading::kPipeline : pipeline::Threading::kRunToCompletion;
       };
+      // Full blocks of the ring become chunks where they are no larger than these: all but the
+      // first.
+      config.ring_bytes = (batch == 7 ? 256 : 1024) * 1024;
+      config.event_bytes_max = 16 * 1024;
       // Series that are kept and series by their names, in turn.
       const tools::Summary summary =
           run_published(batch == 7 ? named : events, batch, config, options);

@@ -1,11 +1,24 @@
 #include "grace/core/chunk.h"
 
+#include <new>
+
+#include "grace/core/platform.h"
+
 namespace grace::core {
+namespace {
+
+constexpr std::align_val_t kAlign{kCacheLineBytes};
+
+}  // namespace
 
 // Uninitialised on purpose: pages are touched when text arrives. Both areas have their padding,
 // which is never interpreted.
-Chunk::Chunk(std::size_t capacity)
+ChunkMemory::ChunkMemory(std::size_t capacity)
     : capacity_(capacity),
-      memory_(std::make_unique_for_overwrite<char[]>(2 * (capacity + kChunkPaddingBytes))) {}
+      bytes_(static_cast<char*>(::operator new(2 * (capacity + kChunkPaddingBytes), kAlign))) {}
+
+void ChunkMemory::Free::operator()(char* bytes) const noexcept {
+  ::operator delete(bytes, kAlign);
+}
 
 }  // namespace grace::core

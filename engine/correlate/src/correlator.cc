@@ -167,8 +167,7 @@ models::SeenAlert Correlator::look(const core::Trigger& trigger) {
   return history_.add(finding.service, signature, finding.what, arrival_count_);
 }
 
-std::optional<Correlator::Nearness> Correlator::nearness(const Case& open,
-                                                         const Place& place,
+std::optional<Correlator::Nearness> Correlator::nearness(const Case& open, const Place& place,
                                                          const models::SeenAlert& seen,
                                                          std::int64_t now_ns) const {
   const auto says_the_same = [&](const Member& member) {

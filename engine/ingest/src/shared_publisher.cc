@@ -42,8 +42,9 @@ class Descriptor {
 class SharedRing final : public PublishRing {
  public:
   SharedRing(SharedRingHeader* header, std::size_t ring_bytes, Descriptor connection)
-      : PublishRing(header->state,
-                    reinterpret_cast<char*>(header) + SharedRingHeader::kMemoryOffset, ring_bytes),
+      : PublishRing(
+            header->state,
+            {reinterpret_cast<char*>(header) + SharedRingHeader::kMemoryOffset, ring_bytes}),
         header_(header),
         file_bytes_(SharedRingHeader::kMemoryOffset + ring_bytes),
         connection_(std::move(connection)) {}

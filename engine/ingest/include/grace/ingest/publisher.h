@@ -44,8 +44,8 @@ class PublishRing {
   } figures;
 
  protected:
-  PublishRing(core::PackedRingState& state, char* memory, std::size_t bytes)
-      : writer(state, memory, bytes) {}
+  PublishRing(core::PackedRingState& state, const core::PackedMemory& memory)
+      : writer(state, memory) {}
 };
 
 // What a ring takes.
