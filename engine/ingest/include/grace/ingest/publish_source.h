@@ -21,8 +21,8 @@ struct PublishConfig {
   // The source ends when all publishers that were made have ended, as a file ends; for programs
   // that publish what they have and then want it decided. False: at request_stop() alone.
   bool end_with_publishers = false;
-  // Longest record of an event. Longer ones are refused. At most half of ring_bytes; up to an eighth
-  // the ring has four blocks, and one that is full is parsed where it lies.
+  // Longest record of an event. Longer ones are refused. At most half of ring_bytes; up to an
+  // eighth, the ring has four blocks, and one that is full is parsed where it lies.
   std::size_t event_bytes_max = 64 * 1024;
   // Records take a multiple of this: 8 to 4096, a power of two. With JSON lines that are filled
   // with blanks to the same sizes, both ways give the same sequences, and so the same digest.
