@@ -328,11 +328,47 @@ TEST_F(TriggerManagerTest, RecentTriggersAreBounded) {
   TriggerManagerConfig config;
   config.recent_max = 2;
   configure(config);
-  for (int i = 0; i < 3; ++i) {
+  for (std::size_t i = 0; i < 7; ++i) {
     offer(finding(TriggerType::kPatternDetected, "s" + std::to_string(i), 0.88));
+    const std::string& trigger_id = listener.triggers[i].trigger_id;
+    for (std::size_t known = 0; known < i; ++known) {
+      EXPECT_EQ(manager->find_trigger(listener.triggers[known].trigger_id) != nullptr,
+                known + 2 > i)
+          << known << " of " << i;
+    }
+    ASSERT_NE(manager->find_trigger(trigger_id), nullptr);
+    EXPECT_EQ(manager->find_trigger(trigger_id)->trigger_id, trigger_id);
+    EXPECT_TRUE(manager->feedback(trigger_id, true, "alice", "", kStart).has_value())
+        << "the verdict on an earlier one is not this one's";
   }
-  EXPECT_EQ(manager->find_trigger(listener.triggers[0].trigger_id), nullptr);
-  EXPECT_NE(manager->find_trigger(listener.triggers[2].trigger_id), nullptr);
+}
+
+TEST_F(TriggerManagerTest, ATriggerThatMakesRoomLeavesNothingToTheNextOne) {
+  TriggerManagerConfig config;
+  config.recent_max = 1;
+  configure(config);
+  core::Finding large = finding(TriggerType::kPatternDetected, "auth", 0.88);
+  large.upstream_id.assign(100'000, 'x');
+  large.metadata = {{"note", "\"" + std::string(100'000, 'y') + "\""}};
+  offer(large);
+  const std::string first = listener.triggers[0].trigger_id;
+  ASSERT_TRUE(manager->feedback(first, true, "alice", "", kStart).has_value());
+  EXPECT_EQ(manager->find_trigger(first)->finding.upstream_id, large.upstream_id);
+
+  const core::Finding small = finding(TriggerType::kPatternDetected, "mail", 0.88);
+  offer(small);
+  const core::Trigger& heard = listener.triggers[1];
+  EXPECT_EQ(heard.finding.reasoning, small.reasoning) << "what is not kept is heard";
+  EXPECT_TRUE(records.written.back().has("mail"));
+  EXPECT_EQ(manager->find_trigger(first), nullptr);
+  const core::Trigger* const kept = manager->find_trigger(heard.trigger_id);
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(kept->finding.service, "mail");
+  EXPECT_EQ(kept->incident_id, heard.incident_id);
+  EXPECT_TRUE(kept->finding.metadata.empty());
+  EXPECT_TRUE(kept->finding.reasoning.empty());
+  EXPECT_LT(kept->finding.upstream_id.capacity(), 1024U) << "the large one's memory stayed";
+  EXPECT_TRUE(manager->feedback(heard.trigger_id, true, "alice", "", kStart).has_value());
 }
 
 TEST_F(TriggerManagerTest, DirectiveNamesItsThreshold) {

@@ -23,6 +23,21 @@ std::size_t index_of(Gate gate) {
   return static_cast<std::size_t>(gate);
 }
 
+// What an entry may keep of what it had allocated, for the next one. Names are short; what is
+// longer came from outside, and would stay in one entry after the other.
+constexpr std::size_t kReusedBytesMax = 1024;
+
+std::size_t text_capacity(const core::Trigger& trigger) {
+  const core::Finding& finding = trigger.finding;
+  std::size_t sum = trigger.trigger_id.capacity() + trigger.incident_id.capacity() +
+                    finding.service.capacity() + finding.domain.capacity() +
+                    finding.diagnosis_code.capacity() + finding.what.capacity() +
+                    finding.upstream_id.capacity();
+  for (const std::string& playbook : finding.suggested_playbooks) sum += playbook.capacity();
+  for (const auto& [name, raw] : finding.metadata) sum += name.capacity() + raw.capacity();
+  return sum;
+}
+
 }  // namespace
 
 std::string_view to_string(Gate gate) noexcept {
@@ -172,11 +187,15 @@ void TriggerManager::count(const core::Trigger& trigger, Gate gate) {
 void TriggerManager::remember(core::Trigger& trigger) {
   auto at = recent_.find(trigger.trigger_id);
   if (at == recent_.end()) {
-    if (recent_.size() < config_.recent_max) {
+    decltype(recent_)::node_type oldest;
+    if (recent_.size() == config_.recent_max) {
+      oldest = recent_.extract(*recent_order_.front());
+      recent_order_.pop_front();
+      if (text_capacity(oldest.mapped().trigger) > kReusedBytesMax) oldest = {};
+    }
+    if (oldest.empty()) {
       at = recent_.try_emplace(trigger.trigger_id).first;
     } else {
-      auto oldest = recent_.extract(*recent_order_.front());
-      recent_order_.pop_front();
       oldest.key() = trigger.trigger_id;
       oldest.mapped().judged = false;
       at = recent_.insert(std::move(oldest)).position;
