@@ -38,7 +38,7 @@ struct Threads {
   }
 };
 
-// What gets most out of so many workers on two CPUs: one has threads beside it, more have none.
+// What gets most out of so many workers on two CPUs: one has a thread beside it, more have none.
 constexpr Threads threads_for(std::size_t workers) {
   return {.workers = workers,
           .threading = workers == 1 ? pipeline::Threading::kPipeline

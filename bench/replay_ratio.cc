@@ -134,7 +134,7 @@ void print_text(const Contest& result, std::uint64_t events) {
                 grace::harness::median_of(memory), spread(memory).first, spread(memory).second);
     std::printf("  CPU seconds by thread     ");
     for (const auto& [name, seconds] : result.last.at(workers).thread_cpu_s) {
-      if (name == "ingest" || name == "ordered" || name.starts_with("worker")) {
+      if (name.starts_with("ingest") || name == "ordered" || name.starts_with("worker")) {
         std::printf(" %s %.3f", name.c_str(), seconds);
       }
     }

@@ -303,7 +303,15 @@ class Engine::Impl {
           std::make_unique<core::Runner>(std::move(runner), std::move(stages)));
     }
     if (!alone) return;
-    ingest_runner_.emplace(runner_config("ingest"), std::vector<core::Stage*>{ingest_.get()});
+    std::vector<core::Stage*> beside{ingest_.get()};
+    // Together they take no longer than one worker, and on two CPUs a thread more only takes turns
+    // with the worker. Gain: 4% of a replay's events/s, of published ones 1 to 11%.
+    if (workers_.size() == 1) {
+      beside.push_back(ordered_.get());
+      ingest_runner_.emplace(runner_config("ingest+ordered"), std::move(beside));
+      return;
+    }
+    ingest_runner_.emplace(runner_config("ingest"), std::move(beside));
     ordered_runner_.emplace(runner_config("ordered"), std::vector<core::Stage*>{ordered_.get()});
   }
 
@@ -354,9 +362,9 @@ class Engine::Impl {
   // --- threads: end before what they run ---
   std::optional<IngestGuest::Shared> ingest_turn_;
   std::vector<IngestGuest> ingest_guests_;
-  std::optional<core::Runner> ordered_runner_;  // none: a worker's runs the stage
+  std::optional<core::Runner> ordered_runner_;  // none: a worker's or ingest's runs the stage
   std::vector<std::unique_ptr<core::Runner>> worker_runners_;
-  std::optional<core::Runner> ingest_runner_;  // as above
+  std::optional<core::Runner> ingest_runner_;  // none: the workers' run it
   std::atomic<bool> started_{false};
 };
 

@@ -25,7 +25,7 @@ std::size_t index_of(Gate gate) {
 
 // What an entry may keep of what it had allocated, for the next one. Names are short; what is
 // longer came from outside, and would stay in one entry after the other.
-constexpr std::size_t kReusedBytesMax = 1024;
+constexpr std::size_t kReusedBytesMax = 512;
 
 std::size_t text_capacity(const core::Trigger& trigger) {
   const core::Finding& finding = trigger.finding;

@@ -41,8 +41,8 @@ enum class Threading : std::uint8_t {
   // The workers' alone: a worker that has nothing to parse ingests, and the ordered stage is the
   // last one's guest. A single worker decides what it takes in without waiting for another core.
   kRunToCompletion = 0,
-  // Ingest and the ordered stage have threads of their own: the highest rate of one worker, where
-  // CPUs are to spare for two threads more.
+  // Ingest and the ordered stage are not the workers' guests: beside one worker they share a
+  // thread, beside more each has its own. The highest rate of one worker, where a CPU is to spare.
   kPipeline,
 };
 // "run_to_completion", "pipeline".
