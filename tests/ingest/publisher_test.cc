@@ -224,12 +224,11 @@ TEST(PublishSource, GivesFullBlocksOfItsRingsAsChunks) {
 
 // Two publishers with records of all sizes through a stage whose chunks are cut anywhere: each
 // one's events arrive once, whole and in order.
-TEST(PublishSource, KeepsEachPublishersOrderThroughWrapsAndCuts) {
+void expect_order_kept(PublishConfig config, std::size_t chunk_bytes) {
   constexpr std::uint64_t kEvents = 20'000;
-  PublishConfig config = small_config();
   config.end_with_publishers = true;
   IngestConfig ingest;
-  ingest.chunk_target_bytes = 5000;
+  ingest.chunk_target_bytes = chunk_bytes;
   StageBench bench(ingest);
   PublishSource* const source = bench.add(made(config));
   std::vector<std::thread> threads;
@@ -257,6 +256,17 @@ TEST(PublishSource, KeepsEachPublishersOrderThroughWrapsAndCuts) {
   EXPECT_EQ(next[0], kEvents);
   EXPECT_EQ(next[1], kEvents);
   EXPECT_EQ(bench.stage->figures().lines, 2 * kEvents);
+}
+
+TEST(PublishSource, KeepsEachPublishersOrderThroughWrapsAndCuts) {
+  expect_order_kept(small_config(), 5000);
+}
+
+// Of two rings, so that a block is full when the other one has begun a chunk.
+TEST(PublishSource, KeepsEachPublishersOrderInBlocks) {
+  PublishConfig config = small_config();
+  config.ring_bytes = 64 * 1024;
+  expect_order_kept(config, 20'000);
 }
 
 }  // namespace
