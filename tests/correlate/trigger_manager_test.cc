@@ -366,6 +366,7 @@ TEST_F(TriggerManagerTest, ATriggerThatMakesRoomLeavesNothingToTheNextOne) {
   EXPECT_EQ(kept->finding.service, "mail");
   EXPECT_EQ(kept->incident_id, heard.incident_id);
   EXPECT_TRUE(kept->finding.metadata.empty());
+  EXPECT_EQ(kept->finding.metadata.capacity(), 0U);
   EXPECT_TRUE(kept->finding.reasoning.empty());
   EXPECT_LT(kept->finding.upstream_id.capacity(), 1024U) << "the large one's memory stayed";
   EXPECT_TRUE(manager->feedback(heard.trigger_id, true, "alice", "", kStart).has_value());

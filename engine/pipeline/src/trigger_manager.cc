@@ -23,16 +23,19 @@ std::size_t index_of(Gate gate) {
   return static_cast<std::size_t>(gate);
 }
 
-// What an entry may keep of what it had allocated, for the next one. Names are short; what is
-// longer came from outside, and would stay in one entry after the other.
-constexpr std::size_t kReusedBytesMax = 512;
+// An entry is written over where that keeps no more than this beyond what the new one needs; else
+// rare triggers with many or long texts would leave their memory in one entry after the other.
+constexpr std::size_t kSpareBytesMax = 64;
 
-std::size_t text_capacity(const core::Trigger& trigger) {
+// What its texts and lists hold on to.
+std::size_t held_bytes(const core::Trigger& trigger) {
   const core::Finding& finding = trigger.finding;
   std::size_t sum = trigger.trigger_id.capacity() + trigger.incident_id.capacity() +
                     finding.service.capacity() + finding.domain.capacity() +
                     finding.diagnosis_code.capacity() + finding.what.capacity() +
-                    finding.upstream_id.capacity();
+                    finding.upstream_id.capacity() +
+                    finding.suggested_playbooks.capacity() * sizeof(std::string) +
+                    finding.metadata.capacity() * sizeof(finding.metadata[0]);
   for (const std::string& playbook : finding.suggested_playbooks) sum += playbook.capacity();
   for (const auto& [name, raw] : finding.metadata) sum += name.capacity() + raw.capacity();
   return sum;
@@ -191,7 +194,7 @@ void TriggerManager::remember(core::Trigger& trigger) {
     if (recent_.size() == config_.recent_max) {
       oldest = recent_.extract(*recent_order_.front());
       recent_order_.pop_front();
-      if (text_capacity(oldest.mapped().trigger) > kReusedBytesMax) oldest = {};
+      if (held_bytes(oldest.mapped().trigger) > held_bytes(trigger) + kSpareBytesMax) oldest = {};
     }
     if (oldest.empty()) {
       at = recent_.try_emplace(trigger.trigger_id).first;
