@@ -137,28 +137,32 @@ TEST(PackedRing, ARefusedBatchLeavesNothing) {
   EXPECT_TRUE(ring.reader().empty());
 }
 
+// Records of all sizes that suit a ring of `bytes`, in batches of all sizes, waiting for room; then
+// the end.
+void write_all(PackedRingWriter& writer, std::uint64_t records, std::size_t bytes) {
+  std::mt19937_64 random(bytes);
+  for (std::uint64_t number = 0; number < records;) {
+    const std::size_t size = draw_size(random, bytes);
+    char* const room = writer.claim(size);
+    if (room == nullptr) {
+      ASSERT_TRUE(writer.flush());
+      std::this_thread::yield();
+      continue;
+    }
+    write_record(room, number++, size);
+    writer.commit(size);
+    if (random() % 20 == 0) {
+      ASSERT_TRUE(writer.flush());
+    }
+  }
+  ASSERT_TRUE(writer.flush());
+  writer.end();
+}
+
 TEST(PackedRing, HandsOverBetweenThreads) {
   constexpr std::uint64_t kRecords = 200'000;
   Ring ring(std::size_t{16} << 10);
-  std::thread producer([&ring] {
-    std::mt19937_64 random(7);
-    for (std::uint64_t number = 0; number < kRecords;) {
-      const std::size_t size = draw_size(random, 4096);
-      char* const room = ring.writer().claim(size);
-      if (room == nullptr) {
-        ASSERT_TRUE(ring.writer().flush());
-        std::this_thread::yield();
-        continue;
-      }
-      write_record(room, number++, size);
-      ring.writer().commit(size);
-      if (random() % 20 == 0) {
-        ASSERT_TRUE(ring.writer().flush());
-      }
-    }
-    ASSERT_TRUE(ring.writer().flush());
-    ring.writer().end();
-  });
+  std::thread producer([&ring] { write_all(ring.writer(), kRecords, 4096); });
   std::uint64_t read = 0;
   while (!ring.reader().finished() && !testing::Test::HasFailure()) {
     const std::uint64_t count = take_and_check(ring, 4096, read);
@@ -276,25 +280,7 @@ TEST(PackedRing, GivesBlocksAsTheyAreBetweenRecordsThatAreCopied) {
 TEST(PackedRing, HandsBlocksOverBetweenThreads) {
   constexpr std::uint64_t kRecords = 200'000;
   BlockRing ring(4, 4096);
-  std::thread producer([&ring] {
-    std::mt19937_64 random(8);
-    for (std::uint64_t number = 0; number < kRecords;) {
-      const std::size_t size = draw_size(random, 2048);
-      char* const room = ring.writer().claim(size);
-      if (room == nullptr) {
-        ASSERT_TRUE(ring.writer().flush());
-        std::this_thread::yield();
-        continue;
-      }
-      write_record(room, number++, size);
-      ring.writer().commit(size);
-      if (random() % 20 == 0) {
-        ASSERT_TRUE(ring.writer().flush());
-      }
-    }
-    ASSERT_TRUE(ring.writer().flush());
-    ring.writer().end();
-  });
+  std::thread producer([&ring] { write_all(ring.writer(), kRecords, 2048); });
   std::uint64_t read = 0;
   std::uint64_t whole_blocks = 0;
   while (!ring.reader().finished() && !testing::Test::HasFailure()) {

@@ -72,20 +72,19 @@ class LocalRing {
   }
   [[nodiscard]] core::PackedRingReader& reader() noexcept { return *reader_; }
 
-  // The full block at the front becomes the memory of the chunk, which is empty, and the chunk's
+  // The reader's full_block() becomes the memory of the chunk, which is empty, and the chunk's
   // takes its place. Gain: 148 to 142 ns for an event that a program publishes as fast as it can,
   // ingest's share of it 18 to 7.
-  void hand_over_block(core::Chunk& chunk) {
-    const core::PackedBlock* const block = reader_->full_block();
-    core::ChunkMemory& memory = memory_[static_cast<std::size_t>(block - blocks_.data())];
+  void hand_over(const core::PackedBlock& block, core::Chunk& chunk) {
+    core::ChunkMemory& memory = memory_[static_cast<std::size_t>(&block - blocks_.data())];
     if (memory.capacity() != chunk.capacity()) {  // the ring's first, made before chunks were known
       core::ChunkMemory as_large(chunk.capacity());
-      std::memcpy(as_large.bytes(), memory.bytes(), block->used_bytes);
+      std::memcpy(as_large.bytes(), memory.bytes(), block.used_bytes);
       memory = std::move(as_large);
     }
     chunk.exchange_memory(memory);
-    chunk.size_bytes = block->used_bytes;
-    chunk.packed_records = block->records;
+    chunk.size_bytes = block.used_bytes;
+    chunk.packed_records = block.records;
     reader_->replace_block(memory.bytes());
   }
   [[nodiscard]] std::size_t block_bytes() const noexcept { return block_bytes_; }
@@ -179,9 +178,10 @@ ReadStatus PublishSource::read(core::Chunk& chunk, const ReadLimits& limits) {
   const std::size_t count = reading_.size();
   for (std::size_t i = 0; i < count; ++i) {
     LocalRing& ring = *reading_[(turn_ + i) % count];
-    if (ring.block_bytes() <= limits.target_bytes && ring.reader().full_block() != nullptr) {
+    const core::PackedBlock* const block = ring.reader().full_block();
+    if (block != nullptr && ring.block_bytes() <= limits.target_bytes) {
       const bool fits = chunk.size_bytes == 0;  // else it is the next chunk's
-      if (fits) ring.hand_over_block(chunk);
+      if (fits) ring.hand_over(*block, chunk);
       turn_ = (turn_ + i + (fits ? 1 : 0)) % count;
       return ReadStatus::kFull;
     }

@@ -304,8 +304,8 @@ class Engine::Impl {
     }
     if (!alone) return;
     std::vector<core::Stage*> beside{ingest_.get()};
-    // Together they take no longer than one worker, and on two CPUs a thread more only takes turns
-    // with the worker. Gain: 4% of a replay's events/s, of published ones 1 to 11%.
+    // Together they take about as long as one worker, and on two CPUs a thread more only takes
+    // turns with the worker. Gain: 2% to 5% of a replay's events/s, of published ones 1% to 11%.
     if (workers_.size() == 1) {
       beside.push_back(ordered_.get());
       ingest_runner_.emplace(runner_config("ingest+ordered"), std::move(beside));

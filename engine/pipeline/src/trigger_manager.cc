@@ -186,7 +186,7 @@ void TriggerManager::count(const core::Trigger& trigger, Gate gate) {
 }
 
 // The entry that makes room is written over: what it had allocated was last touched thousands of
-// triggers ago, and freeing that piece by piece cost more than all of the gates.
+// triggers ago, and freeing that piece by piece cost as much as all of the gates.
 void TriggerManager::remember(core::Trigger& trigger) {
   auto at = recent_.find(trigger.trigger_id);
   if (at == recent_.end()) {
